@@ -1,0 +1,184 @@
+"""Everything of one process that talks to the database: connections, hints, versions, starting and awaiting runs."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import time
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from plait.errors import DatabaseUnavailableError
+from plait.portal import Portal
+from plait.settings import find_database
+
+if TYPE_CHECKING:
+    from plait.embedded import EmbeddedPostgres
+    from plait.results import RunWaiter
+    from plait.store.batcher import Batcher
+    from plait.store.hub import Hub
+    from plait.store.store import StartRow, Store, StoredVersion
+    from plait.types import RunRequest
+    from plait.workflow import BaseWorkflow
+
+logger = logging.getLogger("plait")
+
+T = TypeVar("T")
+
+START_BATCH = 1000
+START_PATIENCE = 10.0
+"""Seconds for which a trigger is sent again while the database does not answer; its run id makes that harmless."""
+
+
+class Engine:
+    """One per ``Plait`` and process; made at first use. ``await connect()`` before anything else.
+
+    All methods run on the portal's loop.
+    """
+
+    store: Store
+    hub: Hub
+    waiter: RunWaiter
+
+    def __init__(self, url: str | None, *, auto_upgrade: bool = True) -> None:
+        self.portal = Portal()
+        self.pid = os.getpid()
+        self._explicit_url = url
+        self._auto_upgrade = auto_upgrade
+        self._connecting: asyncio.Future[None] | None = None
+        self._embedded: EmbeddedPostgres | None = None
+        self._versions: dict[str, StoredVersion] = {}
+        self._starts: Batcher[StartRow, UUID]
+        self._closed = False
+        atexit.register(_close_at_exit, weakref.ref(self))
+
+    async def connect(self) -> None:
+        """Find the database (starting the embedded one if none is named), check its schema, make the parts.
+
+        Concurrent callers share one attempt; a failed one is not remembered. Raises ``DatabaseUnavailableError``,
+        ``SchemaError`` or ``EmbeddedPostgresError``.
+        """
+        if self._connecting is None or (self._connecting.done() and self._connecting.exception() is not None):
+            self._connecting = asyncio.ensure_future(self._connect())
+        await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> None:
+        # Imported here: asyncpg and the server are no cost of `import plait`.
+        from plait.results import RunWaiter  # noqa: PLC0415
+        from plait.store import schema  # noqa: PLC0415
+        from plait.store.batcher import Batcher  # noqa: PLC0415
+        from plait.store.connection import connect, normalise_url  # noqa: PLC0415
+        from plait.store.hub import Hub  # noqa: PLC0415
+        from plait.store.store import Store  # noqa: PLC0415
+
+        source = find_database(self._explicit_url)
+        if source.url is None:
+            from plait.embedded import start_embedded  # noqa: PLC0415
+
+            self._embedded = await asyncio.to_thread(start_embedded)
+            url = self._embedded.dsn
+        else:
+            url = normalise_url(source.url)
+        connection = await connect(url)
+        try:
+            if self._auto_upgrade:
+                for migration in await schema.upgrade(connection):
+                    logger.info("applied migration %04d %s", migration.version, migration.name)
+            await schema.check_version(connection)
+        finally:
+            await connection.close()
+        self.store = Store(url)
+        self.hub = Hub(url)
+        self.waiter = RunWaiter(self.store, self.hub)
+        self._starts = Batcher(self._write_starts, cap=START_BATCH)
+
+    async def register(self, workflow: BaseWorkflow[Any]) -> StoredVersion:
+        """The stored version of a declared workflow, storing it at first sight."""
+        definition = workflow.definition
+        version = self._versions.get(definition.digest)
+        if version is None:
+            version = self._versions[definition.digest] = await self.store.register_version(definition)
+        return version
+
+    async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
+        """Start runs durably; returns when they are committed, with the effective ids in order.
+
+        Concurrent calls share commits. Sent again while the database is away for up to ``START_PATIENCE`` seconds,
+        then raises ``DatabaseUnavailableError``.
+        """
+        await self.connect()
+        return await self._starts.submit(await self.prepare_rows(requests))
+
+    async def prepare_rows(self, requests: Sequence[RunRequest]) -> list[StartRow]:
+        """Requests as rows, their workflow versions stored."""
+        from plait.store.store import StartRow  # noqa: PLC0415
+
+        rows = []
+        for request in requests:
+            digest = request.workflow.definition.digest
+            version = self._versions.get(digest) or await self.register(request.workflow)
+            rows.append(
+                StartRow(
+                    request.run_id,
+                    version.id,
+                    request.input,
+                    request.metadata,
+                    request.priority,
+                    request.idempotency_key,
+                )
+            )
+        return rows
+
+    async def _write_starts(self, rows: list[StartRow]) -> list[UUID]:
+        from plait.store.connection import iter_backoff  # noqa: PLC0415
+
+        deadline = time.monotonic() + START_PATIENCE
+        for delay in iter_backoff():
+            try:
+                started = await self.store.start_runs(rows)
+                break
+            except DatabaseUnavailableError:
+                if time.monotonic() + delay > deadline:
+                    raise
+                await asyncio.sleep(delay)
+        self.hub.publish("ready", self._root_actions(rows))
+        return started
+
+    def _root_actions(self, rows: list[StartRow]) -> list[str]:
+        actions: set[int] = set()
+        for version_id in {row.version_id for row in rows}:
+            version = self.store.get_version(version_id)
+            if version is not None:
+                actions.update(version.actions[root] for root in version.definition.roots)
+        return [str(action) for action in actions]
+
+    async def close(self) -> None:
+        """Disconnect; give the embedded server back."""
+        if self._connecting is not None and self._connecting.done() and self._connecting.exception() is None:
+            await self.hub.stop()
+            await self.store.close()
+        if self._embedded is not None:
+            self._embedded.release()
+            self._embedded = None
+
+    def shut_down(self) -> None:
+        """``close`` from any other thread, bounded in time, and the end of the thread. Repeatable."""
+        if self._closed or self.pid != os.getpid():
+            return
+        self._closed = True
+        future = self.portal.spawn(self.close())
+        try:
+            future.result(timeout=5)
+        except Exception as error:
+            logger.debug("closing: %r", error)
+        self.portal.stop()
+
+
+def _close_at_exit(reference: weakref.ref[Engine]) -> None:
+    engine = reference()
+    if engine is not None:
+        engine.shut_down()

@@ -1,0 +1,145 @@
+"""Waiting for runs to end: one listener per process, one batched read per burst of endings, polling as the guarantee."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.errors import DatabaseUnavailableError, ResultTimeoutError, TaskRunError
+from plait.graph.definition import Status, TaskKind
+from plait.values import decode_json
+
+if TYPE_CHECKING:
+    from plait.store.hub import Hub
+    from plait.store.store import Store
+
+POLL_SECONDS = 2.0
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """How one task of an ended run ended. ``output`` is JSON bytes of a completed task."""
+
+    index: int
+    name: str
+    kind: TaskKind
+    status: Status
+    output: bytes | None
+    error: TaskRunError | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended, task by task, in task order."""
+
+    run_id: UUID
+    workflow_name: str
+    status: Status
+    tasks: tuple[TaskOutcome, ...]
+
+
+def read_task_error(data: bytes | None, task_name: str, task_run_id: str) -> TaskRunError | None:
+    """The error of an attempt as it was stored, or None."""
+    if data is None:
+        return None
+    error = decode_json(data)
+    return TaskRunError(
+        str(error.get("message", "")), str(error.get("type", "")), str(error.get("trace", "")), task_run_id, task_name
+    )
+
+
+class RunWaiter:
+    """Lets any number of callers wait for runs. Lives on the engine's loop."""
+
+    def __init__(self, store: Store, hub: Hub) -> None:
+        self._store = store
+        self._waiting: dict[UUID, asyncio.Future[RunOutcome]] = {}
+        self._interest: dict[UUID, int] = {}
+        self._due: set[UUID] = set()
+        self._changed = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+        self._hub = hub
+        hub.subscribe("done", self._receive)
+
+    async def wait(self, run_ids: Sequence[UUID], timeout: float | None = None) -> list[RunOutcome]:
+        """The outcomes of runs, in order, once all have ended. Raises ``ResultTimeoutError`` after ``timeout``
+        seconds; the runs themselves go on."""
+        self._hub.start()
+        loop = asyncio.get_running_loop()
+        unique = set(run_ids)
+        for run_id in unique:
+            self._interest[run_id] = self._interest.get(run_id, 0) + 1
+            if run_id not in self._waiting:
+                self._waiting[run_id] = loop.create_future()
+        self._due |= unique
+        self._changed.set()
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read(), name="plait-results")
+        futures = {run_id: self._waiting[run_id] for run_id in unique}
+        try:
+            _, late = await asyncio.wait(futures.values(), timeout=timeout)
+            if late:
+                raise ResultTimeoutError(
+                    f"{len(late)} of {len(unique)} runs did not end within {timeout:g} s; they go on, ask again later"
+                )
+            return [futures[run_id].result() for run_id in run_ids]
+        finally:
+            self._forget(unique)
+
+    def _forget(self, run_ids: Iterable[UUID]) -> None:
+        for run_id in run_ids:
+            self._interest[run_id] -= 1
+            if not self._interest[run_id]:
+                del self._interest[run_id]
+                self._waiting.pop(run_id, None)
+
+    def _receive(self, subjects: list[str]) -> None:
+        if not self._waiting:
+            return
+        ended = [UUID(subject) for subject in subjects if subject] if subjects else self._waiting.keys()
+        self._due.update(run_id for run_id in ended if run_id in self._waiting)
+        if self._due:
+            self._changed.set()
+
+    async def _read(self) -> None:
+        while self._waiting:
+            self._changed.clear()
+            if not self._due:
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)
+            if not self._due:
+                self._due.update(self._waiting)
+            page = [self._due.pop() for _ in range(min(_PAGE, len(self._due)))]
+            try:
+                await self._settle([run_id for run_id in page if run_id in self._waiting])
+            except DatabaseUnavailableError:
+                self._due.update(page)
+                await asyncio.sleep(0.5)
+
+    async def _settle(self, run_ids: list[UUID]) -> None:
+        rows = await self._store.read_ended(run_ids)
+        for run_id, group in groupby(rows, key=lambda row: row["id"]):
+            future = self._waiting.get(run_id)
+            if future is not None and not future.done():
+                future.set_result(await self._build_outcome(run_id, list(group)))
+
+    async def _build_outcome(self, run_id: UUID, rows: list[Any]) -> RunOutcome:
+        version = await self._store.read_version(rows[0]["version_id"])
+        tasks: dict[int, TaskOutcome] = {}
+        for row in rows:
+            index = row["task"]
+            if index is None:
+                continue
+            spec = version.definition.tasks[index]
+            error = read_task_error(row["error"], spec.name, f"{run_id}:{index}") if row["error"] else None
+            tasks[index] = TaskOutcome(
+                index, spec.name, spec.kind, Status(row["task_status"]), row["output"], error, row["reason"]
+            )
+        return RunOutcome(run_id, version.definition.name, Status(rows[0]["status"]), tuple(tasks.values()))

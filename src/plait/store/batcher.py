@@ -1,0 +1,73 @@
+"""Group commit in the client: while one write is in flight the next parcels gather, and go together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from plait.errors import PlaitError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Writes parcels of items, many callers' parcels in one batch of about ``cap`` items, one batch at a time.
+
+    Idle: a parcel is written at once. A write in flight: parcels collect. So batches grow with the load by
+    themselves, and nobody waits for a timer. ``write`` returns one result per item. A batch that fails for what is in
+    it (not for want of a database: ``PlaitError``) is written again by halves, until the poison parcel fails alone.
+    """
+
+    def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, cap: int) -> None:
+        self._write = write
+        self._cap = cap
+        self._queue: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def submit(self, items: Sequence[Item]) -> list[Result]:
+        """Write ``items`` and return their results in order. Raises what ``write`` raised for them."""
+        loop = asyncio.get_running_loop()
+        parcels = [
+            (items[start : start + self._cap], loop.create_future()) for start in range(0, len(items), self._cap)
+        ]
+        self._queue.extend(parcels)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._drain(), name="plait-batcher")
+        written = await asyncio.gather(*(future for _, future in parcels), return_exceptions=True)
+        results: list[Result] = []
+        for part in written:
+            if isinstance(part, BaseException):
+                raise part
+            results.extend(part)
+        return results
+
+    async def _drain(self) -> None:
+        while self._queue:
+            size, count = 0, 0
+            for items, _ in self._queue:
+                if count and size + len(items) > self._cap:
+                    break
+                size, count = size + len(items), count + 1
+            batch, self._queue = self._queue[:count], self._queue[count:]
+            await self._write_batch(batch)
+
+    async def _write_batch(self, batch: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]]) -> None:
+        try:
+            results = await self._write([item for items, _ in batch for item in items])
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, PlaitError):
+                middle = len(batch) // 2
+                await self._write_batch(batch[:middle])
+                await self._write_batch(batch[middle:])
+                return
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        start = 0
+        for items, future in batch:
+            if not future.done():
+                future.set_result(results[start : start + len(items)])
+            start += len(items)

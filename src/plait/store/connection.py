@@ -1,0 +1,207 @@
+"""Connections: one that heals itself, a few of them, and the words for what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from plait.errors import DatabaseUnavailableError, OperationError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+T = TypeVar("T")
+
+CALL_TIMEOUT = 10.0
+"""Seconds that one statement may take, connecting included; a black-holed connection is given up after that."""
+
+# Plans are made once (they do not depend on values) and must use the indexes even while a room is empty: a plan that
+# was right for ten rows would stay for ten million.
+SESSION_SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "jit": "off",
+    "idle_in_transaction_session_timeout": "30s",
+    "timezone": "UTC",
+}
+
+_BROKEN = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,
+    asyncpg.exceptions.AdminShutdownError,
+    asyncpg.exceptions.CrashShutdownError,
+    asyncpg.exceptions.CannotConnectNowError,
+    asyncpg.exceptions.IdleSessionTimeoutError,
+    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.DiskFullError,
+    asyncpg.exceptions.OutOfMemoryError,
+)
+_REFUSED = (
+    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
+    asyncpg.exceptions.InvalidCatalogNameError,
+    asyncpg.exceptions.InsufficientPrivilegeError,
+)
+_NO_SCHEMA = (
+    asyncpg.exceptions.UndefinedTableError,
+    asyncpg.exceptions.UndefinedColumnError,
+    asyncpg.exceptions.UndefinedFunctionError,
+    asyncpg.exceptions.InvalidSchemaNameError,
+)
+
+
+def normalise_url(url: str) -> str:
+    """A URL as asyncpg takes it: SQLAlchemy's ``postgresql+driver://`` and ``postgres://`` become ``postgresql://``.
+
+    Raises ``OperationError`` for any other scheme.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise OperationError(
+            f"the database URL {hide_password(url)!r} is not a PostgreSQL URL: "
+            "write postgresql://user:password@host:5432/database"
+        )
+    return f"postgresql://{rest}"
+
+
+def hide_password(url: str) -> str:
+    """The URL with its password replaced, fit for messages and logs."""
+    try:
+        parts = urlsplit(url)
+        if parts.password is None:
+            return url
+        user_info, _, host = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user_info.split(':')[0]}:***@{host}"))
+    except ValueError:
+        return "<unreadable URL>"
+
+
+def iter_backoff(first: float = 0.1, ceiling: float = 2.0) -> Iterator[float]:
+    """Seconds to wait between attempts to reach the database: doubling, with jitter, for ever."""
+    delay = first
+    while True:
+        yield delay * (0.5 + random.random() / 2)
+        delay = min(ceiling, delay * 2)
+
+
+def translate_error(error: BaseException, url: str) -> Exception | None:
+    """The Plait error for what a driver raised, or None when it is no matter of operation (a bad value, a bug)."""
+    if isinstance(error, _NO_SCHEMA):
+        return SchemaError(f"the database has no (complete) Plait schema: run `plait db upgrade` ({error})")
+    if isinstance(error, _REFUSED):
+        return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} refused: {error}")
+    if isinstance(error, _BROKEN):
+        what = str(error) or type(error).__name__
+        return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} is not available: {what}")
+    return None
+
+
+async def connect(url: str, *, application_name: str = "plait", timeout: float = CALL_TIMEOUT) -> asyncpg.Connection:
+    """Open a connection with Plait's session settings. Raises ``DatabaseUnavailableError``."""
+    try:
+        return await asyncpg.connect(
+            url, timeout=timeout, server_settings={**SESSION_SETTINGS, "application_name": application_name}
+        )
+    except (*_BROKEN, *_REFUSED, ValueError) as error:
+        translated = translate_error(error, url)
+        raise translated or OperationError(f"cannot connect to {hide_password(url)}: {error}") from error
+
+
+class Link:
+    """One connection, opened when first needed and again after it broke. Its calls are serial.
+
+    A call raises ``DatabaseUnavailableError`` when the connection broke before its reply: whether it was committed is
+    then unknown, so every statement sent through a link must bear repetition.
+    """
+
+    def __init__(self, url: str, *, name: str = "plait") -> None:
+        self._url = url
+        self._name = name
+        self._connection: asyncpg.Connection | None = None
+        self._lock = asyncio.Lock()
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """All rows of a statement."""
+        return await self._call(lambda connection: connection.fetch(sql, *args, timeout=CALL_TIMEOUT))
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        """The first row of a statement, or None."""
+        return await self._call(lambda connection: connection.fetchrow(sql, *args, timeout=CALL_TIMEOUT))
+
+    async def execute(self, sql: str, *args: Any) -> None:
+        """Run a statement for its effect."""
+        await self._call(lambda connection: connection.execute(sql, *args, timeout=CALL_TIMEOUT))
+
+    async def close(self) -> None:
+        """Close the connection, gracefully for two seconds, then at once."""
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            try:
+                await connection.close(timeout=2)
+            except (*_BROKEN, asyncpg.PostgresError):
+                connection.terminate()
+
+    async def _call(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        async with self._lock:
+            connection = self._connection
+            if connection is None or connection.is_closed():
+                connection = self._connection = await connect(self._url, application_name=self._name)
+            try:
+                return await send(connection)
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) or isinstance(error, _BROKEN):
+                    self._drop()
+                translated = translate_error(error, self._url)
+                if translated is None:
+                    raise
+                raise translated from error
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+class LinkPool:
+    """A few links for everything that is not the hot path; opened as needed, last used first."""
+
+    def __init__(self, url: str, *, size: int = 3, name: str = "plait") -> None:
+        self._idle = [Link(url, name=name) for _ in range(size)]
+        self._all = tuple(self._idle)
+        self._free = asyncio.Semaphore(size)
+
+    @asynccontextmanager
+    async def borrow(self) -> AsyncIterator[Link]:
+        """A link for the time of the block."""
+        async with self._free:
+            link = self._idle.pop()
+            try:
+                yield link
+            finally:
+                self._idle.append(link)
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        async with self.borrow() as link:
+            return await link.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        async with self.borrow() as link:
+            return await link.fetchrow(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> None:
+        async with self.borrow() as link:
+            await link.execute(sql, *args)
+
+    async def close(self) -> None:
+        """Close all of its links."""
+        for link in self._all:
+            await link.close()

@@ -1,0 +1,134 @@
+"""Hints between processes: what became ready, which runs ended. Polling is the guarantee, a hint only saves waiting.
+
+Hints go out through a connection of their own, after the commit they speak of, at most once per ``SPACING`` and
+process: ``pg_notify`` inside the hot transactions would serialise every commit of the database on one lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+
+from plait.errors import PlaitError
+from plait.store.connection import Link, connect, iter_backoff
+
+logger = logging.getLogger("plait.hub")
+
+CHANNEL = "plait"
+SPACING = 0.010
+_PAYLOAD_LIMIT = 7900  # PostgreSQL's own is 8000 bytes
+
+Subscriber = Callable[[list[str]], None]
+
+
+class Hub:
+    """Sends and receives hints. ``subscribe`` before ``start``; a subscriber gets the list of subjects, and an empty
+    list when hints may have been missed (just connected, or connected again), so that it polls once."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._sender = Link(url, name="plait hints")
+        self._subscribers: dict[str, list[Subscriber]] = {}
+        self._outbox: dict[str, dict[str, None]] = {}
+        self._sending: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._own_pid: int | None = None
+
+    def subscribe(self, kind: str, subscriber: Subscriber) -> None:
+        """Call ``subscriber`` on the engine's loop for every hint of this kind, from here or elsewhere."""
+        self._subscribers.setdefault(kind, []).append(subscriber)
+
+    def unsubscribe(self, kind: str, subscriber: Subscriber) -> None:
+        self._subscribers[kind].remove(subscriber)
+
+    def start(self) -> None:
+        """Begin to listen; starting again does nothing."""
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen(), name="plait-listener")
+
+    async def stop(self) -> None:
+        """Send what is still to be sent, then disconnect."""
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+        if self._sending is not None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._sending, timeout=2)
+        await self._sender.close()
+
+    def publish(self, kind: str, subjects: Iterable[str]) -> None:
+        """Tell everybody, this process first. Returns at once; a hint that cannot be sent is dropped."""
+        subjects = list(subjects)
+        self._deliver(kind, subjects)
+        self._outbox.setdefault(kind, {}).update(dict.fromkeys(subjects))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send(), name="plait-hints")
+
+    async def _send(self) -> None:
+        while self._outbox:
+            payloads = _render_payloads(self._outbox)
+            self._outbox = {}
+            try:
+                rows = await self._sender.fetch(
+                    "SELECT pg_backend_pid() AS pid, pg_notify($1, p) FROM unnest($2::text[]) AS p", CHANNEL, payloads
+                )
+                self._own_pid = rows[0]["pid"]
+            except (PlaitError, asyncpg.PostgresError) as error:
+                logger.debug("hints dropped: %s", error)
+            await asyncio.sleep(SPACING)
+
+    async def _listen(self) -> None:
+        backoff = iter_backoff()
+        while True:
+            try:
+                connection = await connect(self._url, application_name="plait listener")
+                backoff = iter_backoff()
+                await self._serve(connection)
+            except (PlaitError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError) as error:
+                logger.debug("listener disconnected: %s", error)
+            await asyncio.sleep(next(backoff))
+
+    async def _serve(self, connection: asyncpg.Connection) -> None:
+        closed = asyncio.Event()
+        connection.add_termination_listener(lambda _: closed.set())
+        try:
+            await connection.add_listener(CHANNEL, self._receive)
+            for kind in self._subscribers:
+                self._deliver(kind, [])
+            while not closed.is_set():
+                # A half-open connection never says that it is gone, so it is asked now and then.
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(closed.wait(), timeout=15)
+                if not closed.is_set():
+                    await connection.execute("SELECT 1", timeout=5)
+        finally:
+            connection.terminate()
+
+    def _receive(self, _connection: Any, pid: int, _channel: str, payload: object) -> None:
+        if pid == self._own_pid:
+            return  # delivered when it was published
+        kind, _, subjects = str(payload).partition(":")
+        self._deliver(kind, subjects.split(","))
+
+    def _deliver(self, kind: str, subjects: list[str]) -> None:
+        for subscriber in self._subscribers.get(kind, ()):
+            subscriber(subjects)
+
+
+def _render_payloads(outbox: dict[str, dict[str, None]]) -> list[str]:
+    payloads = []
+    for kind, subjects in outbox.items():
+        line = ""
+        for subject in subjects:
+            if len(kind) + len(line) + len(subject) + 2 > _PAYLOAD_LIMIT:
+                payloads.append(f"{kind}:{line}")
+                line = ""
+            line = f"{line},{subject}" if line else subject
+        payloads.append(f"{kind}:{line}")
+    return payloads

@@ -1,0 +1,112 @@
+"""Migrations: numbered SQL files, applied in order, each in one transaction, by one process at a time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from plait.errors import SchemaError
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+_LOCK_KEY = 0x706C616974  # "plait"
+
+_BOOTSTRAP = """
+CREATE SCHEMA IF NOT EXISTS plait;
+CREATE TABLE IF NOT EXISTS plait.migration (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema. ``sql`` runs in one transaction together with its row in ``plait.migration``."""
+
+    version: int
+    name: str
+    sql: str
+
+
+@cache
+def list_migrations() -> tuple[Migration, ...]:
+    """All migrations this version of Plait brings, in order."""
+    found = []
+    for file in files("plait.store").joinpath("migrations").iterdir():
+        if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name):
+            found.append(Migration(int(match[1]), match[2], file.read_text()))
+    return tuple(sorted(found, key=lambda migration: migration.version))
+
+
+def latest_version() -> int:
+    """The schema version this Plait works with."""
+    return list_migrations()[-1].version
+
+
+async def read_version(connection: Connection) -> int:
+    """The schema version of the database; 0 when there is no Plait schema yet."""
+    if await connection.fetchval("SELECT to_regclass('plait.migration')") is None:
+        return 0
+    return int(await connection.fetchval("SELECT coalesce(max(version), 0) FROM plait.migration"))
+
+
+async def check_version(connection: Connection) -> None:
+    """Raise ``SchemaError`` with the way out unless the database has the schema this Plait works with."""
+    found, wanted = await read_version(connection), latest_version()
+    if found < wanted:
+        what = "has no Plait schema" if found == 0 else f"has Plait schema {found}, this Plait needs {wanted}"
+        raise SchemaError(f"the database {what}: run `plait db upgrade` (or `plait db sql` to apply it by hand)")
+    if found > wanted:
+        raise SchemaError(
+            f"the database has Plait schema {found}, newer than this Plait knows ({wanted}): upgrade Plait here"
+        )
+
+
+async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migration]:
+    """Bring the database to ``latest_version`` and return the migrations applied (or, dry, those that would be).
+
+    Safe to call by any number of processes at once: an advisory lock lets one go first, the others then find nothing
+    to do. A migration that fails leaves the version before it. Raises ``SchemaError`` if the schema is newer.
+    """
+    if dry_run:
+        return _pending(await read_version(connection))
+    applied = []
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+    try:
+        await connection.execute(_BOOTSTRAP)
+        for migration in _pending(await read_version(connection)):
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "INSERT INTO plait.migration (version, name) VALUES ($1, $2)", migration.version, migration.name
+                )
+            applied.append(migration)
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK_KEY)
+    return applied
+
+
+def render_sql(since: int = 0) -> str:
+    """The SQL that ``upgrade`` would run after version ``since``, for people who apply it by hand."""
+    parts = [_BOOTSTRAP] if since == 0 else []
+    for migration in _pending(since):
+        parts.append(
+            f"BEGIN;\n{migration.sql}\n"
+            f"INSERT INTO plait.migration (version, name) VALUES ({migration.version}, '{migration.name}');\nCOMMIT;\n"
+        )
+    return "\n".join(parts)
+
+
+def _pending(found: int) -> list[Migration]:
+    if found > latest_version():
+        raise SchemaError(
+            f"the database has Plait schema {found}, newer than this Plait knows ({latest_version()}): upgrade Plait"
+        )
+    return [migration for migration in list_migrations() if migration.version > found]

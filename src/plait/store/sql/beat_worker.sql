@@ -1,0 +1,8 @@
+-- Renew worker $1's lease with database time. No row: it was declared dead and must start anew.
+-- `alone`: no other live worker shares one of its actions, so it may continue every freed task itself.
+UPDATE plait.worker w SET heartbeat_at = plait.now()
+WHERE w.id = $1 AND w.ended_at IS NULL
+RETURNING NOT EXISTS (
+    SELECT 1 FROM plait.worker o
+    WHERE o.id <> w.id AND o.ended_at IS NULL AND o.actions && w.actions
+) AS alone

@@ -1,0 +1,42 @@
+-- Claim up to $3 ready tasks of the actions $2 for worker $1: ready -> running, and what is needed to judge them.
+-- Order: priority, then run (age), then task, over all actions together.
+-- Locks: the ready rows taken, skipping locked ones. Index: ready_order, once per action and never beyond $3 entries,
+-- so that a backlog the worker cannot run costs nothing. `share` first decides how many tasks each action gives,
+-- without locking; then exactly that many are locked, so nothing is locked and left.
+WITH head AS MATERIALIZED (
+    SELECT h.action_id
+    FROM unnest($2::int[]) AS a(action_id)
+    CROSS JOIN LATERAL (
+        SELECT r.action_id, r.priority, r.run_id, r.task
+        FROM plait.ready r
+        WHERE r.action_id = a.action_id
+        ORDER BY r.priority DESC, r.run_id, r.task
+        LIMIT $3
+    ) h
+    ORDER BY h.priority DESC, h.run_id, h.task
+    LIMIT $3
+), share AS (
+    SELECT action_id, count(*) AS n FROM head GROUP BY action_id
+), picked AS MATERIALIZED (
+    SELECT p.row_id
+    FROM share s
+    CROSS JOIN LATERAL (
+        SELECT r.ctid AS row_id
+        FROM plait.ready r
+        WHERE r.action_id = s.action_id
+        ORDER BY r.priority DESC, r.run_id, r.task
+        LIMIT s.n
+        FOR UPDATE SKIP LOCKED
+    ) p
+), taken AS (
+    DELETE FROM plait.ready r USING picked p WHERE r.ctid = p.row_id
+    RETURNING r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at
+), held AS (
+    INSERT INTO plait.running
+        (run_id, task, attempt, retry, lost, priority, action_id, worker_id, queued_at, started_at)
+    SELECT run_id, task, attempt, retry, lost, priority, action_id, $1, queued_at, plait.now() FROM taken
+)
+SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at, plait.now() AS started_at,
+       r.version_id, r.input, r.metadata::text AS metadata, r.status, r.worst
+FROM taken t
+JOIN plait.run r ON r.id = t.run_id

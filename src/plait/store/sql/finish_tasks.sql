@@ -1,0 +1,107 @@
+-- Finish attempts of worker $1: delete their running rows (the fence), keep their outcome, free what now may start
+-- (into ready, or straight into running for this worker), send back what is retried, end the runs that are complete.
+--
+-- Outcomes come as arrays sorted by (run, task), $2..$12; the edges of outcome i are entries $11[i]..$12[i] of the
+-- edge arrays $13..$18. One set of arrays and subscripts instead of a second unnest: joining two CTEs would be a
+-- nested loop over both. An attempt that is retried or handed back has one edge, to itself.
+-- Locks: runs in id order (the input order), then running rows in (run, task) order; the order of every statement.
+-- Counters are read only from the RETURNING of their own update. A join all of whose parents are in this batch has
+-- an untouched counter and needs none.
+WITH outcome AS MATERIALIZED (
+    SELECT o.*, r.status AS run_status
+    FROM unnest($2::uuid[], $3::int2[], $4::int2[], $5::int2[], $6::bytea[], $7::bytea[], $8::text[], $9::int8[],
+                $10::int8[], $11::int4[], $12::int4[])
+         WITH ORDINALITY AS o(run_id, task, attempt, status, output, error, reason, elapsed_us, retry_us, first_edge,
+                              last_edge, ord)
+    CROSS JOIN LATERAL (SELECT status FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE) r
+), fenced AS (
+    DELETE FROM plait.running r USING outcome o
+    WHERE r.run_id = o.run_id AND r.task = o.task AND r.attempt = o.attempt AND r.worker_id = $1
+    RETURNING o.ord, o.run_status, r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at,
+              r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge
+), accepted AS MATERIALIZED (
+    SELECT * FROM fenced WHERE run_status = 0
+), history AS (
+    INSERT INTO plait.attempt
+        (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, output, error, reason)
+    SELECT run_id, task, attempt, retry, status, $1, queued_at, started_at,
+           least(plait.now(), started_at + elapsed_us * interval '1 microsecond'), output, error, reason
+    FROM accepted
+), put_back AS (
+    INSERT INTO plait.waiting (run_id, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
+    SELECT run_id, task, attempt + 1, (retry + CASE status WHEN -3 THEN 1 ELSE 0 END)::int2, lost, priority, action_id,
+           plait.now() + retry_us * interval '1 microsecond', ($18::int8[])[first_edge]
+    FROM accepted WHERE status < 0 AND retry_us > 0
+    RETURNING due_at
+), hit AS MATERIALIZED (
+    SELECT a.run_id, a.priority, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
+           e.child, e.need, e.slot, e.action_id, e.schedule_us
+    FROM accepted a
+    CROSS JOIN LATERAL (
+        SELECT ($13::int2[])[i] AS child, ($14::int4[])[i] AS need, ($15::int4[])[i] AS slot,
+               ($16::int4[])[i] AS action_id, ($17::bool[])[i] AS local, ($18::int8[])[i] AS schedule_us
+        FROM generate_series(a.first_edge, a.last_edge) AS i
+    ) e
+    WHERE a.status > 0
+    GROUP BY a.run_id, a.priority, e.child, e.need, e.slot, e.action_id, e.schedule_us
+), tally AS (
+    SELECT run_id, greatest(max(worst), 2)::int2 AS worst, bool_or(child = -1 AND hits = need) AS ends,
+           max(slot) FILTER (WHERE child = -1 AND hits < need) AS end_slot,
+           max(hits) FILTER (WHERE child = -1 AND hits < need) AS end_hits,
+           array_agg(slot) FILTER (WHERE hits < need) AS slots,
+           array_agg(hits) FILTER (WHERE hits < need) AS hits,
+           array_agg(child) FILTER (WHERE hits < need) AS children,
+           array_agg(action_id) FILTER (WHERE hits < need) AS actions,
+           array_agg(local) FILTER (WHERE hits < need) AS locals,
+           array_agg(schedule_us) FILTER (WHERE hits < need) AS schedules
+    FROM hit
+    GROUP BY run_id
+    HAVING max(worst) > 2 OR bool_or(child = -1 OR hits < need)
+), counted AS (
+    UPDATE plait.run r
+    SET worst = greatest(r.worst, t.worst),
+        status = CASE WHEN t.ends OR r.pending[t.end_slot] = t.end_hits THEN greatest(r.worst, t.worst) ELSE 0 END,
+        finished_at = CASE WHEN t.ends OR r.pending[t.end_slot] = t.end_hits THEN plait.now() END,
+        pending = CASE
+            WHEN t.slots IS NULL THEN r.pending
+            WHEN cardinality(r.pending) = 1 THEN ARRAY[r.pending[1] - t.hits[1]]
+            ELSE (SELECT array_agg(p.n - coalesce(d.n, 0) ORDER BY p.slot)
+                  FROM unnest(r.pending) WITH ORDINALITY AS p(n, slot)
+                  LEFT JOIN unnest(t.slots, t.hits) AS d(slot, n) ON d.slot = p.slot)
+        END
+    FROM tally t
+    WHERE r.id = t.run_id
+    RETURNING r.id, r.status, r.priority, r.pending, t.slots, t.children, t.actions, t.locals, t.schedules
+), freed AS MATERIALIZED (
+    SELECT run_id, priority, child AS task, action_id, local, schedule_us, 1::int2 AS attempt, 0::int2 AS retry, 0::int2 AS lost
+    FROM hit WHERE hits = need AND child >= 0
+    UNION ALL
+    SELECT c.id, c.priority, e.child, e.action_id, e.local, e.schedule_us, 1::int2, 0::int2, 0::int2
+    FROM counted c
+    CROSS JOIN LATERAL unnest(c.slots, c.children, c.actions, c.locals, c.schedules)
+               AS e(slot, child, action_id, local, schedule_us)
+    WHERE e.child >= 0 AND c.pending[e.slot] = 0
+    UNION ALL
+    SELECT run_id, priority, task, action_id, false, ($18::int8[])[first_edge], (attempt + 1)::int2,
+           (retry + CASE status WHEN -3 THEN 1 ELSE 0 END)::int2, lost
+    FROM accepted WHERE status < 0 AND retry_us = 0
+), queued AS (
+    INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+    SELECT run_id, plait.now(),
+           CASE WHEN schedule_us >= 0 THEN plait.now() + schedule_us * interval '1 microsecond' END,
+           action_id, task, attempt, retry, lost, priority
+    FROM freed WHERE NOT local
+    RETURNING action_id
+), continued AS (
+    INSERT INTO plait.running
+        (run_id, task, attempt, retry, lost, priority, action_id, worker_id, queued_at, started_at)
+    SELECT run_id, task, attempt, retry, lost, priority, action_id, $1, plait.now(), plait.now() FROM freed WHERE local
+    RETURNING run_id, task
+)
+SELECT (SELECT array_agg(ord) FROM accepted) AS accepted,
+       (SELECT array_agg(run_id) FROM continued) AS continued_runs,
+       (SELECT array_agg(task) FROM continued) AS continued_tasks,
+       (SELECT array_agg(id) FROM counted WHERE status <> 0) AS ended_runs,
+       (SELECT array_agg(DISTINCT action_id) FROM queued) AS queued_actions,
+       (SELECT min(due_at) FROM put_back) AS next_due,
+       plait.now() AS committed_at

@@ -1,0 +1,30 @@
+-- Declare workers dead whose lease ran out, and put back what dead workers still hold:
+-- running -> ready, the attempt recorded as lost. Costs no retry of the user.
+-- Locks: worker rows in id order, then running rows in (run, task) order, skipping those a finisher has just now.
+WITH late AS MATERIALIZED (
+    SELECT id FROM plait.worker
+    WHERE ended_at IS NULL AND heartbeat_at < plait.now() - lease_us * interval '1 microsecond'
+    ORDER BY id FOR UPDATE SKIP LOCKED
+), dead AS (
+    UPDATE plait.worker w SET ended_at = plait.now() FROM late WHERE w.id = late.id RETURNING w.id
+), orphan AS MATERIALIZED (
+    SELECT r.ctid AS row_id
+    FROM plait.running r
+    WHERE EXISTS (SELECT 1 FROM dead d WHERE d.id = r.worker_id)
+       OR NOT EXISTS (SELECT 1 FROM plait.worker w WHERE w.id = r.worker_id AND w.ended_at IS NULL)
+    ORDER BY r.run_id, r.task LIMIT $1
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    DELETE FROM plait.running r USING orphan o WHERE r.ctid = o.row_id
+    RETURNING r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.worker_id, r.queued_at, r.started_at
+), history AS (
+    INSERT INTO plait.attempt
+        (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, reason)
+    SELECT run_id, task, attempt, retry, -2, worker_id, queued_at, started_at, plait.now(), 'worker lost' FROM taken
+), queued AS (
+    INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+    SELECT run_id, plait.now(), NULL, action_id, task, attempt + 1, retry, lost + 1, priority FROM taken
+)
+SELECT (SELECT count(*)::int FROM dead) AS dead,
+       (SELECT count(*)::int FROM taken) AS moved,
+       (SELECT array_agg(DISTINCT action_id) FROM taken) AS actions

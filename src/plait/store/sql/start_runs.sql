@@ -1,0 +1,3 @@
+-- Start runs by arrays: see plait.start_runs in the migrations, which the user's own transaction calls too.
+-- Locks: none but the new rows (and idempotency keys, in key order). Returns the effective run ids, in order.
+SELECT plait.start_runs($1::uuid[], $2::int[], $3::bytea[], $4::text[], $5::int2[], $6::text[]) AS run_ids

@@ -1,0 +1,244 @@
+"""The only door to the database: one method per statement, arrays in, rows out.
+
+Every statement bears repetition, so that a caller may simply send it again after a broken connection: starts by the
+run's id, finishes by the fence, claims by adopting afterwards what the database says is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.errors import NotFoundError, OperationError
+from plait.graph.definition import WorkflowDefinition
+from plait.store.connection import Link, LinkPool
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+@cache
+def load_sql(name: str) -> str:
+    """The text of one statement file of ``store/sql``."""
+    return files("plait.store").joinpath("sql", f"{name}.sql").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A workflow version as the database knows it. ``actions`` holds one action id per task."""
+
+    id: int
+    definition: WorkflowDefinition
+    actions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartRow:
+    """One run to start. ``input`` is JSON bytes, ``metadata`` JSON text."""
+
+    run_id: UUID
+    version_id: int
+    input: bytes
+    metadata: str | None
+    priority: int
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """What a worker process announces of itself."""
+
+    id: UUID
+    name: str
+    host: str
+    pid: int
+    slots: int
+    labels: str | None
+    actions: list[int]
+    plait: str
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The database's answer to a batch of outcomes."""
+
+    accepted: frozenset[int]
+    """1-based positions of the outcomes that passed the fence."""
+    continued: tuple[tuple[UUID, int], ...]
+    """(run id, task) of the tasks that this worker now holds and goes on with."""
+    ended: tuple[UUID, ...]
+    queued_actions: tuple[int, ...]
+    next_due: datetime | None
+    committed_at: datetime
+
+
+class Store:
+    """Statements over a few connections: claims and finishes have one each, all else shares a small pool."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.claims = Link(url, name="plait claims")
+        self.finishes = Link(url, name="plait finishes")
+        self.pool = LinkPool(url)
+        self._versions: dict[int, StoredVersion] = {}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.claims.close()
+        await self.finishes.close()
+        await self.pool.close()
+
+    # definitions
+
+    async def register_version(self, definition: WorkflowDefinition) -> StoredVersion:
+        """Store a version unless it is there, and return it with its ids."""
+        schedules = [_to_microseconds(definition.tasks[root].schedule_timeout) for root in definition.roots]
+        row = await self.pool.fetchrow(
+            load_sql("register_version"),
+            definition.name,
+            definition.digest,
+            definition.to_json(),
+            [task.name for task in definition.tasks],
+            list(definition.roots),
+            schedules,
+            list(definition.pending),
+        )
+        if row is None:  # another process stored it between our snapshot and its commit
+            return await self.register_version(definition)
+        version = StoredVersion(row["id"], definition, tuple(row["actions"]))
+        self._versions[version.id] = version
+        return version
+
+    async def read_version(self, version_id: int) -> StoredVersion:
+        """A stored version by id, cached for ever: versions never change. Raises ``NotFoundError``."""
+        if version_id not in self._versions:
+            row = await self.pool.fetchrow(load_sql("read_version"), version_id)
+            if row is None:
+                raise NotFoundError(f"there is no workflow version {version_id}")
+            definition = WorkflowDefinition.from_json(row["definition"])
+            self._versions[version_id] = StoredVersion(row["id"], definition, tuple(row["actions"]))
+        return self._versions[version_id]
+
+    def get_version(self, version_id: int) -> StoredVersion | None:
+        """A version if this process has met it before."""
+        return self._versions.get(version_id)
+
+    # the four statements
+
+    async def start_runs(self, rows: Sequence[StartRow]) -> list[UUID]:
+        """Start runs in one commit; a run that exists already starts nothing. Returns the effective ids in order:
+        another id than the given one where an idempotency key was taken."""
+        keys = [row.idempotency_key for row in rows]
+        answer = await self.pool.fetchrow(
+            load_sql("start_runs"),
+            [row.run_id for row in rows],
+            [row.version_id for row in rows],
+            [row.input for row in rows],
+            [row.metadata for row in rows],
+            [row.priority for row in rows],
+            keys if any(keys) else None,
+        )
+        if answer is None:
+            raise OperationError("plait.start_runs returned nothing")
+        return list(answer["run_ids"])
+
+    async def claim_tasks(self, worker_id: UUID, actions: list[int], limit: int) -> list[Record]:
+        """Take up to ``limit`` ready tasks of ``actions`` for a worker."""
+        return await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit)
+
+    async def claim_expired(self, worker_id: UUID, limit: int) -> list[Record]:
+        """Take ready tasks whose schedule timeout has passed, whatever their action."""
+        return await self.claims.fetch(load_sql("claim_expired"), worker_id, limit)
+
+    async def finish_tasks(self, worker_id: UUID, arrays: Sequence[Sequence[Any]]) -> Finished:
+        """Finish a batch of attempts; ``arrays`` as ``finish_tasks.sql`` numbers them, from $2 on."""
+        row = await self.finishes.fetchrow(load_sql("finish_tasks"), worker_id, *arrays)
+        if row is None:
+            raise OperationError("finish_tasks returned nothing")
+        return Finished(
+            frozenset(row["accepted"] or ()),
+            tuple(zip(row["continued_runs"] or (), row["continued_tasks"] or (), strict=True)),
+            tuple(row["ended_runs"] or ()),
+            tuple(row["queued_actions"] or ()),
+            row["next_due"],
+            row["committed_at"],
+        )
+
+    async def wake_tasks(self, limit: int) -> tuple[int, list[int]]:
+        """Move due tasks from waiting to ready. Returns how many, and their actions."""
+        row = await self.pool.fetchrow(load_sql("wake_tasks"), limit)
+        return (row["moved"], row["actions"] or []) if row else (0, [])
+
+    # what workers and waiters read
+
+    async def read_outcomes(self, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
+        """The terminal attempts of given tasks, where there is one."""
+        return await self.pool.fetch(load_sql("read_outcomes"), runs, tasks)
+
+    async def read_held(self, worker_id: UUID) -> list[Record]:
+        """The tasks a worker holds according to the database, shaped as a claim returns them."""
+        return await self.pool.fetch(load_sql("read_held"), worker_id)
+
+    async def read_ended(self, runs: Sequence[UUID]) -> list[Record]:
+        """Which of these runs have ended, with the outcome of each of their tasks, in task order."""
+        return await self.pool.fetch(load_sql("read_ended"), runs)
+
+    async def peek_priority(self, actions: list[int]) -> int:
+        """The highest priority that waits in ready for one of these actions; 0 when nothing does."""
+        row = await self.pool.fetchrow(load_sql("peek_priority"), actions)
+        return (row["priority"] or 0) if row else 0
+
+    # workers and maintenance
+
+    async def register_worker(self, worker: WorkerRow, replaces: UUID | None) -> None:
+        """Announce a worker, and that the one it replaces is known to be dead."""
+        await self.pool.execute(
+            load_sql("register_worker"),
+            worker.id,
+            worker.name,
+            worker.host,
+            worker.pid,
+            worker.slots,
+            worker.labels,
+            worker.actions,
+            replaces,
+            worker.plait,
+            round(worker.lease_seconds * 1e6),
+        )
+
+    async def beat_worker(self, worker_id: UUID) -> bool | None:
+        """Renew a worker's lease. Returns whether it is alone with its actions; None when it was declared dead."""
+        row = await self.pool.fetchrow(load_sql("beat_worker"), worker_id)
+        return None if row is None else row["alone"]
+
+    async def end_worker(self, worker_id: UUID) -> None:
+        """A worker stops; what it still holds goes back at the next reaping."""
+        await self.pool.execute(load_sql("end_worker"), worker_id)
+
+    async def reap_workers(self, limit: int) -> tuple[int, int, list[int]]:
+        """Declare silent workers dead and put back what the dead hold. Returns workers, tasks, actions."""
+        row = await self.pool.fetchrow(load_sql("reap_workers"), limit)
+        return (row["dead"], row["moved"], row["actions"] or []) if row else (0, 0, [])
+
+    async def take_lease(self, name: str, holder: UUID, seconds: float) -> bool:
+        """Take or renew a lease. Returns whether ``holder`` has it."""
+        return await self.pool.fetchrow(load_sql("take_lease"), name, holder, round(seconds * 1e6)) is not None
+
+    async def drop_lease(self, name: str, holder: UUID) -> None:
+        """Give a lease back early."""
+        await self.pool.execute(load_sql("drop_lease"), name, holder)
+
+    async def read_next_due(self) -> float | None:
+        """Seconds until the next timer, negative when one is late; None without any."""
+        row = await self.pool.fetchrow(load_sql("read_next_due"))
+        return row["seconds"] if row else None
+
+
+def _to_microseconds(seconds: float | None) -> int:
+    return -1 if seconds is None else round(seconds * 1e6)
