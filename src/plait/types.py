@@ -1,0 +1,186 @@
+"""The small types that declarations and triggers are made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from plait.errors import DefinitionError
+from plait.wording import shorten
+
+if TYPE_CHECKING:
+    from plait.workflow import BaseWorkflow
+
+__all__ = [
+    "UNSET",
+    "Duration",
+    "EmptyModel",
+    "Priority",
+    "RunRequest",
+    "TaskDefaults",
+    "TaskStatus",
+    "TriggerWorkflowOptions",
+    "Unset",
+    "WorkflowRunStatus",
+    "WorkflowRunTriggerConfig",
+    "parse_duration",
+]
+
+Duration = timedelta | str
+"""A length of time: a ``timedelta``, or a string such as ``"90s"``, ``"5m"``, ``"1h30m"`` or ``"250ms"``."""
+
+MAX_DURATION_SECONDS: Final = 10 * 366 * 86_400.0
+"""Ten years. Longer ones are slips of the unit, and would leave the range of the database's timestamps."""
+
+
+class Unset(Enum):
+    """The type of ``UNSET``."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""Says that an option was not given, where ``None`` and ``0`` are values of their own."""
+
+
+class EmptyModel(BaseModel):
+    """The input of a workflow declared without ``input_validator``. Whatever fields it is given are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Priority(IntEnum):
+    """How urgent a run is, compared with all other runs. The highest goes first."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+
+class WorkflowRunStatus(StrEnum):
+    """Where a run stands. The last three are final."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class TaskStatus(StrEnum):
+    """Where a task of a run stands. ``PENDING`` waits for its parents; the last four are final."""
+
+    PENDING = "PENDING"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefaults:
+    """Options for every task of a workflow that does not set them itself, its two hooks included.
+
+    A task that says ``retries=0`` keeps 0: only what is left out is filled in. ``None`` in a field here
+    means the same as leaving it out.
+    """
+
+    retries: int | Unset | None = UNSET
+    backoff_factor: float | Unset | None = UNSET
+    backoff_max_seconds: float | Unset | None = UNSET
+    backoff_jitter: bool | Unset | None = UNSET
+    execution_timeout: Duration | Unset | None = UNSET
+    schedule_timeout: Duration | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerWorkflowOptions:
+    """The options of one trigger in one object. A keyword given beside it wins; metadata is merged."""
+
+    additional_metadata: Mapping[str, Any] | None = None
+    priority: Priority | Literal[1, 2, 3] | int | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """One run to be started, checked and encoded. ``run_id`` makes repeating the request harmless."""
+
+    workflow: BaseWorkflow[Any]
+    input: bytes
+    metadata: str | None
+    priority: int
+    run_id: UUID
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRunTriggerConfig:
+    """One item for ``run_many``, made by ``workflow.create_bulk_run_item``: checked and encoded, not yet a
+    run.
+
+    ``key`` is the caller's own label; Plait does not read it. An item used twice makes two runs.
+    """
+
+    workflow: BaseWorkflow[Any]
+    input: bytes
+    metadata: str | None
+    priority: int
+    idempotency_key: str | None = None
+    key: str | None = None
+
+    @property
+    def workflow_name(self) -> str:
+        return self.workflow.name
+
+
+_SECONDS_PER_UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])")
+_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+")
+
+
+def parse_duration(value: Duration, *, where: str) -> float:
+    """``value`` in seconds, fractions kept.
+
+    ``where`` opens the message of the ``DefinitionError`` that anything but a positive duration of at most
+    ten years raises, e.g. ``"workflow 'W', task 't': execution_timeout"``.
+    """
+    seconds = _read_seconds(value, where)
+    if seconds <= 0:
+        raise DefinitionError(f"{where} is {value!r}: a duration must be greater than zero")
+    if seconds > MAX_DURATION_SECONDS:
+        raise DefinitionError(f"{where} is {shorten(value)}: a duration cannot be longer than ten years")
+    return seconds
+
+
+def _read_seconds(value: object, where: str) -> float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, str):
+        if value.startswith("-") and _DURATION.fullmatch(value[1:]):
+            raise DefinitionError(f"{where} is {shorten(value)}: a duration must be greater than zero")
+        if _DURATION.fullmatch(value):
+            return sum(
+                float(number) * _SECONDS_PER_UNIT[unit] for number, unit in _DURATION_PART.findall(value)
+            )
+        problem = "cannot be read"
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        problem = "has no unit"
+    else:
+        problem = "is not a duration"
+    raise DefinitionError(
+        f"{where} is {shorten(value)}, which {problem}: give a timedelta, or a string with units such as "
+        f"'250ms', '90s', '5m', '1h30m' or '2d'"
+    )

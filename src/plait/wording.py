@@ -1,0 +1,23 @@
+"""Helpers for the text of error messages. They never raise, whatever object they are given."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """``repr(value)`` cut to ``limit`` characters, safe for objects whose ``__repr__`` raises."""
+    try:
+        if type(value) is str and len(value) > limit:
+            value = value[:limit]
+        text = repr(value)
+    except Exception:  # a hostile or broken __repr__ must not replace the error being reported
+        return f"<{type(value).__name__} whose repr fails>"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """``" (did you mean 'extract'?)"`` when ``known`` holds something like ``name``, else an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
