@@ -1,8 +1,9 @@
 """The embedded PostgreSQL: one real server per project folder, shared by the processes that use it.
 
-``start_embedded`` makes sure that the server of a project runs and counts the calling process among its users;
-the server stops by itself a moment after its last user has gone, however that user went (``kill -9`` included).
-Only the standard library is imported here. How it works: ``docs/decisions/0002-embedded-postgres.md``.
+``start_embedded`` makes sure that the server of a project runs and counts the calling process among its
+users; the server stops by itself a moment after its last user has gone, however that user went (``kill -9``
+included). Only the standard library is imported here. How it works:
+``docs/decisions/0002-embedded-postgres.md``.
 """
 
 from __future__ import annotations

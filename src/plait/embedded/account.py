@@ -11,7 +11,6 @@ import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from plait.errors import EmbeddedPostgresError
 
@@ -24,17 +23,28 @@ class Account:
     gid: int
     switch: bool
 
-    def popen_options(self) -> dict[str, Any]:
-        """The keyword arguments that make ``subprocess`` start a program under this account."""
-        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
+    @property
+    def user(self) -> int | None:
+        """``user=`` of subprocess; None when there is nothing to change."""
+        return self.uid if self.switch else None
+
+    @property
+    def group(self) -> int | None:
+        """``group=`` of subprocess."""
+        return self.gid if self.switch else None
+
+    @property
+    def extra_groups(self) -> list[int] | None:
+        """``extra_groups=`` of subprocess: those of root are dropped."""
+        return [] if self.switch else None
 
 
 def choose_account(data_dir: Path) -> Account:
     """The account for the server of ``data_dir``, which need not exist yet.
 
-    Not root: the caller's own. Root: the owner of the existing data; else the owner of the project, so that the
-    owner can go on without root; else ``postgres``; else ``nobody``.
-    Raises EmbeddedPostgresError when root finds no unprivileged account.
+    Not root: the caller's own. Root: the owner of the existing data; else the owner of the project, so that
+    the owner can go on without root; else ``postgres``; else ``nobody``. Raises EmbeddedPostgresError when
+    root finds no unprivileged account.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), switch=False)
@@ -52,9 +62,9 @@ def choose_account(data_dir: Path) -> Account:
         if entry.pw_uid != 0:
             return Account(entry.pw_uid, entry.pw_gid, switch=True)
     raise EmbeddedPostgresError(
-        "This process runs as root, PostgreSQL does not, and there is no account 'postgres' or 'nobody' to run it "
-        "under. Add one (for example `useradd --system postgres`), run Plait as an ordinary user, or set "
-        "PLAIT_DATABASE_URL to a PostgreSQL that is already running."
+        "This process runs as root, PostgreSQL does not, and there is no account 'postgres' or 'nobody' to "
+        "run it under. Add one (for example `useradd --system postgres`), run Plait as an ordinary user, "
+        "or set PLAIT_DATABASE_URL to a PostgreSQL that is already running."
     )
 
 

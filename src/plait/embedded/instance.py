@@ -1,7 +1,8 @@
 """Where the files of a project's PostgreSQL are.
 
-``<project>/.plait/postgres/`` is the *instance folder*: data, socket, lock files, log. A root process whose project
-is closed to the server's account (``/root`` is 0700) puts it elsewhere; ``<project>/.plait/postgres.json`` says where.
+``<project>/.plait/postgres/`` is the *instance folder*: data, socket, lock files, log. A root process whose
+project is closed to the server's account (``/root`` is 0700) puts it elsewhere;
+``<project>/.plait/postgres.json`` says where.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ class Instance:
 def find_project(start: Path | None = None) -> Path:
     """The project folder of ``start`` (default: the current directory).
 
-    The nearest folder upwards that has ``.plait/``, else the nearest with ``pyproject.toml`` or ``.git``, else
-    ``start``. A ``.plait`` that a third party put into a shared folder such as ``/tmp`` does not count.
+    The nearest folder upwards that has ``.plait/``, else the nearest with ``pyproject.toml`` or ``.git``,
+    else ``start``. A ``.plait`` that a third party put into a shared folder such as ``/tmp`` does not count.
     """
     here = (start or Path.cwd()).resolve()
     folders = (here, *here.parents)
@@ -96,7 +97,7 @@ def _is_trusted(home: Path) -> bool:
 
 
 def find_home(project: Path | None) -> Path:
-    """The ``.plait`` folder: ``PLAIT_HOME`` if set, else that of ``project``, else of the project found from here."""
+    """The ``.plait`` folder: ``PLAIT_HOME`` if set, else that of ``project`` or of the project found here."""
     override = os.environ.get("PLAIT_HOME")
     if override:
         return Path(override).expanduser().resolve()
@@ -110,7 +111,7 @@ def find_instance(home: Path) -> Instance | None:
 
 
 def prepare_instance(home: Path) -> Instance:
-    """The instance of ``home``; decides where it is, makes its folder and records it, all at the first call."""
+    """The instance of ``home``; the first call decides where it is, makes its folder and records it."""
     _create_folder(home, 0o755 if os.geteuid() == 0 else 0o700, {".gitignore": "*\n"})
     descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -120,9 +121,9 @@ def prepare_instance(home: Path) -> Instance:
             return found
         if found is not None and found.folder.parent != home:
             raise EmbeddedPostgresError(
-                f"The PostgreSQL data of this project was in {found.folder} and is gone (a rebuilt container?). "
-                f"Restore that folder; or remove {home / RECORD} to start with an empty database; or point "
-                "PLAIT_HOME to a folder on a volume that every user may enter."
+                f"The PostgreSQL data of this project was in {found.folder} and is gone (a rebuilt "
+                f"container?). Restore that folder; or remove {home / RECORD} to start with an empty "
+                "database; or point PLAIT_HOME to a folder on a volume that every user may enter."
             )
         folder = _create_instance_folder(home)
         _write_record(home, folder)
@@ -158,14 +159,14 @@ def _create_folder_elsewhere(home: Path, account: Account) -> Path:
         _create_folder(space / name, 0o711, {"project": f"{home}\n"})
         return space / name
     raise EmbeddedPostgresError(
-        f"{home} is closed to the account with uid {account.uid} that has to run PostgreSQL for root, and neither "
-        f"{' nor '.join(map(str, SPACES))} can be used instead. Point PLAIT_HOME to a folder on a local disk that "
-        "every user may enter, or set PLAIT_DATABASE_URL."
+        f"{home} is closed to the account with uid {account.uid} that has to run PostgreSQL for root, and "
+        f"neither {' nor '.join(map(str, SPACES))} can be used instead. Point PLAIT_HOME to a folder on a "
+        "local disk that every user may enter, or set PLAIT_DATABASE_URL."
     )
 
 
 def _read_record(home: Path) -> Path | None:
-    """The recorded instance folder; None if there is no record, or only that of the project this one is a copy of."""
+    """The recorded instance folder; None without a record, or with that of the project this is a copy of."""
     try:
         record = json.loads((home / RECORD).read_text())
         folder, owner = Path(record["folder"]), Path(record["home"])
@@ -226,8 +227,9 @@ def _remove_draft(draft: Path) -> None:
 def prepare_socket_dir(instance: Instance, account: Account) -> Path:
     """The folder of the server's socket, owned by the server's account and closed to others.
 
-    Inside the instance folder if its path is short and plain enough for a socket and for a URL, else in ``/tmp``
-    under a name derived from the instance folder. Raises EmbeddedPostgresError when somebody else made that one.
+    Inside the instance folder if its path is short and plain enough for a socket and for a URL, else in
+    ``/tmp`` under a name derived from the instance folder. Raises EmbeddedPostgresError when somebody else
+    made that one.
     """
     inside = instance.folder / "run"
     plain = re.fullmatch(r"[A-Za-z0-9/._-]+", str(inside)) is not None
@@ -245,9 +247,10 @@ def prepare_socket_dir(instance: Instance, account: Account) -> Path:
     private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
     if not private or status.st_uid not in (account.uid, os.geteuid()):
         raise EmbeddedPostgresError(
-            f"{folder} should be a folder that only the account with uid {account.uid} may enter, for the socket of "
-            f"PostgreSQL; it belongs to uid {status.st_uid} with mode {stat.filemode(status.st_mode)}. Remove it, "
-            "or set PLAIT_HOME to a folder with a shorter path, or set PLAIT_DATABASE_URL."
+            f"{folder} should be a folder that only the account with uid {account.uid} may enter, for the "
+            f"socket of PostgreSQL; it belongs to uid {status.st_uid} with mode "
+            f"{stat.filemode(status.st_mode)}. Remove it, or set PLAIT_HOME to a folder with a shorter "
+            "path, or set PLAIT_DATABASE_URL."
         )
     if status.st_uid != account.uid:
         os.chown(folder, account.uid, account.gid)

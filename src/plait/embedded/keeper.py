@@ -1,8 +1,9 @@
 """The keeper: the small detached process that starts PostgreSQL and stops it after its last user.
 
-It is not PostgreSQL's user: it holds ``keeper.lock`` while it lives and waits until it can take ``users.lock``
-exclusively. Only with that lock in hand it stops the server for being idle, so nobody can arrive in between.
-Started as a plain script (``run_keeper.py``), so that nothing but the standard library is loaded.
+It is not PostgreSQL's user: it holds ``keeper.lock`` while it lives and waits until it can take
+``users.lock`` exclusively. Only with that lock in hand it stops the server for being idle, so nobody can
+arrive in between. Started as a plain script (``run_keeper.py``), so that nothing but the standard library is
+loaded.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Keeper:
             _say(f"{error}\nNext try in {self._restart_at - now:.1f} s")
 
     def _bound_log(self) -> None:
-        """Keep two files of bounded size. The log is opened for appending, so it can be cut under PostgreSQL."""
+        """Keep two files of bounded size. PostgreSQL appends to the log, so it can be cut underneath."""
         log = self.instance.log_file
         try:
             if log.stat().st_size > _LARGEST_LOG_BYTES:
@@ -181,7 +182,7 @@ def _keep(instance: Instance, binaries: Path, linger: float, timeout: float, rep
 
 
 def main(arguments: list[str]) -> int:
-    """``run_keeper.py <instance folder> <bin folder> <linger seconds> <start seconds>``: 0 once the server is ready."""
+    """Arguments: instance folder, bin folder, linger and start limit in seconds. 0 once the server is ready."""
     instance, binaries, linger, timeout = (
         Instance(Path(arguments[0])),
         Path(arguments[1]),

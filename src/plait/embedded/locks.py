@@ -1,8 +1,9 @@
 """Lock files whose locks the kernel gives back when their holders die.
 
-``flock`` belongs to the open file description: every process that inherited the descriptor holds the lock too, and
-it ends with the last of them. Plait uses that twice: a fork of a user stays a user, and the lock inherited by the
-postmaster tells whether any process of that server still lives (true across containers that share the folder).
+``flock`` belongs to the open file description: every process that inherited the descriptor holds the lock
+too, and it ends with the last of them. Plait uses that twice: a fork of a user stays a user, and the lock
+inherited by the postmaster tells whether any process of that server still lives (true across containers that
+share the folder).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The script behind the keeper process; see ``keeper.py``.
 
-It stands in an empty package for ``plait``, so that the keeper, which may live for weeks, loads neither the user's
-installed packages nor Plait's engine: it starts in about 0.05 s and stays small.
+It stands in an empty package for ``plait``, so that the keeper, which may live for weeks, loads neither the
+user's installed packages nor Plait's engine: it starts in about 0.05 s and stays small.
 """
 
 import sys

@@ -37,8 +37,8 @@ class EmbeddedPostgres:
         self._use: _Use | None = use
 
     def ensure_running(self) -> None:
-        """Start the server again if it was stopped or crashed; for use when a connection fails. Same errors as
-        ``start_embedded``."""
+        """Start the server again if it was stopped or crashed; for use when a connection fails. Same errors
+        as ``start_embedded``."""
         with _registry.guard:
             if self._use is None:
                 raise EmbeddedPostgresError(f"{self!r} was released; call start_embedded again.")
@@ -100,7 +100,7 @@ class _Registry:
                 del self.uses[instance.folder]
 
     def renew_guard(self) -> None:
-        """After a fork: another thread of the parent may have held the guard, and is not there to release it."""
+        """After a fork: a thread of the parent may have held the guard and is not here to release it."""
         self.guard = threading.RLock()
 
 
@@ -111,10 +111,10 @@ os.register_at_fork(after_in_child=_registry.renew_guard)
 def start_embedded(project: Path | None = None) -> EmbeddedPostgres:
     """Have the PostgreSQL of ``project`` running and count this process among its users.
 
-    ``project``: the folder that has, or gets, ``.plait/``; None finds it from the current directory. PLAIT_HOME, if
-    set, is used instead of ``<project>/.plait``. Blocking (about 1 s at the very first start, 0.2 s after a stop,
-    1 ms when it runs), thread-safe, callable again at will. PLAIT_EMBEDDED_TIMEOUT (seconds, 60) bounds it,
-    PLAIT_EMBEDDED_LINGER (seconds, 2) is how long the server outlives its last user.
+    ``project``: the folder that has, or gets, ``.plait/``; None finds it from the current directory.
+    PLAIT_HOME, if set, is used instead of ``<project>/.plait``. Blocking (about 1 s at the very first start,
+    0.2 s after a stop, 1 ms when it runs), thread-safe, callable again at will. PLAIT_EMBEDDED_TIMEOUT
+    (seconds, 60) bounds it, PLAIT_EMBEDDED_LINGER (seconds, 2) is how long the server outlives its last user.
     Raises EmbeddedPostgresError with the reason and the way out.
     """
     timeout = _read_seconds("PLAIT_EMBEDDED_TIMEOUT", DEFAULT_TIMEOUT_SECONDS)
@@ -132,8 +132,8 @@ def start_embedded(project: Path | None = None) -> EmbeddedPostgres:
             return EmbeddedPostgres(instance, use, running.socket_dir)
     except PermissionError as error:
         raise EmbeddedPostgresError(
-            f"{home} belongs to another account: uid {os.geteuid()} is denied {error.filename}. Run as the owner, "
-            "point PLAIT_HOME to a folder of your own, or set PLAIT_DATABASE_URL."
+            f"{home} belongs to another account: uid {os.geteuid()} is denied {error.filename}. Run as the "
+            "owner, point PLAIT_HOME to a folder of your own, or set PLAIT_DATABASE_URL."
         ) from error
 
 
@@ -177,7 +177,8 @@ def _launch_keeper(instance: Instance, deadline: float) -> None:
     """Start a keeper and wait until its server is ready; the way it failed becomes the error."""
     linger = _read_seconds("PLAIT_EMBEDDED_LINGER", DEFAULT_LINGER_SECONDS)
     seconds = max(1.0, deadline - time.monotonic())
-    # -I -S: neither the environment nor site-packages are looked at; it starts faster and keeps nothing of them.
+    # -I -S: neither the environment nor site-packages are looked at; it starts faster and keeps nothing of
+    # them.
     command = [_find_python(), "-I", "-S", str(Path(__file__).with_name("run_keeper.py"))]
     arguments = [str(instance.folder), str(find_binaries()), str(linger), str(seconds)]
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 _MIB = 1024 * 1024
 
 TEMPLATE = """\
-# Written by Plait at every start; changes are lost. To change a setting: ALTER SYSTEM SET ... (it wins over this file).
+# Written by Plait at every start; changes are lost. To change a setting use ALTER SYSTEM SET: it wins.
 include_if_exists = {user_conf}
 
 # Reached through a Unix socket in a folder closed to other accounts; no TCP, so `trust` lets nobody else in.
@@ -24,8 +24,8 @@ full_page_writes = on
 
 max_connections = 200                    # several worker processes, a dashboard and tests on one server
 shared_buffers = {shared_buffers_mib}MB  # the hot tables stay in memory; at most an eighth of the machine
-random_page_cost = 1.1                   # SSD: the queue's index must win over a scan of a table not yet analysed
-max_parallel_workers_per_gather = 0      # the cores belong to the tasks; a container's /dev/shm has 64 MB only
+random_page_cost = 1.1                   # SSD: the queue's index must win over scans, analysed or not
+max_parallel_workers_per_gather = 0      # the cores belong to the tasks; /dev/shm of a container is small
 
 # Fewer checkpoints: after each one the first change of a page writes the whole page to the WAL.
 checkpoint_timeout = 15min

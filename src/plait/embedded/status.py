@@ -20,8 +20,9 @@ from plait.errors import EmbeddedPostgresError
 class EmbeddedStatus:
     """What is known about a project's server.
 
-    ``running``: it answers. ``version``: the major version of the data, None before the first start. ``users``: the
-    processes that use it, None where the system does not tell. The paths are None before the first start.
+    ``running``: it answers. ``version``: the major version of the data, None before the first start.
+    ``users``: the processes that use it, None where the system does not tell. The paths are None before the
+    first start.
     """
 
     running: bool
@@ -37,7 +38,7 @@ class EmbeddedStatus:
 
 
 def get_status(project: Path | None = None) -> EmbeddedStatus:
-    """The state of the server of ``project`` (found as in ``start_embedded``). Changes and creates nothing."""
+    """The state of the server of ``project`` (found as in ``start_embedded``). Changes nothing."""
     home = find_home(project)
     try:
         instance = find_instance(home)
@@ -71,8 +72,9 @@ def _read_status(home: Path, instance: Instance) -> EmbeddedStatus:
 def stop_embedded(project: Path | None = None, *, timeout: float = 90.0) -> bool:
     """Stop the server of ``project`` now, users or not; True if it ran. ``timeout`` is in seconds.
 
-    Nothing that was committed is lost. A user that is left starts it again with its next ``start_embedded`` or
-    ``ensure_running``. Raises EmbeddedPostgresError when it does not end in time or belongs to another account.
+    Nothing that was committed is lost. A user that is left starts it again with its next ``start_embedded``
+    or ``ensure_running``. Raises EmbeddedPostgresError when it does not end in time or belongs to another
+    account.
     """
     home = find_home(project)
     instance = find_instance(home)
