@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -14,7 +15,8 @@ from plait.embedded.account import Account, can_traverse, choose_account
 from plait.embedded.binaries import parse_major, prepare_binaries, read_version
 from plait.embedded.instance import PORT, SPACES, Instance, prepare_socket_dir
 from plait.embedded.locks import FileLock, open_owned
-from plait.embedded.postmaster import is_alive, read_postmaster
+from plait.embedded.postmaster import read_postmaster
+from plait.embedded.programs import Programs
 from plait.embedded.settings import render_settings
 from plait.errors import EmbeddedPostgresError
 
@@ -22,13 +24,6 @@ DATABASE = "plait"
 SUPERUSER = "plait"
 _DRAFT = "data.init-"
 _POLL = 0.005
-_PASSED_ON = (
-    "PATH",
-    "TZ",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-)  # secrets of the user stay with the user
 
 
 class Cluster:
@@ -41,6 +36,7 @@ class Cluster:
         self._binaries: Path | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
+        self._socket_dir: Path | None = None
 
     @property
     def pid(self) -> int | None:
@@ -69,7 +65,7 @@ class Cluster:
             while not lock.try_exclusive():
                 running = read_postmaster(self.instance.data_dir)
                 if running is not None and running.status in ("ready", "starting"):
-                    self._child, self._pid = None, running.pid
+                    self._child, self._pid, self._socket_dir = None, running.pid, running.socket_dir
                     self._wait_ready(deadline)
                     return
                 if time.monotonic() > deadline:
@@ -80,14 +76,16 @@ class Cluster:
                 time.sleep(_POLL)
             # No process of an earlier server lives: what it left behind is stale.
             (self.instance.data_dir / "postmaster.pid").unlink(missing_ok=True)
-            self._initialise(lock)
-            self._launch(lock)
+            programs = Programs(self.binaries, self.account, lock)
+            self._initialise(programs)
+            self._launch(programs)
         self._wait_ready(deadline)
 
     def is_running(self) -> bool:
         if self._child is not None:
             return self._child.poll() is None
-        return self._pid is not None and is_alive(self._pid)
+        adopted = read_postmaster(self.instance.data_dir)
+        return adopted is not None and adopted.pid == self._pid
 
     def stop(self, *, fast_seconds: float = 60) -> None:
         """Stop the server and wait for its end: a clean shutdown, past ``fast_seconds`` an immediate one."""
@@ -99,8 +97,11 @@ class Cluster:
             while self.is_running() and time.monotonic() < limit:
                 time.sleep(_POLL)
         self._child = self._pid = None
+        if self._socket_dir is not None and self._socket_dir.parent != self.instance.folder:
+            with contextlib.suppress(OSError):
+                self._socket_dir.rmdir()
 
-    def _initialise(self, lock: FileLock) -> None:
+    def _initialise(self, programs: Programs) -> None:
         """Make the data folder if there is none: a draft is renamed when it is whole and on disk."""
         data_dir = self.instance.data_dir
         for draft in data_dir.parent.glob(f"{_DRAFT}*"):
@@ -113,18 +114,10 @@ class Cluster:
         if self.account.switch:
             os.chown(draft, self.account.uid, self.account.gid)
         options = ["--no-locale", "--encoding=UTF8", f"--username={SUPERUSER}", "--auth=trust", "--no-sync"]
-        self._run(lock, "initdb", "-D", str(draft), *options)
-        self._run(
-            lock,
-            "postgres",
-            "--single",
-            "-F",
-            "-D",
-            str(draft),
-            "template1",
-            text=f"CREATE DATABASE {DATABASE}",
-        )
-        self._run(lock, "initdb", "--sync-only", "-D", str(draft))
+        programs.run("initdb", "-D", str(draft), *options)
+        create = f"CREATE DATABASE {DATABASE}"
+        programs.run("postgres", "--single", "-F", "-D", str(draft), "template1", text=create)
+        programs.run("initdb", "--sync-only", "-D", str(draft))
         draft.rename(data_dir)
         _sync_folder(data_dir.parent)
 
@@ -145,15 +138,15 @@ class Cluster:
                 "on it."
             )
 
-    def _write_settings(self, lock: FileLock) -> None:
-        data_dir, library = self.instance.data_dir, self.binaries.parent / "lib"
+    def _write_settings(self, programs: Programs, socket_dir: Path) -> None:
+        data_dir, library = self.instance.data_dir, programs.folder.parent / "lib"
         names = ("pg_stat_statements.so", "pg_stat_statements.dylib")
-        probe = ["-C", "wal_compression", "-c", "wal_compression=lz4", "-D", str(data_dir)]
+        probe = ("-C", "wal_compression", "-c", "wal_compression=lz4", "-D", str(data_dir))
         text = render_settings(
             user_conf=data_dir / "postgresql.conf",
-            socket_dir=prepare_socket_dir(self.instance, self.account),
+            socket_dir=socket_dir,
             port=PORT,
-            has_lz4=self._call(lock, "postgres", *probe).returncode == 0,
+            has_lz4=programs.call("postgres", *probe).returncode == 0,
             has_statements=any(
                 (folder / n).exists() for folder in (library, library / "postgresql") for n in names
             ),
@@ -164,24 +157,15 @@ class Cluster:
             os.fchmod(file.fileno(), 0o644)  # root writes it, the server's account reads it
         draft.replace(self.instance.conf_file)
 
-    def _launch(self, lock: FileLock) -> None:
-        self._write_settings(lock)
-        command = [self.binaries / "postgres", "-D", self.instance.data_dir]
+    def _launch(self, programs: Programs) -> None:
+        self._socket_dir = prepare_socket_dir(self.instance, self.account)
+        for name in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+            (self._socket_dir / name).unlink(missing_ok=True)  # stale: no process of an earlier server lives
+        self._write_settings(programs, self._socket_dir)
+        conf = f"config_file={self.instance.conf_file}"
         log = open_owned(self.instance.log_file, os.O_WRONLY | os.O_APPEND)
         try:
-            self._child = subprocess.Popen(
-                [*command, "-c", f"config_file={self.instance.conf_file}"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=_build_environment(),
-                pass_fds=(lock.descriptor,),  # keeps server.lock while one process of the server lives
-                start_new_session=True,
-                user=self.account.user,
-                group=self.account.group,
-                extra_groups=self.account.extra_groups,
-            )
+            self._child = programs.launch("postgres", "-D", str(self.instance.data_dir), "-c", conf, log=log)
         finally:
             os.close(log)
         self._pid = self._child.pid
@@ -198,35 +182,6 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError("PostgreSQL is not ready in time." + describe_log(self.instance))
             time.sleep(_POLL)
-
-    def _call(
-        self, lock: FileLock, program: str, *arguments: str, text: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.binaries / program, *arguments],
-            input=text,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd="/",
-            env=_build_environment(),
-            pass_fds=(lock.descriptor,),
-            user=self.account.user,
-            group=self.account.group,
-            extra_groups=self.account.extra_groups,
-        )
-
-    def _run(self, lock: FileLock, program: str, *arguments: str, text: str = "") -> None:
-        result = self._call(lock, program, *arguments, text=text)
-        if result.returncode != 0 or "ERROR:" in result.stdout or "FATAL:" in result.stdout:
-            command = " ".join([program, *arguments])
-            raise EmbeddedPostgresError(
-                f"`{command}` failed under uid {self.account.uid} (exit code "
-                f"{result.returncode}):\n{result.stdout.strip()[-2000:]}\nIf this cannot be helped here, "
-                "set PLAIT_DATABASE_URL to a PostgreSQL that is already running."
-            )
 
 
 class _ServerLock(FileLock):
@@ -249,11 +204,6 @@ def describe_log(instance: Instance, lines: int = 15) -> str:
     except OSError:
         tail = []
     return f" Log: {instance.log_file}" + "".join(f"\n  | {line}" for line in tail)
-
-
-def _build_environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {**kept, "LC_ALL": "C"}
 
 
 def _sync_folder(folder: Path) -> None:

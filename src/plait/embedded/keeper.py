@@ -8,6 +8,7 @@ loaded.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -61,7 +62,7 @@ class Keeper:
         self.cluster.start(time.monotonic() + self.start_seconds)
 
     def serve(self) -> None:
-        """Return when the server is stopped and the locks are given back."""
+        """Return when the server has to stop: told so, folder gone, or idle (``users.lock`` is held then)."""
         idle_since: float | None = None
         last_arrival = 0
         while not self.stop_asked and self._lock.is_current():
@@ -77,7 +78,6 @@ class Keeper:
                 self._restart_if_needed()
             self._bound_log()
             self._wait()
-        self.close()
 
     def close(self) -> None:
         """Stop the server, then stop being the keeper, then let users in again: in this order."""
@@ -139,9 +139,17 @@ def _watch_signals(keeper: Keeper) -> int:
 
 
 def _say(text: str) -> None:
-    print(
-        time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()), f"[{os.getpid()}] keeper: {text}", flush=True
-    )
+    """Write to the log. A full disk must not end the keeper."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    with contextlib.suppress(OSError):
+        os.write(1, f"{stamp} [{os.getpid()}] keeper: {text}\n".encode(errors="replace"))
+
+
+def _report(pipe: int, code: int, message: str = "") -> None:
+    """Tell the starter how the start went; it may be gone by now (Ctrl-C), which is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(pipe, f"{code} {message}"[:30_000].encode(errors="replace"))
+    os.close(pipe)
 
 
 def _detach(instance: Instance) -> None:
@@ -164,7 +172,7 @@ def _keep(instance: Instance, binaries: Path, linger: float, timeout: float, rep
     try:
         keeper = Keeper(instance, binaries, linger_seconds=linger, start_seconds=timeout)
         if not keeper.take_office():
-            os.write(report, f"{EXIT_OTHER_KEEPER} another keeper is at work".encode())
+            _report(report, EXIT_OTHER_KEEPER, "another keeper is at work")
             return
         keeper.start()
     except Exception as error:
@@ -172,17 +180,19 @@ def _keep(instance: Instance, binaries: Path, linger: float, timeout: float, rep
             str(error) if isinstance(error, EmbeddedPostgresError) else f"{type(error).__name__}: {error}"
         )
         _say(message)
-        os.write(report, f"{EXIT_FAILED} {message}".encode())
+        _report(report, EXIT_FAILED, message)
         if keeper is not None:
             keeper.close()
         return
-    os.write(report, b"0 ")
-    os.close(report)
-    keeper.serve()
+    _report(report, 0)
+    try:
+        keeper.serve()
+    finally:
+        keeper.close()
 
 
 def main(arguments: list[str]) -> int:
-    """Arguments: instance folder, bin folder, linger and start limit in seconds. 0 once the server is ready."""
+    """Arguments: instance folder, bin folder, linger and start limit (seconds). 0 once the server runs."""
     instance, binaries, linger, timeout = (
         Instance(Path(arguments[0])),
         Path(arguments[1]),

@@ -65,7 +65,7 @@ class FileLock:
         """Whether the path still names this file; false after the folder was deleted or moved away."""
         try:
             return os.path.samestat(os.stat(self.path), os.fstat(self.descriptor))
-        except FileNotFoundError:
+        except OSError:
             return False
 
 
