@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from plait.embedded.instance import PORT
+
+_TLS_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,16 @@ def read_owner(pid: int) -> int | None:
 
 
 def accepts_connections(socket_dir: Path) -> bool:
-    """Whether something listens on PostgreSQL's socket in the folder."""
+    """Whether PostgreSQL answers on its socket in the folder.
+
+    It is asked for TLS and says no: connecting alone also succeeds on a postmaster that is stopped or dying. A
+    client that goes away after that answer leaves nothing in the log.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(5)
         try:
             probe.connect(str(socket_dir / f".s.PGSQL.{PORT}"))
+            probe.sendall(_TLS_REQUEST)
+            return probe.recv(1) in (b"N", b"S")
         except OSError:
             return False
-    return True

@@ -49,7 +49,7 @@ class Programs:
             command = " ".join([program, *arguments])
             raise EmbeddedPostgresError(
                 f"`{command}` failed under uid {self.account.uid} (exit code {result.returncode}):\n"
-                f"{result.stdout.strip()[-2000:]}\nIf this cannot be helped here, set PLAIT_DATABASE_URL to a "
+                f"{result.stdout.strip()[-2000:]}\nIf this cannot be helped, set PLAIT_DATABASE_URL to a "
                 "PostgreSQL that is already running."
             )
 
