@@ -12,7 +12,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from plait.errors import DefinitionError
+from plait.errors import DefinitionError, InvalidInputError, PlaitError
+from plait.value_faults import find_fault
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ Duration = timedelta | str
 
 MAX_DURATION_SECONDS: Final = 10 * 366 * 86_400.0
 """Ten years. Longer ones are slips of the unit, and would leave the range of the database's timestamps."""
+
+MAX_KEY_LENGTH: Final = 500
+"""Characters of an idempotency key: at four bytes each it still fits into an index entry of PostgreSQL."""
 
 
 class Unset(Enum):
@@ -184,3 +188,26 @@ def _read_seconds(value: object, where: str) -> float:
         f"{where} is {shorten(value)}, which {problem}: give a timedelta, or a string with units such as "
         f"'250ms', '90s', '5m', '1h30m' or '2d'"
     )
+
+
+def check_priority(value: object, where: str, error: type[PlaitError]) -> int:
+    """``value`` as 1, 2 or 3. Raises ``error`` with a message that begins with ``where``."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 3:
+        return int(value)
+    raise error(f"{where} is {shorten(value)}: give Priority.LOW (1), MEDIUM (2) or HIGH (3)")
+
+
+def check_idempotency_key(key: object, where: str) -> str | None:
+    """``key``, or ``None`` for none. Raises ``InvalidInputError`` unless it can be an index key."""
+    if key is None:
+        return None
+    if not isinstance(key, str) or not key:
+        raise InvalidInputError(f"{where} is {shorten(key)}: give a str that is not empty")
+    if len(key) > MAX_KEY_LENGTH:
+        raise InvalidInputError(
+            f"{where} {shorten(key)} has {len(key):,} characters: use at most {MAX_KEY_LENGTH}, e.g. a "
+            f"hash of it"
+        )
+    if fault := find_fault(key, "idempotency_key", try_leaves=False):
+        raise InvalidInputError(f"{where}: {fault}")
+    return key
