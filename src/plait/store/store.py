@@ -194,6 +194,18 @@ class Store:
         row = await self.pool.fetchrow(load_sql("peek_priority"), actions)
         return (row["priority"] or 0) if row else 0
 
+    async def list_runs(self, *filters: Any) -> list[Record]:
+        """A page of runs; ``filters`` as ``list_runs.sql`` numbers them."""
+        return await self.pool.fetch(load_sql("list_runs"), *filters)
+
+    async def read_run(self, run_id: UUID) -> Record | None:
+        """One run, or None."""
+        return await self.pool.fetchrow(load_sql("read_run"), run_id)
+
+    async def read_tasks(self, run_id: UUID, actions: Sequence[int]) -> list[Record]:
+        """All attempts of a run's tasks and the rooms its open tasks are in."""
+        return await self.pool.fetch(load_sql("read_tasks"), run_id, actions)
+
     # workers and maintenance
 
     async def register_worker(self, worker: WorkerRow, replaces: UUID | None) -> None:

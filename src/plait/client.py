@@ -1,0 +1,130 @@
+"""``Plait``: the one object a program makes. It holds declarations, and the way to the engine once it is needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.declare import Declarations
+from plait.engine import Engine
+from plait.portal import Portal
+from plait.runs import RunsClient
+from plait.worker.heartbeat import Timings
+from plait.worker.worker import Lifespan, Worker
+
+if TYPE_CHECKING:
+    from plait.results import RunOutcome
+    from plait.types import RunRequest
+    from plait.workflow import BaseWorkflow
+
+
+class Plait(Declarations):
+    """Declares workflows, runs them, and asks about runs.
+
+    Making one connects to nothing and reads no environment; that happens at the first trigger, query or worker start.
+
+    Args:
+        database_url: a PostgreSQL URL. Left out: ``PLAIT_DATABASE_URL``, then ``DATABASE_URL``, then the embedded
+            PostgreSQL of the project folder.
+        auto_upgrade: bring the database's Plait schema up to date at the first use. False: raise ``SchemaError``
+            instead when ``plait db upgrade`` is due.
+    """
+
+    def __init__(self, database_url: str | None = None, *, auto_upgrade: bool = True) -> None:
+        super().__init__()
+        self._database_url = database_url
+        self._auto_upgrade = auto_upgrade
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+        self.runs = RunsClient(self)
+
+    # declaring: see Declarations
+
+    def worker(
+        self,
+        name: str = "worker",
+        *,
+        slots: int = 100,
+        workflows: Sequence[BaseWorkflow[Any]] | None = None,
+        labels: Mapping[str, str | int] | None = None,
+        lifespan: Lifespan | None = None,
+        timings: Timings | None = None,
+    ) -> Worker:
+        """A worker for ``workflows`` (all that are declared, unless given); ``start()`` runs it.
+
+        Args:
+            name: a label for people.
+            slots: how many tasks it runs at a time.
+            labels: stored with the worker, for people and for routing.
+            lifespan: an async generator function; what it yields is ``ctx.lifespan`` in every task.
+            timings: heartbeat, lease and grace; the defaults suit production.
+        """
+        return Worker(
+            self,
+            name,
+            slots=slots,
+            workflows=list(self.workflows.values()) if workflows is None else workflows,
+            labels=labels,
+            lifespan=lifespan,
+            timings=timings or Timings(),
+        )
+
+    # the engine
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process, not necessarily connected. A forked child gets its own."""
+        with self._lock:
+            if self._engine is None or self._engine.pid != os.getpid():
+                self._engine = Engine(self._database_url, auto_upgrade=self._auto_upgrade)
+            return self._engine
+
+    @property
+    def portal(self) -> Portal:
+        """The way onto the engine's loop."""
+        return self.engine.portal
+
+    async def open_engine(self) -> Engine:
+        """The engine, connected (engine's loop)."""
+        engine = self.engine
+        await engine.connect()
+        return engine
+
+    def close(self) -> None:
+        """Disconnect and end the engine's thread. Using the object again starts anew. Also done at exit."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.shut_down()
+
+    async def start_runs(self, requests: Sequence[RunRequest], connection: Any = None) -> list[UUID]:
+        """Start runs (engine's loop). Returns the effective ids once they are durable."""
+        return await self.engine.start_runs(requests)
+
+    async def wait_runs(self, run_ids: Sequence[UUID], timeout: float | None) -> list[RunOutcome]:
+        """Wait until runs ended (engine's loop). Raises ``ResultTimeoutError`` after ``timeout`` seconds."""
+        engine = await self.open_engine()
+        return await engine.waiter.wait(run_ids, timeout)
+
+    def start_in_transaction(self, requests: Sequence[RunRequest], connection: Any) -> list[UUID]:
+        """Start runs inside the caller's own transaction; see ``plait.transaction`` for the connections it knows."""
+        from plait import transaction  # noqa: PLC0415 - rarely used
+
+        payload = self.portal.call(self._render_requests(requests))
+        return transaction.enqueue(connection, payload)
+
+    async def aio_start_in_transaction(self, requests: Sequence[RunRequest], connection: Any) -> list[UUID]:
+        """``start_in_transaction`` for asynchronous connections (and synchronous ones, blocking)."""
+        from plait import transaction  # noqa: PLC0415 - rarely used
+
+        payload = await self.portal.acall(self._render_requests(requests))
+        return await transaction.aio_enqueue(connection, payload)
+
+    async def _render_requests(self, requests: Sequence[RunRequest]) -> str:
+        from plait import transaction  # noqa: PLC0415 - rarely used
+
+        engine = await self.open_engine()
+        return transaction.render_rows(await engine.prepare_rows(requests))

@@ -1,0 +1,209 @@
+"""The second argument of every task: what it may know and do about its run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from plait.errors import DefinitionError, InvalidOutputError, TaskRunError
+from plait.graph.definition import Status, TaskKind
+from plait.types import Duration, parse_duration
+
+if TYPE_CHECKING:
+    from plait.task import Task
+    from plait.worker.holdings import Assignment
+    from plait.workflow import BaseWorkflow
+
+R = TypeVar("R")
+
+logger = logging.getLogger("plait.task")
+
+current_context: ContextVar[Context | None] = ContextVar("plait_context", default=None)
+"""The context of the task that the current code belongs to, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextHost:
+    """What the worker lends to the contexts of its tasks."""
+
+    worker_id: str
+    lifespan: Any
+    release_slot: Callable[[Assignment], None]
+
+
+class Context:
+    """What a task knows of its run. One object per attempt; not to be kept after the task returned."""
+
+    def __init__(self, assignment: Assignment, workflow: BaseWorkflow[Any], host: ContextHost) -> None:
+        self._assignment = assignment
+        self._workflow = workflow
+        self._host = host
+        self._cancelled = False
+
+    # who am I
+
+    @property
+    def workflow_run_id(self) -> str:
+        """The id of the run."""
+        return str(self._assignment.run.id)
+
+    @property
+    def task_run_id(self) -> str:
+        """The id of this task within the run: ``"<run id>:<task index>"``. The same for every attempt."""
+        return f"{self._assignment.run.id}:{self._assignment.task}"
+
+    @property
+    def workflow_name(self) -> str:
+        return self._assignment.run.version.definition.name
+
+    @property
+    def task_name(self) -> str:
+        return self._assignment.name
+
+    @property
+    def worker_id(self) -> str:
+        """The id of the worker process that runs this attempt."""
+        return self._host.worker_id
+
+    @property
+    def retry_count(self) -> int:
+        """How many retries came before this attempt: 0 in the first. Attempts lost with their worker do not count."""
+        return self._assignment.retry
+
+    @property
+    def attempt_number(self) -> int:
+        """1 for the first attempt; every attempt counts, those lost with their worker too."""
+        return self._assignment.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        """How often the task is tried at most by its own retries: ``retries + 1``."""
+        return self._assignment.run.version.definition.tasks[self._assignment.task].retries + 1
+
+    @property
+    def priority(self) -> int:
+        """The priority of the run, 1 to 3."""
+        return self._assignment.run.priority
+
+    @cached_property
+    def additional_metadata(self) -> dict[str, Any]:
+        """The metadata of the run; empty when it has none."""
+        metadata = self._assignment.run.metadata
+        return json.loads(metadata) if metadata else {}
+
+    @property
+    def lifespan(self) -> Any:
+        """What the worker's ``lifespan`` yielded; None without one."""
+        return self._host.lifespan
+
+    # data
+
+    @cached_property
+    def input(self) -> Any:
+        """The input of the run, validated: what the task gets as its first argument, an object of this attempt's own."""
+        return self._workflow.decode_input(self._assignment.run.input)
+
+    def task_output(self, task: Task[Any, R]) -> R:
+        """The output of a parent, validated by its return annotation.
+
+        Raises ``DefinitionError`` when ``task`` is not a parent of this task, ``InvalidOutputError`` when it has no
+        output (it was skipped: ask ``was_skipped``) or the stored output no longer fits the annotation.
+        """
+        result = self._get_result(task)
+        if result.status is not Status.COMPLETED:
+            raise InvalidOutputError(
+                f"workflow {self.workflow_name!r}, task {self.task_name!r}: parent {task.name!r} has no output, it is "
+                f"{result.status.name}; ask ctx.was_skipped({task.name}) first"
+            )
+        return task.decode_output(result.output or b"null")
+
+    async def aio_task_output(self, task: Task[Any, R]) -> R:
+        """``task_output``, awaitable; it never waits."""
+        return self.task_output(task)
+
+    def was_skipped(self, task: Task[Any, Any]) -> bool:
+        """Whether a parent was skipped. Raises ``DefinitionError`` when ``task`` is not a parent."""
+        return self._get_result(task).status is Status.SKIPPED
+
+    @cached_property
+    def task_run_errors(self) -> Mapping[str, TaskRunError]:
+        """The errors of the failed tasks of this run by task name. Complete in an ``on_failure_task``; elsewhere it
+        speaks of the parents only."""
+        definition = self._assignment.run.version.definition
+        found = {}
+        for index, result in sorted(self._assignment.run.results.items()):
+            if result.status is Status.FAILED:
+                name = definition.tasks[index].name
+                found[name] = _read_error(result.error, name, f"{self._assignment.run.id}:{index}")
+        return found
+
+    def get_task_run_error(self, task: Task[Any, Any]) -> TaskRunError | None:
+        """The error of a failed task of this run; None when it did not fail."""
+        return self.task_run_errors.get(task.name)
+
+    # control
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether this attempt shall stop: it timed out, its run was cancelled or its worker stops. Long synchronous
+        tasks ask now and then; asynchronous ones get ``CancelledError`` by themselves."""
+        return self._cancelled
+
+    def refresh_timeout(self, increment_by: Duration) -> None:
+        """Let this attempt run longer by ``increment_by``, counted from its present deadline."""
+        seconds = parse_duration(increment_by, where=f"task {self.task_name!r}: refresh_timeout(increment_by)")
+        execution = self._assignment.execution
+        if execution is not None:
+            execution.deadline += seconds
+
+    async def aio_refresh_timeout(self, increment_by: Duration) -> None:
+        """``refresh_timeout``, awaitable; it never waits."""
+        self.refresh_timeout(increment_by)
+
+    def release_slot(self) -> None:
+        """Give this attempt's slot back and go on without one: for a task that from now on only waits."""
+        self._host.release_slot(self._assignment)
+
+    async def aio_release_slot(self) -> None:
+        """``release_slot``, awaitable; it never waits."""
+        self.release_slot()
+
+    def log(self, line: Any) -> None:
+        """Write a line to the ``plait.task`` logger, with the ids of the run and the task as extra fields."""
+        logger.info(
+            "%s",
+            line,
+            extra={
+                "workflow": self.workflow_name,
+                "task": self.task_name,
+                "workflow_run_id": self.workflow_run_id,
+                "attempt": self.attempt_number,
+            },
+        )
+
+    async def aio_log(self, line: Any) -> None:
+        """``log``, awaitable; it never waits."""
+        self.log(line)
+
+    def _get_result(self, task: Task[Any, Any]) -> Any:
+        definition = self._assignment.run.version.definition
+        index = definition.index_by_name.get(task.name)
+        spec = definition.tasks[self._assignment.task]
+        is_hook = spec.kind is not TaskKind.TASK
+        if index is None or (index not in spec.parents and not (is_hook and index in self._assignment.run.results)):
+            parents = ", ".join(repr(definition.tasks[parent].name) for parent in spec.parents) or "none"
+            raise DefinitionError(
+                f"workflow {definition.name!r}, task {spec.name!r}: {task.name!r} is not one of its parents ({parents}); "
+                f"declare it with parents=[...] to use its output"
+            )
+        return self._assignment.run.results[index]
+
+
+def _read_error(data: bytes | None, name: str, task_run_id: str) -> TaskRunError:
+    error = json.loads(data or b"{}")
+    return TaskRunError(error.get("message", ""), error.get("type", ""), error.get("trace", ""), task_run_id, name)

@@ -1,0 +1,55 @@
+"""Lets exactly one process run the maintenance loops, and another take over when it falls silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from plait.errors import DatabaseUnavailableError
+from plait.maintenance.periodic import PeriodicService
+
+if TYPE_CHECKING:
+    from plait.store.store import Store
+
+LEASE = "maintenance"
+LEASE_SECONDS = 6.0
+RENEW_SECONDS = 2.0
+
+
+class Leader(PeriodicService):
+    """Holds the lease while it can and runs ``services`` while it holds it.
+
+    Two leaders for a moment would do no harm: every loop takes its rows with SKIP LOCKED. The lease saves work.
+    """
+
+    name = "leader"
+
+    def __init__(self, store: Store, holder: UUID, services: Sequence[PeriodicService]) -> None:
+        super().__init__()
+        self._store = store
+        self._holder = holder
+        self._services = services
+
+    async def run_once(self) -> float:
+        try:
+            leads = await self._store.take_lease(LEASE, self._holder, LEASE_SECONDS)
+        except DatabaseUnavailableError:
+            await self._stop_services()
+            raise
+        if leads:
+            for service in self._services:
+                service.start()
+        else:
+            await self._stop_services()
+        return RENEW_SECONDS
+
+    async def stop(self) -> None:
+        """Stop the loops and give the lease to the next."""
+        await super().stop()
+        await self._stop_services()
+        await self._store.drop_lease(LEASE, self._holder)
+
+    async def _stop_services(self) -> None:
+        for service in self._services:
+            await service.stop()

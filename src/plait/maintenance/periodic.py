@@ -1,0 +1,59 @@
+"""The one shape of every maintenance loop: bounded work, counts returned, sleep until there is more to do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from contextlib import suppress
+
+import asyncpg
+
+from plait.errors import PlaitError
+from plait.store.connection import iter_backoff
+
+logger = logging.getLogger("plait.maintenance")
+
+
+class PeriodicService(ABC):
+    """A loop around ``run_once``. ``start`` and ``stop`` may be called in any order and repeatedly; a failing round is
+    logged and tried again later, it never ends the loop."""
+
+    name = "service"
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+        self._poked = asyncio.Event()
+
+    @abstractmethod
+    async def run_once(self) -> float:
+        """Do one bounded round and return the seconds until the next is due; 0 when there is more to do now."""
+
+    def poke(self) -> None:
+        """Have the next round now."""
+        self._poked.set()
+
+    def start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name=f"plait-{self.name}")
+
+    async def stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        backoff = iter_backoff()
+        while True:
+            self._poked.clear()
+            try:
+                pause = await self.run_once()
+                backoff = iter_backoff()
+            except (PlaitError, asyncpg.PostgresError) as error:
+                pause = next(backoff)
+                logger.warning("%s: %s; again in %.1f s", self.name, error, pause)
+            with suppress(asyncio.TimeoutError):
+                if pause > 0:
+                    await asyncio.wait_for(self._poked.wait(), pause)

@@ -1,0 +1,37 @@
+"""Gives the tasks of dead workers to living ones."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from plait.maintenance.periodic import PeriodicService
+
+if TYPE_CHECKING:
+    from plait.store.hub import Hub
+    from plait.store.store import Store
+
+logger = logging.getLogger("plait.maintenance")
+
+BATCH = 1000
+
+
+class Reaper(PeriodicService):
+    """Declares silent workers dead and puts back what dead workers hold."""
+
+    name = "reaper"
+
+    def __init__(self, store: Store, hub: Hub, *, every: float) -> None:
+        super().__init__()
+        self._store = store
+        self._hub = hub
+        self._every = every
+        hub.subscribe("orphans", lambda _: self.poke())
+
+    async def run_once(self) -> float:
+        dead, moved, actions = await self._store.reap_workers(BATCH)
+        if dead or moved:
+            logger.warning("%d workers lost, %d of their tasks go to others", dead, moved)
+        if actions:
+            self._hub.publish("ready", [str(action) for action in actions])
+        return 0.0 if moved == BATCH else self._every

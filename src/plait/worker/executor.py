@@ -1,0 +1,160 @@
+"""Runs the user's code: ``async def`` tasks on the user's loop, ``def`` tasks on threads; never on the engine's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from plait.context import Context, current_context
+from plait.graph.definition import Status
+from plait.worker.reports import Report, report_failure
+from plait.worker.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from plait.worker.holdings import Assignment
+
+Concluder = Callable[["Assignment", Report], None]
+
+
+class Execution:
+    """One attempt while its code runs: its context, its deadline, and how to stop it."""
+
+    __slots__ = ("assignment", "context", "deadline", "started", "task")
+
+    def __init__(self, assignment: Assignment, context: Context, timeout: float) -> None:
+        self.assignment = assignment
+        self.context = context
+        self.started = time.monotonic()
+        self.deadline = self.started + timeout
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def elapsed_us(self) -> int:
+        return int((time.monotonic() - self.started) * 1e6)
+
+
+class Executor:
+    """Hands assignments to the user's side in batches, and their reports back to the engine in batches.
+
+    ``conclude`` is called on the engine's loop, once per assignment, unless it was concluded by something else first.
+    """
+
+    def __init__(
+        self,
+        engine_loop: asyncio.AbstractEventLoop,
+        user_loop: asyncio.AbstractEventLoop,
+        *,
+        make_context: Callable[[Assignment], Context],
+        conclude: Concluder,
+        payload_limit: int,
+    ) -> None:
+        self._engine_loop = engine_loop
+        self._user_loop = user_loop
+        self._make_context = make_context
+        self._conclude = conclude
+        self._payload_limit = payload_limit
+        self._threads = ThreadPool("plait-task")
+        self._to_start: deque[Execution] = deque()
+        self._done: deque[tuple[Assignment, Report]] = deque()
+        self._signalled = False
+        self._lock = threading.Lock()
+        self._strong: set[asyncio.Task[None]] = set()
+
+    def submit(self, assignments: list[Assignment]) -> None:
+        """Start executions (engine's loop)."""
+        wake = False
+        for assignment in assignments:
+            code = assignment.code
+            assert code is not None
+            spec = assignment.run.version.definition.tasks[assignment.task]
+            execution = Execution(assignment, self._make_context(assignment), spec.execution_timeout)
+            assignment.execution = execution
+            if code.is_async:
+                self._to_start.append(execution)
+                wake = True
+            else:
+                self._threads.submit(lambda execution=execution: self._run_sync(execution))  # type: ignore[misc]
+        if wake:
+            self._user_loop.call_soon_threadsafe(self._start_pending)
+
+    def stop(self, execution: Execution) -> None:
+        """Tell an execution to stop: async code gets ``CancelledError``, sync code sees ``ctx.is_cancelled``."""
+        execution.context._cancelled = True
+        if not self._user_loop.is_closed():
+            self._user_loop.call_soon_threadsafe(self._cancel_task, execution)
+
+    def _cancel_task(self, execution: Execution) -> None:
+        if execution.task is not None:
+            execution.task.cancel()
+
+    def _start_pending(self) -> None:
+        loop, strong = self._user_loop, self._strong
+        while self._to_start:
+            execution = self._to_start.popleft()
+            execution.task = task = loop.create_task(self._run_async(execution))
+            strong.add(task)
+            task.add_done_callback(strong.discard)
+
+    async def _run_async(self, execution: Execution) -> None:
+        assignment = execution.assignment
+        if assignment.concluded:
+            return
+        current_context.set(execution.context)
+        code = assignment.code
+        assert code is not None
+        try:
+            value = await code.aio_call(execution.context.input, execution.context)
+            report = self._report_output(execution, value)
+        except BaseException as error:
+            # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
+            report = report_failure(assignment, error, execution.elapsed_us)
+        self._hand_back(assignment, report)
+
+    def _run_sync(self, execution: Execution) -> None:
+        contextvars.Context().run(self._run_sync_body, execution)
+
+    def _run_sync_body(self, execution: Execution) -> None:
+        assignment = execution.assignment
+        if assignment.concluded:
+            return
+        current_context.set(execution.context)
+        code = assignment.code
+        assert code is not None
+        try:
+            value = code.call(execution.context.input, execution.context)
+            report = self._report_output(execution, value)
+        except BaseException as error:
+            report = report_failure(assignment, error, execution.elapsed_us)
+        self._hand_back(assignment, report)
+
+    def _report_output(self, execution: Execution, value: Any) -> Report:
+        elapsed = execution.elapsed_us
+        assignment = execution.assignment
+        code = assignment.code
+        assert code is not None
+        output = code.encode_output(value, limit=self._payload_limit)
+        return Report(Status.COMPLETED, output, None, None, elapsed)
+
+    def _hand_back(self, assignment: Assignment, report: Report) -> None:
+        self._done.append((assignment, report))
+        with self._lock:
+            if self._signalled:
+                return
+            self._signalled = True
+        try:
+            self._engine_loop.call_soon_threadsafe(self._collect)
+        except RuntimeError:  # the engine is gone; the process is ending
+            return
+
+    def _collect(self) -> None:
+        with self._lock:
+            self._signalled = False
+        while self._done:
+            assignment, report = self._done.popleft()
+            self._conclude(assignment, report)
+

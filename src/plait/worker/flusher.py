@@ -1,0 +1,262 @@
+"""Writes outcomes, many in one commit, and goes on at once with the tasks they freed.
+
+Idle: an outcome is written at once, one commit per hop. A write in flight: outcomes gather, up to a cap. Under load
+batches grow by themselves. An outcome counts only when its commit was answered; while the database is away outcomes
+wait in memory (there are never more than slots) for as long as the lease may still be ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import asyncpg
+
+from plait.errors import DatabaseUnavailableError
+from plait.graph.definition import RUN_END, Status, TaskKind
+from plait.store.connection import iter_backoff
+from plait.worker.holdings import Assignment, Holdings, TaskResult
+from plait.worker.reports import Report, describe_failure
+
+if TYPE_CHECKING:
+    from plait.store.hub import Hub
+    from plait.store.store import Finished, Store
+    from plait.worker.intake import CodeBook, Intake
+
+logger = logging.getLogger("plait.worker")
+
+FLUSH_CAP = 500
+_NO_SCHEDULE = -1
+
+Outcome = tuple[Assignment, Report]
+
+
+class Flusher:
+    """The one writer of outcomes of a worker. Everything runs on the engine's loop."""
+
+    def __init__(self, store: Store, hub: Hub, holdings: Holdings, codes: CodeBook) -> None:
+        self._store = store
+        self._hub = hub
+        self._holdings = holdings
+        self._codes = codes
+        self._queue: list[Outcome] = []
+        self._wake = asyncio.Event()
+        self.lock = asyncio.Lock()
+        """Held while a batch is written and answered; who compares with the database takes it too."""
+        self.intake: Intake | None = None
+        self.worker_id: UUID | None = None
+        self.alone = True
+        """Whether no other worker could run what this one frees; told by the heartbeat."""
+        self.continue_from = 1
+        """The lowest priority of a run that may be continued locally; raised while something more urgent waits."""
+        self.draining = False
+        self.on_lost_reply: Callable[[], None] = lambda: None
+
+    def add(self, assignment: Assignment, report: Report) -> None:
+        """Take an outcome; the first one of an attempt counts, later ones are dropped."""
+        if assignment.concluded:
+            return
+        assignment.concluded = True
+        self._queue.append((assignment, report))
+        self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be written or is being written."""
+        return not self._queue and not self.lock.locked()
+
+    async def run(self) -> None:
+        """Write batches until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                async with self.lock:
+                    batch, self._queue = self._queue[:FLUSH_CAP], self._queue[FLUSH_CAP:]
+                    await self._write_isolating(batch)
+
+    def discard(self) -> None:
+        """Forget what was not written: the lease is lost, somebody else does it again."""
+        self._queue.clear()
+
+    async def _write_isolating(self, batch: list[Outcome]) -> None:
+        """Write a batch; if the database refuses what is in it, by halves, until the poison outcome stands alone and
+        is stored as the failure it is."""
+        try:
+            await self._write(batch)
+        except asyncpg.PostgresError as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._write_isolating(batch[:middle])
+                await self._write_isolating(batch[middle:])
+                return
+            assignment, report = batch[0]
+            logger.error("outcome of task %s refused by the database: %s", assignment.name, error)
+            if report.status is Status.FAILED and report.output is None and report.error == _REFUSED:
+                self._let_go(assignment)
+                return
+            await self._write_isolating([(assignment, Report(Status.FAILED, error=_REFUSED))])
+
+    async def _write(self, batch: list[Outcome]) -> None:
+        batch = [entry for entry in batch if self._holdings.assignments.get(entry[0].key) is entry[0]]
+        if not batch:
+            return
+        batch.sort(key=lambda entry: (entry[0].run.id, entry[0].task))
+        plan = _Plan(self, batch)
+        self._holdings.reserve(plan.reserved)
+        try:
+            finished = await self._send(plan)
+        except BaseException:
+            self._holdings.release(plan.reserved)
+            raise
+        self._settle(batch, plan, finished)
+
+    async def _send(self, plan: _Plan) -> Finished | None:
+        """The database's answer; None when the lease was lost while it did not answer."""
+        worker_id = self.worker_id
+        assert worker_id is not None
+        for delay in iter_backoff():
+            try:
+                finished = await self._store.finish_tasks(worker_id, plan.arrays)
+                return finished if self.worker_id == worker_id else None
+            except DatabaseUnavailableError as error:
+                # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
+                # is found again by asking what we hold.
+                logger.warning("results wait for the database (%d): %s", len(plan.batch), error)
+                self.on_lost_reply()
+                await asyncio.sleep(delay)
+                if self.worker_id != worker_id:
+                    return None
+        raise AssertionError("iter_backoff never ends")
+
+    def _settle(self, batch: list[Outcome], plan: _Plan, finished: Finished | None) -> None:
+        if finished is None:
+            return
+        if len(finished.accepted) < len(batch):
+            logger.info("%d stale outcomes were refused", len(batch) - len(finished.accepted))
+        for position, (assignment, report) in enumerate(batch, 1):
+            if position in finished.accepted and report.status > 0:
+                assignment.run.results[assignment.task] = TaskResult(
+                    report.status, report.output, report.error, report.reason
+                )
+        continued = self._build_continued(batch, plan, finished)
+        for assignment, _ in batch:
+            self._holdings.remove(assignment)
+        taken = sum(assignment.slot for assignment in continued)
+        self._holdings.release(plan.reserved + plan.handed_on - taken)
+        if continued and self.intake is not None:
+            self.intake.admit_continued(continued)
+        self._publish(finished)
+
+    def _build_continued(self, batch: list[Outcome], plan: _Plan, finished: Finished) -> list[Assignment]:
+        if not finished.continued:
+            return []
+        runs = {assignment.run.id: assignment.run for assignment, _ in batch}
+        built = []
+        for run_id, task in finished.continued:
+            run = runs[run_id]
+            self._holdings.runs[run_id] = run
+            code = self._codes.get(run.version.actions[task])
+            assignment = Assignment(run, task, 1, 0, 0, code, slot=(run_id, task) in plan.slots)
+            self._holdings.add(assignment)
+            built.append(assignment)
+        return built
+
+    def _publish(self, finished: Finished) -> None:
+        if finished.ended:
+            self._hub.publish("done", [run_id.hex for run_id in finished.ended])
+        if finished.queued_actions:
+            self._hub.publish("ready", [str(action) for action in finished.queued_actions])
+        if finished.next_due is not None:
+            self._hub.publish("timer", [finished.next_due.isoformat()])
+
+    def _let_go(self, assignment: Assignment) -> None:
+        """Give up an outcome that cannot be stored in any form; the reaper finds its row when this worker ends."""
+        self._holdings.remove(assignment)
+        self._holdings.release(int(assignment.slot))
+
+
+_REFUSED = describe_failure("OutcomeRefused", "the database refused to store this task's outcome; see the worker's log")
+
+
+class _Plan:
+    """A batch as the arrays of ``finish_tasks.sql``, and which freed tasks this worker wants for itself.
+
+    A finishing task hands its slot on to what it frees. Alone, the worker takes all it has room for; among others at
+    most one task per finished one, so that they get their share. Children of a task that failed or was cancelled are
+    only judged: they need neither slot nor code.
+    """
+
+    def __init__(self, flusher: Flusher, batch: list[Outcome]) -> None:
+        self.batch = batch
+        self.slots: set[tuple[UUID, int]] = set()
+        self._flusher = flusher
+        self.handed_on = sum(assignment.slot for assignment, _ in batch)
+        room = self.handed_on + max(0, flusher._holdings.free)
+        self._room = 0 if flusher.draining else room if flusher.alone else min(room, len(batch))
+        self.arrays: tuple[list[Any], ...] = tuple([] for _ in range(17))
+        for assignment, report in batch:
+            self._add(assignment, report)
+        self.reserved = max(0, len(self.slots) - self.handed_on)
+        """Slots beyond those handed on, set aside until the answer says which tasks were freed."""
+
+    def _add(self, assignment: Assignment, report: Report) -> None:
+        (runs, tasks, attempts, statuses, outputs, errors, reasons, elapsed, retries, firsts, lasts, *edges) = self.arrays
+        runs.append(assignment.run.id)
+        tasks.append(assignment.task)
+        attempts.append(assignment.attempt)
+        statuses.append(int(report.status))
+        outputs.append(report.output)
+        errors.append(report.error)
+        reasons.append(report.reason)
+        elapsed.append(report.elapsed_us)
+        retries.append(report.retry_us)
+        firsts.append(len(edges[0]) + 1)
+        if report.status > 0:
+            self._add_edges(assignment, report.status, edges)
+        else:
+            self._add_edge(edges, assignment, assignment.task, need=0, slot=0, local=False)
+        lasts.append(len(edges[0]))
+
+    def _add_edges(self, assignment: Assignment, status: Status, edges: list[list[Any]]) -> None:
+        definition = assignment.run.version.definition
+        for edge in definition.edges[assignment.task]:
+            local = edge.child != RUN_END and self._want(assignment, edge.child, status)
+            self._add_edge(edges, assignment, edge.child, edge.need, edge.slot, local)
+
+    def _add_edge(
+        self, edges: list[list[Any]], assignment: Assignment, child: int, need: int, slot: int, local: bool
+    ) -> None:
+        version = assignment.run.version
+        children, needs, slots, actions, locals_, schedules = edges
+        children.append(child)
+        needs.append(need)
+        slots.append(slot)
+        locals_.append(local)
+        if child == RUN_END:
+            actions.append(0)
+            schedules.append(_NO_SCHEDULE)
+        else:
+            timeout = version.definition.tasks[child].schedule_timeout
+            actions.append(version.actions[child])
+            schedules.append(_NO_SCHEDULE if timeout is None else round(timeout * 1e6))
+
+    def _want(self, assignment: Assignment, child: int, status: Status) -> bool:
+        run = assignment.run
+        if run.version.definition.tasks[child].kind is not TaskKind.TASK:
+            return False  # a hook is judged by the run's outcome, which only a claim reads
+        if status in (Status.FAILED, Status.CANCELLED):
+            return not self._flusher.draining
+        key = (run.id, child)
+        if key in self.slots:
+            return True
+        if len(self.slots) >= self._room or run.priority < self._flusher.continue_from:
+            return False
+        if run.version.actions[child] not in self._flusher._codes:
+            return False
+        self.slots.add(key)
+        return True
+

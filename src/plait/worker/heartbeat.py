@@ -1,0 +1,81 @@
+"""Keeps the worker's lease with database time, and lets go of everything before it could have ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from plait.errors import DatabaseUnavailableError, InvalidInputError
+
+if TYPE_CHECKING:
+    from plait.store.store import Store
+
+logger = logging.getLogger("plait.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How a worker keeps time, in seconds.
+
+    It beats every ``heartbeat``; after ``lease`` of silence others take its tasks over, so it stops them itself when
+    ``lease - margin`` has passed. On a stop signal running tasks have ``grace`` to finish.
+    """
+
+    heartbeat: float = 4.0
+    lease: float = 30.0
+    margin: float = 4.0
+    grace: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.heartbeat < self.lease - self.margin or self.margin < 0 or self.grace < 0:
+            raise InvalidInputError(f"{self}: needs 0 < heartbeat < lease - margin, 0 <= margin and 0 <= grace")
+
+
+class Heartbeat:
+    """Renews the lease; calls ``lose`` when it was lost, by the database's word or by the clock."""
+
+    def __init__(
+        self, store: Store, timings: Timings, *, tell_alone: Callable[[bool], None], lose: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._store = store
+        self._timings = timings
+        self._tell_alone = tell_alone
+        self._lose = lose
+        self._last_ok = time.monotonic()
+        self.worker_id: UUID | None = None
+
+    def begin(self, worker_id: UUID) -> None:
+        """The lease of a freshly registered worker begins now."""
+        self.worker_id = worker_id
+        self._last_ok = time.monotonic()
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            sent = time.monotonic()
+            try:
+                await self._beat(sent)
+            except (DatabaseUnavailableError, asyncio.TimeoutError) as error:
+                logger.warning("heartbeat not answered: %s", error or "timed out")
+            if time.monotonic() - self._last_ok > self._timings.lease - self._timings.margin:
+                await self._lose("the database did not answer until the lease was about to end")
+            pause = self._timings.heartbeat if self._last_ok == sent else min(1.0, self._timings.heartbeat)
+            await asyncio.sleep(pause)
+
+    async def _beat(self, sent: float) -> None:
+        worker_id = self.worker_id
+        assert worker_id is not None
+        left = self._timings.lease - self._timings.margin - (sent - self._last_ok)
+        alone = await asyncio.wait_for(self._store.beat_worker(worker_id), max(0.05, left))
+        if worker_id != self.worker_id:
+            return
+        if alone is None:
+            await self._lose("it was declared dead after a silence")
+            return
+        self._last_ok = sent
+        self._tell_alone(alone)

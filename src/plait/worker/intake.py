@@ -1,0 +1,160 @@
+"""The door through which every task enters a worker: find its run and its parents' outcomes, judge it, send it on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.errors import DatabaseUnavailableError
+from plait.graph.definition import Status, TaskKind
+from plait.graph.judge import RUN, Cancel, Fail, Signals, Skip, judge
+from plait.store.connection import iter_backoff
+from plait.worker.holdings import Assignment, Holdings, RunState, TaskResult
+from plait.worker.reports import Report, describe_failure
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from plait.store.store import Store, StoredVersion
+    from plait.task import Task
+
+CodeBook = Mapping[int, "Task[Any, Any]"]
+"""What this worker has code for: tasks by action id."""
+
+
+class Intake:
+    """Turns claimed rows and continued tasks into assignments, and judges each.
+
+    ``execute`` gets the assignments whose code is to run, ``conclude`` those that are decided without it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        holdings: Holdings,
+        codes: CodeBook,
+        *,
+        execute: Callable[[list[Assignment]], None],
+        conclude: Callable[[Assignment, Report], None],
+    ) -> None:
+        self._store = store
+        self._holdings = holdings
+        self._codes = codes
+        self._execute = execute
+        self._conclude = conclude
+        self._fetching: set[asyncio.Task[None]] = set()
+
+    async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
+        """Take over tasks as a claim returned them. Their slots have been reserved; ``expired`` ones, which are only
+        judged, have none."""
+        versions = {row["version_id"] for row in rows}
+        for version_id in versions:
+            if self._store.get_version(version_id) is None:
+                await self._store.read_version(version_id)
+        assignments = [self._admit_row(row, slot=not expired) for row in rows]
+        await self._judge_all(assignments, expired=expired)
+
+    def admit_continued(self, assignments: list[Assignment]) -> None:
+        """Go on with tasks that a finish freed into this worker's hands; they are held already.
+
+        Most have all their parents' outcomes in memory and start within this call.
+        """
+        incomplete = [assignment for assignment in assignments if _list_missing([assignment])]
+        if incomplete:
+            waiting = set(incomplete)
+            task = asyncio.create_task(self._judge_all(incomplete, expired=False), name="plait-intake")
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
+            assignments = [assignment for assignment in assignments if assignment not in waiting]
+        self._judge_complete(assignments, expired=False)
+
+    def _admit_row(self, row: Record, *, slot: bool) -> Assignment:
+        run_id = row["run_id"]
+        run = self._holdings.runs.get(run_id)
+        if run is None:
+            version = self._store.get_version(row["version_id"])
+            assert version is not None
+            run = self._holdings.runs[run_id] = RunState(
+                run_id, version, row["input"], row["metadata"], row["priority"], Status.COMPLETED, ended=False
+            )
+        run.worst = max(run.worst, Status(row["worst"]))
+        run.ended = row["status"] != 0
+        assignment = Assignment(
+            run, row["task"], row["attempt"], row["retry"], row["lost"], self._codes.get(row["action_id"]), slot
+        )
+        self._holdings.add(assignment)
+        return assignment
+
+    async def _judge_all(self, assignments: list[Assignment], *, expired: bool) -> None:
+        missing = _list_missing(assignments)
+        if missing:
+            await self._fetch_results(missing)
+        self._judge_complete(assignments, expired=expired)
+
+    def _judge_complete(self, assignments: list[Assignment], *, expired: bool) -> None:
+        held = self._holdings.assignments
+        ready = [
+            assignment
+            for assignment in assignments
+            # The lease may have been lost while outcomes were fetched.
+            if held.get(assignment.key) is assignment and self._judge_one(assignment, expired)
+        ]
+        if ready:
+            self._execute(ready)
+
+    def _judge_one(self, assignment: Assignment, expired: bool) -> bool:
+        run = assignment.run
+        results = run.results
+        parents = run.version.definition.tasks[assignment.task].parents
+        if parents or expired or run.ended or assignment.lost:
+            verdict = judge(
+                run.version.definition,
+                assignment.task,
+                {parent: results[parent].status for parent in parents},
+                Signals(run.worst, run_ended=run.ended, expired=expired, lost_attempts=assignment.lost),
+            )
+            if verdict is not RUN:
+                self._conclude(assignment, _report_verdict(verdict))
+                return False
+        if assignment.code is None:
+            # Only judged here, for want of code: somebody who has it shall run it.
+            self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason="the worker lacks this task's code"))
+            return False
+        return True
+
+    async def _fetch_results(self, missing: list[tuple[RunState, int]]) -> None:
+        by_id: dict[UUID, RunState] = {run.id: run for run, _ in missing}
+        for delay in iter_backoff():
+            try:
+                rows = await self._store.read_outcomes([run.id for run, _ in missing], [task for _, task in missing])
+                break
+            except DatabaseUnavailableError:
+                await asyncio.sleep(delay)
+        for row in rows:
+            by_id[row["run_id"]].results[row["task"]] = TaskResult(
+                Status(row["status"]), row["output"], row["error"], row["reason"]
+            )
+
+
+def _list_missing(assignments: list[Assignment]) -> list[tuple[RunState, int]]:
+    missing = []
+    for assignment in assignments:
+        run = assignment.run
+        tasks = run.version.definition.tasks
+        spec = tasks[assignment.task]
+        wanted = range(len(tasks)) if spec.kind is TaskKind.ON_FAILURE else spec.parents
+        missing.extend((run, task) for task in wanted if task not in run.results and task != assignment.task)
+    return list(dict.fromkeys(missing))
+
+
+def _report_verdict(verdict: Skip | Cancel | Fail | Any) -> Report:
+    match verdict:
+        case Skip(reason):
+            return Report(Status.SKIPPED, reason=reason)
+        case Cancel(reason):
+            return Report(Status.CANCELLED, reason=reason)
+        case _:
+            return Report(Status.FAILED, error=describe_failure("WorkerLost", verdict.reason))
+

@@ -1,0 +1,87 @@
+"""What becomes of an attempt: the report that its execution, a timer or the judge makes of it."""
+
+from __future__ import annotations
+
+import json
+import random
+import traceback
+from typing import TYPE_CHECKING, NamedTuple
+
+from plait.errors import InvalidValueError, NonRetryableException, RetryAfterException
+from plait.graph.definition import Status
+from plait.graph.retry import choose_retry
+
+if TYPE_CHECKING:
+    from plait.worker.holdings import Assignment
+
+MESSAGE_LIMIT = 10_000
+TRACE_LIMIT = 50_000
+"""Characters of a stored error message and traceback; of a longer one the beginning and the end are kept."""
+
+
+class Report(NamedTuple):
+    """The outcome of an attempt, ready to be stored. ``retry_us`` is the delay of a retried or handed back one."""
+
+    status: Status
+    output: bytes | None = None
+    error: bytes | None = None
+    reason: str | None = None
+    elapsed_us: int = 0
+    retry_us: int | None = None
+
+
+def report_failure(assignment: Assignment, error: BaseException, elapsed_us: int) -> Report:
+    """The report of an attempt that raised: retried while retries remain, else failed."""
+    data = describe_exception(error)
+    retryable = not isinstance(error, NonRetryableException)
+    after = error.after.total_seconds() if isinstance(error, RetryAfterException) else None
+    return choose_failure(assignment, data, elapsed_us, retryable=retryable, after=after)
+
+
+def choose_failure(
+    assignment: Assignment, error: bytes, elapsed_us: int, *, retryable: bool = True, after: float | None = None
+) -> Report:
+    """Retried or failed, as the task's options and the retries spent so far say."""
+    spec = assignment.run.version.definition.tasks[assignment.task]
+    delay = choose_retry(spec, assignment.retry, retryable=retryable, after=after, random=random.random())
+    if delay is None:
+        return Report(Status.FAILED, error=error, elapsed_us=elapsed_us)
+    return Report(Status.RETRIED, error=error, elapsed_us=elapsed_us, retry_us=round(delay * 1e6))
+
+
+def describe_exception(error: BaseException) -> bytes:
+    """An exception as stored JSON: type, message and traceback, whatever its ``__str__`` does."""
+    try:
+        message = str(error)
+    except BaseException as broken:
+        message = f"<the error's own text cannot be made: {type(broken).__name__}>"
+    try:
+        trace = "".join(_format_trace(error))
+    except BaseException as broken:
+        trace = f"<the traceback cannot be made: {type(broken).__name__}>"
+    return describe_failure(type(error).__name__, message, trace)
+
+
+def describe_failure(kind: str, message: str, trace: str = "") -> bytes:
+    """A failure as stored JSON. Lone surrogates and NUL are escaped by JSON and made visible."""
+    record = {
+        "type": _make_storable(kind, 200),
+        "message": _make_storable(message, MESSAGE_LIMIT),
+        "trace": _make_storable(trace, TRACE_LIMIT),
+    }
+    return json.dumps(record, ensure_ascii=False).encode()
+
+
+def _format_trace(error: BaseException) -> list[str]:
+    # The first frames are the engine's own; what a user wants begins with the task's function. An error about a
+    # returned value has no frame of the user's at all.
+    if isinstance(error, InvalidValueError):
+        return []
+    return traceback.format_exception(error, limit=-100)
+
+
+def _make_storable(text: str, limit: int) -> str:
+    if len(text) > limit:
+        half = limit // 2
+        text = f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

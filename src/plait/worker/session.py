@@ -1,0 +1,191 @@
+"""The engine's side of a running worker: its parts, its identity, and the order in which they begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.context import ContextHost
+from plait.errors import DatabaseUnavailableError
+from plait.graph.definition import Status
+from plait.ids import new_run_id
+from plait.maintenance.leader import Leader
+from plait.maintenance.reaper import Reaper
+from plait.maintenance.timers import Timers
+from plait.store.connection import iter_backoff
+from plait.store.store import Store, WorkerRow
+from plait.worker.claimer import Claimer
+from plait.worker.flusher import Flusher
+from plait.worker.heartbeat import Heartbeat
+from plait.worker.holdings import Assignment, Holdings
+from plait.worker.intake import Intake
+from plait.worker.reports import Report
+from plait.worker.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from plait.engine import Engine
+    from plait.task import Task
+    from plait.worker.executor import Executor
+    from plait.worker.worker import Worker
+
+logger = logging.getLogger("plait.worker")
+
+DRAIN_FLUSH_SECONDS = 10.0
+"""How long a stopping worker tries to store its last outcomes; what it cannot store runs again elsewhere."""
+
+
+class Session:
+    """One stay of a worker at the database. All of it runs on the engine's loop, but for the ``*_soon`` methods."""
+
+    executor: Executor
+    host: ContextHost
+
+    def __init__(self, worker: Worker, engine: Engine, codes: Mapping[int, Task[Any, Any]], labels: str | None) -> None:
+        self._worker = worker
+        self._labels = labels
+        self._loop = engine.portal.loop
+        # A store of its own: a busy client in the same process must not wait for the worker's statements.
+        self.store = Store(engine.store.url)
+        self.holdings = Holdings(worker.slots)
+        self.actions = list(codes)
+        self.flusher = Flusher(self.store, engine.hub, self.holdings, codes)
+        self.intake = Intake(self.store, self.holdings, codes, execute=self._execute, conclude=self.conclude)
+        self.flusher.intake = self.intake
+        self.claimer = Claimer(self.store, engine.hub, self.holdings, self.intake, self.flusher, self.actions)
+        self.flusher.on_lost_reply = self.claimer.expect_lost_reply
+        self.heartbeat = Heartbeat(
+            self.store, worker.timings, tell_alone=lambda alone: setattr(self.flusher, "alone", alone), lose=self._lose
+        )
+        timers = Timers(self.store, engine.hub, self._cancel_expired)
+        reaper = Reaper(self.store, engine.hub, every=min(5.0, worker.timings.heartbeat))
+        self.leader = Leader(self.store, worker.id, [timers, reaper])
+        self._hub = engine.hub
+        self._tasks: list[asyncio.Task[None]] = []
+        self._hurry = asyncio.Event()
+
+    async def open(self, replaces: UUID | None) -> None:
+        """Register and begin to work. ``replaces``: a worker known to be dead."""
+        await self._register(replaces)
+        self._hub.start()
+        watchdog = Watchdog(self.holdings, self.executor, self.conclude)
+        for loop in (self.flusher.run, self.claimer.run, self.heartbeat.run, watchdog.run):
+            self._tasks.append(asyncio.create_task(loop(), name=f"plait-{type(loop.__self__).__name__.lower()}"))
+        for task in self._tasks:
+            task.add_done_callback(self._report_crash)
+        self.leader.start()
+
+    async def close(self, grace: float) -> None:
+        """Stop claiming, give running tasks ``grace`` seconds, hand back the rest, store all outcomes, sign off."""
+        self.claimer.stop()
+        self.flusher.draining = True
+        await self._wait_until_empty(grace, interruptible=True)
+        for assignment in list(self.holdings.assignments.values()):
+            if not assignment.concluded:
+                self.conclude(assignment, Report(Status.RELEASED, retry_us=0, reason="its worker stopped"))
+                if assignment.execution is not None:
+                    self.executor.stop(assignment.execution)
+        await self._wait_until_empty(DRAIN_FLUSH_SECONDS, interruptible=False)
+        for task in self._tasks:
+            task.remove_done_callback(self._report_crash)
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(DatabaseUnavailableError):
+            await self.leader.stop()
+            await self.store.end_worker(self._worker.id)
+        self._hub.publish("orphans", [])
+        await self.store.close()
+
+    def stop_claiming(self) -> None:
+        """Claim nothing more, from any thread, before the orderly stop gets its turn."""
+        self._loop.call_soon_threadsafe(self._stop_claiming)
+
+    def hurry(self) -> None:
+        """End the grace now, from any thread."""
+        self._loop.call_soon_threadsafe(self._hurry.set)
+
+    def conclude(self, assignment: Assignment, report: Report) -> None:
+        """An attempt's outcome is known: store it, if it is still this worker's to tell."""
+        if self.holdings.assignments.get(assignment.key) is assignment:
+            self.flusher.add(assignment, report)
+
+    def release_slot_soon(self, assignment: Assignment) -> None:
+        """``ctx.release_slot``: from the user's side."""
+        self._loop.call_soon_threadsafe(self.holdings.release_slot, assignment)
+
+    def _stop_claiming(self) -> None:
+        self.claimer.stopping = True
+        self.flusher.draining = True
+
+    def _execute(self, assignments: list[Assignment]) -> None:
+        if self.flusher.draining:
+            # Came in with the last claim, or were freed by the last results: not begun, so handed back at once.
+            for assignment in assignments:
+                self.conclude(assignment, Report(Status.RELEASED, retry_us=0, reason="its worker stopped"))
+        else:
+            self.executor.submit(assignments)
+
+    async def _cancel_expired(self, limit: int) -> int:
+        rows = await self.store.claim_expired(self._worker.id, limit)
+        if rows:
+            await self.intake.admit_rows(rows, expired=True)
+        return len(rows)
+
+    async def _register(self, replaces: UUID | None) -> None:
+        worker = self._worker
+        row = WorkerRow(
+            id=worker.id,
+            name=worker.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            slots=worker.slots,
+            labels=self._labels,
+            actions=self.actions,
+            plait=version("plait"),
+            lease_seconds=worker.timings.lease,
+        )
+        await self.store.register_worker(row, replaces)
+        self.flusher.worker_id = self.claimer.worker_id = worker.id
+        self.heartbeat.begin(worker.id)
+        self.flusher.alone = bool(await self.store.beat_worker(worker.id))
+        self.host = ContextHost(str(worker.id), self.host.lifespan, self.host.release_slot)
+        if replaces is not None:
+            self._hub.publish("orphans", [])
+
+    async def _lose(self, why: str) -> None:
+        """The lease is lost: what was held is somebody else's now. Stop it, and begin again under a new name."""
+        logger.error("worker %s lost its lease: %s; its tasks are stopped here", self._worker.name, why)
+        lost = self._worker.id
+        self._worker.id = new_run_id()
+        self.flusher.worker_id = self.claimer.worker_id = self.heartbeat.worker_id = None
+        self.flusher.discard()
+        for assignment in self.holdings.abandon():
+            assignment.concluded = True
+            if assignment.execution is not None:
+                self.executor.stop(assignment.execution)
+        for delay in iter_backoff():
+            try:
+                await self._register(lost)
+                return
+            except DatabaseUnavailableError:
+                await asyncio.sleep(delay)
+
+    async def _wait_until_empty(self, seconds: float, *, interruptible: bool) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and (self.holdings.assignments or not self.flusher.idle):
+            if interruptible and self._hurry.is_set():
+                return
+            await asyncio.sleep(0.01)
+
+    def _report_crash(self, task: asyncio.Task[None]) -> None:
+        """A part of the engine ended by an error nobody foresaw: better no worker than half a worker."""
+        if not task.cancelled() and task.exception() is not None:
+            logger.critical("the worker's %s failed; stopping", task.get_name(), exc_info=task.exception())
+            self._worker.fail(task.exception())

@@ -1,0 +1,51 @@
+"""Ends attempts that run longer than they may."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from plait.worker.reports import Report, choose_failure, describe_failure
+
+if TYPE_CHECKING:
+    from plait.worker.executor import Executor
+    from plait.worker.holdings import Assignment, Holdings
+
+logger = logging.getLogger("plait.worker")
+
+TICK_SECONDS = 0.03
+"""How late a timeout may be noticed. One look costs a comparison per running task."""
+
+
+class Watchdog:
+    """Fails attempts past their ``execution_timeout``, on the engine's loop: a task that blocks the user's loop cannot
+    escape it. The code is told to stop; its slot is freed even if it does not."""
+
+    def __init__(self, holdings: Holdings, executor: Executor, conclude: Callable[[Assignment, Report], None]) -> None:
+        self._holdings = holdings
+        self._executor = executor
+        self._conclude = conclude
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            for assignment in list(self._holdings.assignments.values()):
+                execution = assignment.execution
+                if execution is not None and execution.deadline <= now and not assignment.concluded:
+                    self._expire(assignment)
+
+    def _expire(self, assignment: Assignment) -> None:
+        execution = assignment.execution
+        assert execution is not None
+        allowed = execution.deadline - execution.started
+        message = f"did not finish within its execution_timeout of {allowed:g} s"
+        logger.warning("task %s of run %s %s", assignment.name, assignment.run.id, message)
+        self._conclude(
+            assignment, choose_failure(assignment, describe_failure("TaskTimeoutError", message), execution.elapsed_us)
+        )
+        self._executor.stop(execution)

@@ -1,0 +1,202 @@
+"""A worker process: takes the tasks it has code for, runs them, and stores what becomes of them.
+
+The engine's side (claiming, writing results, heartbeat) runs on the engine's own thread; the user's side (the tasks)
+on the user's loop and on threads. This module ties the parts together and knows how they begin and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.context import Context, ContextHost
+from plait.errors import DefinitionError, InvalidInputError
+from plait.ids import new_run_id
+from plait.values import DEFAULT_PAYLOAD_LIMIT, encode_metadata
+from plait.worker.executor import Executor
+from plait.worker.heartbeat import Timings
+from plait.worker.holdings import Assignment
+
+if TYPE_CHECKING:
+    from plait.client import Plait
+    from plait.task import Task
+    from plait.worker.session import Session
+    from plait.workflow import BaseWorkflow
+
+logger = logging.getLogger("plait.worker")
+
+Lifespan = Callable[[], AsyncGenerator[Any, None]]
+
+ID_VARIABLE = "PLAIT_WORKER_ID"
+REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
+"""Set by the supervisor: the id the worker shall have, and that of the worker before it, whose process it saw die."""
+
+
+class Worker:
+    """Runs the tasks of ``workflows``. Made by ``plait.worker(...)``; ``start()`` blocks until it is told to stop."""
+
+    def __init__(
+        self,
+        plait: Plait,
+        name: str,
+        *,
+        slots: int,
+        workflows: Sequence[BaseWorkflow[Any]],
+        labels: Mapping[str, str | int] | None,
+        lifespan: Lifespan | None,
+        timings: Timings,
+    ) -> None:
+        if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
+            raise InvalidInputError(f"worker {name!r}: slots={slots!r} must be a whole number of at least 1")
+        self.name = name
+        self.slots = slots
+        self.timings = timings
+        self.id = _take_id(ID_VARIABLE) or new_run_id()
+        self._plait = plait
+        self._workflows = list(workflows)
+        self._labels = encode_metadata(labels, where=f"worker {name!r}: labels")
+        self._lifespan = lifespan
+        self._session: Session | None = None
+        self._stop_requested: asyncio.Event | None = None
+        self._user_loop: asyncio.AbstractEventLoop | None = None
+        self._hurry = False
+        self._failure: BaseException | None = None
+
+    def register_workflow(self, workflow: BaseWorkflow[Any]) -> None:
+        """Add a workflow; only before the worker starts."""
+        if self._session is not None:
+            raise DefinitionError(f"worker {self.name!r} runs already: register workflow {workflow.name!r} before start()")
+        self._workflows.append(workflow)
+
+    def register_workflows(self, workflows: Sequence[BaseWorkflow[Any]]) -> None:
+        """Add several workflows; only before the worker starts."""
+        for workflow in workflows:
+            self.register_workflow(workflow)
+
+    def start(self) -> None:
+        """Run until SIGTERM or SIGINT (in the main thread) or ``stop()``.
+
+        Then it claims nothing more, lets running tasks finish within the grace, hands back the rest and returns. A
+        second signal shortens the grace to nothing. Raises ``DatabaseUnavailableError`` if there is no database at
+        the start; later outages are waited for.
+        """
+        asyncio.run(self.aio_start())
+
+    async def aio_start(self) -> None:
+        """``start`` with the running loop as the user's loop."""
+        if not self._workflows:
+            raise DefinitionError(f"worker {self.name!r} has no workflows: pass workflows=[...]")
+        self._user_loop = asyncio.get_running_loop()
+        self._stop_requested = asyncio.Event()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(_signals_handled(self._on_signal))
+            lifespan = await stack.enter_async_context(_open_lifespan(self._lifespan)) if self._lifespan else None
+            session = await self._plait.portal.acall(self._open_session(lifespan))
+            self._session = session
+            logger.info("worker %s started: %d slots, id %s", self.name, self.slots, self.id)
+            try:
+                await self._stop_requested.wait()
+            finally:
+                await self._plait.portal.acall(session.close(0.0 if self._hurry else self.timings.grace))
+                self._session = None
+                logger.info("worker %s stopped", self.name)
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self, *, hurry: bool = False) -> None:
+        """Ask the worker to stop, from any thread. ``hurry`` hands running tasks back at once."""
+        self._hurry = self._hurry or hurry
+        if self._user_loop is not None and self._stop_requested is not None:
+            with suppress(RuntimeError):
+                self._user_loop.call_soon_threadsafe(self._stop_requested.set)
+        if self._hurry and self._session is not None:
+            self._session.hurry()
+
+    def fail(self, error: BaseException | None) -> None:
+        """Stop because a part of the engine failed; ``start`` raises the error."""
+        self._failure = error
+        self.stop(hurry=True)
+
+    def _on_signal(self) -> None:
+        if self._stop_requested is not None and self._stop_requested.is_set():
+            logger.warning("second signal: handing running tasks back now")
+            self.stop(hurry=True)
+        else:
+            logger.info("stopping: running tasks have %g s to finish", self.timings.grace)
+            # At once, not when the user's loop comes to it: a task may be blocking it.
+            if self._session is not None:
+                self._session.stop_claiming()
+            self.stop()
+
+    async def _open_session(self, lifespan: Any) -> Session:
+        from plait.worker.session import Session  # noqa: PLC0415 - asyncpg comes with it
+
+        engine = await self._plait.open_engine()
+        codes: dict[int, Task[Any, Any]] = {}
+        owners: dict[int, BaseWorkflow[Any]] = {}
+        for workflow in self._workflows:
+            version = await engine.register(workflow)
+            for action, spec in zip(version.actions, version.definition.tasks, strict=True):
+                codes[action] = workflow.task_by_name[spec.name]
+                owners[action] = workflow
+        session = Session(self, engine, codes, self._labels)
+        host = ContextHost("", lifespan, session.release_slot_soon)
+
+        def make_context(assignment: Assignment) -> Context:
+            action = assignment.run.version.actions[assignment.task]
+            return Context(assignment, owners[action], session.host)
+
+        assert self._user_loop is not None
+        session.host = host
+        session.executor = Executor(
+            engine.portal.loop,
+            self._user_loop,
+            make_context=make_context,
+            conclude=session.conclude,
+            payload_limit=DEFAULT_PAYLOAD_LIMIT,
+        )
+        await session.open(_take_id(REPLACES_VARIABLE))
+        return session
+
+
+def _take_id(variable: str) -> UUID | None:
+    """An id the supervisor passed. Taken out of the environment: it is for one worker, not for what it starts."""
+    value = os.environ.pop(variable, None)
+    return UUID(value) if value else None
+
+
+@asynccontextmanager
+async def _open_lifespan(lifespan: Lifespan) -> AsyncGenerator[Any, None]:
+    """What the user's lifespan generator yields, and its clean-up in the end."""
+    generator = lifespan()
+    value = await anext(generator)
+    try:
+        yield value
+    finally:
+        with suppress(StopAsyncIteration):
+            await anext(generator)
+
+
+class _signals_handled:  # noqa: N801 - reads as a phrase where it is used
+    """SIGTERM and SIGINT call ``handler`` for the time of the block, if this is the main thread."""
+
+    def __init__(self, handler: Callable[[], None]) -> None:
+        self._handler = handler
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._previous[number] = signal.signal(number, lambda *_: self._handler())
+
+    def __exit__(self, *_: object) -> None:
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+
