@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from plait.embedded import EmbeddedPostgres, EmbeddedStatus, get_status, start_embedded, stop_embedded
-from plait.embedded.instance import Instance, find_instance, prepare_instance
+from plait.embedded.instance import SPACES, Instance, find_instance, prepare_instance
 
 SCRIPT = Path(__file__).with_name("user_process.py")
 
@@ -139,6 +139,15 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PLAIT_HOME", raising=False)
     monkeypatch.setenv("PLAIT_EMBEDDED_LINGER", "0.1")
     monkeypatch.setenv("PLAIT_EMBEDDED_TIMEOUT", "30")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_traces() -> Iterator[None]:
+    """Root's place for data and programs is gone again, unless it was there before."""
+    existed = SPACES[0].exists()
+    yield
+    if not existed and SPACES[0].exists():
+        shutil.rmtree(SPACES[0])
 
 
 @pytest.fixture
