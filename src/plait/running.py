@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, overload
+from uuid import UUID
 
 from plait.errors import FailedTaskRunExceptionGroup, InvalidInputError, RunCancelledError
 from plait.ids import new_run_id
@@ -56,7 +57,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
     """
 
     @abstractmethod
-    def _make_ref(self, request: RunRequest) -> TRef: ...
+    def _make_ref(self, run_id: UUID) -> TRef: ...
 
     @abstractmethod
     def _extract(self, outcome: RunOutcome) -> TResult: ...
@@ -94,9 +95,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         if not wait_for_result:
             return self.run_no_wait(input, options, **keywords)
         request = self._request_to_wait_for(input, options, **keywords)
-        plait = self._require_client()
-        plait.portal.call(plait.start_runs([request]))
-        return self._extract(plait.portal.call(plait.wait_runs([request.run_id], None))[0])
+        return self._extract(self._wait(self._start([request]))[0])
 
     @overload
     async def aio_run(
@@ -128,9 +127,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         if not wait_for_result:
             return await self.aio_run_no_wait(input, options, **keywords)
         request = self._request_to_wait_for(input, options, **keywords)
-        plait = self._require_client()
-        await plait.portal.acall(plait.start_runs([request]))
-        return self._extract((await plait.portal.acall(plait.wait_runs([request.run_id], None)))[0])
+        return self._extract((await self._aio_wait(await self._aio_start([request])))[0])
 
     def run_no_wait(
         self,
@@ -140,7 +137,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
     ) -> TRef:
         """Start a run and return a reference to it."""
         request, connection = self._split_request(input, options, **keywords)
-        return self._start([request], connection)[0]
+        return self._make_ref(self._start([request], connection)[0])
 
     async def aio_run_no_wait(
         self,
@@ -150,7 +147,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
     ) -> TRef:
         """``run_no_wait`` without blocking the loop."""
         request, connection = self._split_request(input, options, **keywords)
-        return (await self._aio_start([request], connection))[0]
+        return self._make_ref((await self._aio_start([request], connection))[0])
 
     def create_bulk_run_item(
         self,
@@ -205,13 +202,8 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         """
         if not wait_for_result:
             return self.run_many_no_wait(workflows)
-        requests = self._make_requests(workflows)
-        if not requests:
-            return []
-        plait = self._require_client()
-        plait.portal.call(plait.start_runs(requests))
-        outcomes = plait.portal.call(plait.wait_runs([request.run_id for request in requests], None))
-        return self._extract_all(outcomes, return_exceptions)
+        run_ids = self._start(self._make_requests(workflows))
+        return self._extract_all(self._wait(run_ids), return_exceptions)
 
     @overload
     async def aio_run_many(
@@ -244,43 +236,47 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         """``run_many`` without blocking the loop."""
         if not wait_for_result:
             return await self.aio_run_many_no_wait(workflows)
-        requests = self._make_requests(workflows)
-        if not requests:
-            return []
-        plait = self._require_client()
-        await plait.portal.acall(plait.start_runs(requests))
-        ids = [request.run_id for request in requests]
-        return self._extract_all(await plait.portal.acall(plait.wait_runs(ids, None)), return_exceptions)
+        run_ids = await self._aio_start(self._make_requests(workflows))
+        return self._extract_all(await self._aio_wait(run_ids), return_exceptions)
 
     def run_many_no_wait(
         self, workflows: Sequence[WorkflowRunTriggerConfig], *, connection: Any = None
     ) -> list[TRef]:
         """Start many runs in bulk and return a reference to each, in order."""
-        return self._start(self._make_requests(workflows), connection)
+        run_ids = self._start(self._make_requests(workflows), connection)
+        return [self._make_ref(run_id) for run_id in run_ids]
 
     async def aio_run_many_no_wait(
         self, workflows: Sequence[WorkflowRunTriggerConfig], *, connection: Any = None
     ) -> list[TRef]:
         """``run_many_no_wait`` without blocking the loop."""
-        return await self._aio_start(self._make_requests(workflows), connection)
+        run_ids = await self._aio_start(self._make_requests(workflows), connection)
+        return [self._make_ref(run_id) for run_id in run_ids]
 
-    def _start(self, requests: list[RunRequest], connection: Any) -> list[TRef]:
+    def _start(self, requests: list[RunRequest], connection: Any = None) -> list[UUID]:
+        """The ids of the runs: those of the requests, or of earlier runs with the same idempotency key."""
         plait = self._require_client()
-        if requests:
-            if connection is None:
-                plait.portal.call(plait.start_runs(requests))
-            else:
-                plait.start_in_transaction(requests, connection)
-        return [self._make_ref(request) for request in requests]
+        if not requests:
+            return []
+        if connection is not None:
+            return plait.start_in_transaction(requests, connection)
+        return plait.portal.call(plait.start_runs(requests))
 
-    async def _aio_start(self, requests: list[RunRequest], connection: Any) -> list[TRef]:
+    async def _aio_start(self, requests: list[RunRequest], connection: Any = None) -> list[UUID]:
         plait = self._require_client()
-        if requests:
-            if connection is None:
-                await plait.portal.acall(plait.start_runs(requests))
-            else:
-                await plait.aio_start_in_transaction(requests, connection)
-        return [self._make_ref(request) for request in requests]
+        if not requests:
+            return []
+        if connection is not None:
+            return await plait.aio_start_in_transaction(requests, connection)
+        return await plait.portal.acall(plait.start_runs(requests))
+
+    def _wait(self, run_ids: list[UUID]) -> list[RunOutcome]:
+        plait = self._require_client()
+        return plait.portal.call(plait.wait_runs(run_ids, None)) if run_ids else []
+
+    async def _aio_wait(self, run_ids: list[UUID]) -> list[RunOutcome]:
+        plait = self._require_client()
+        return await plait.portal.acall(plait.wait_runs(run_ids, None)) if run_ids else []
 
     def _split_request(
         self, input: Any, options: TriggerWorkflowOptions | None, *, connection: Any = None, **keywords: Any

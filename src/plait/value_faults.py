@@ -162,8 +162,8 @@ def _open(value: Any) -> Iterator[tuple[Any, Any]] | None:
     """The steps and values one level below ``value``, ``None`` for a leaf."""
     if isinstance(value, Mapping):
         return iter(value.items())
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return zip(value._fields, value, strict=False)
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
+        return zip(names, value, strict=False)
     if isinstance(value, (list, tuple, set, frozenset)):
         return enumerate(value)
     if isinstance(value, BaseModel):

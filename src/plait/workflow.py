@@ -17,11 +17,13 @@ from plait.refs import TaskRunRef, WorkflowRunRef, collect_outputs, extract_outp
 from plait.running import Runnable
 from plait.task import Task, TaskDecorator
 from plait.task_options import TaskKeywords, TaskOptions, define_task, read_options
-from plait.types import EmptyModel, RunRequest
+from plait.types import EmptyModel
 from plait.wording import shorten, suggest
 from plait.workflow_base import BaseWorkflow, WorkflowKeywords
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from typing_extensions import Unpack
 
     from plait.context import Context
@@ -106,8 +108,8 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
         source: Task[TInput, R] = standalone.task
         return self._declare(source.fn, TaskKind.TASK, source.name, source.options, parents, {})
 
-    def _make_ref(self, request: RunRequest) -> WorkflowRunRef:
-        return WorkflowRunRef(self._require_client(), request.run_id, self.name)
+    def _make_ref(self, run_id: UUID) -> WorkflowRunRef:
+        return WorkflowRunRef(self._require_client(), run_id, self.name)
 
     def _extract(self, outcome: RunOutcome) -> dict[str, Any]:
         return collect_outputs(outcome)
@@ -139,7 +141,7 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
     ) -> Task[TInput, Any]:
         name = name_task(fn, name, f"workflow {self.name!r}")
         where = f"workflow {self.name!r}, task {name!r}"
-        task = Task(
+        task: Task[TInput, Any] = Task(
             fn,
             workflow=self,
             definition=define_task(name, kind, options, self.task_defaults, where),
@@ -215,8 +217,8 @@ class Standalone(Runnable[TInput, R, TaskRunRef[TInput, R]], Generic[TInput, R])
         """The function as written, to be called directly in unit tests."""
         return self.task.fn
 
-    def _make_ref(self, request: RunRequest) -> TaskRunRef[TInput, R]:
-        return TaskRunRef(WorkflowRunRef(self._require_client(), request.run_id, self.name), self)
+    def _make_ref(self, run_id: UUID) -> TaskRunRef[TInput, R]:
+        return TaskRunRef(WorkflowRunRef(self._require_client(), run_id, self.name), self)
 
     def _extract(self, outcome: RunOutcome) -> R:
         return extract_output(self, outcome)
