@@ -184,6 +184,8 @@ def test_a_home_planted_in_a_shared_folder_is_not_used(folder):
     os.chown(folder / ".plait", STRANGER, STRANGER)
     (folder / "mine").mkdir()
     assert find_project(folder / "mine") == folder / "mine"
+    with pytest.raises(EmbeddedPostgresError, match="not trusted"):
+        start_embedded(folder)
 
 
 def test_plait_home_says_where_the_files_are(folder, monkeypatch):

@@ -11,8 +11,8 @@ from pathlib import Path
 from plait.embedded.cluster import describe_log
 from plait.embedded.instance import Instance, find_home, find_instance
 from plait.embedded.locks import POLL_SECONDS, count_shared, is_held
-from plait.embedded.postmaster import is_alive, read_postmaster
-from plait.embedded.server import build_dsn, read_ready_server
+from plait.embedded.postmaster import accepts_connections, is_alive, read_postmaster
+from plait.embedded.server import build_dsn
 from plait.errors import EmbeddedPostgresError
 
 
@@ -20,7 +20,7 @@ from plait.errors import EmbeddedPostgresError
 class EmbeddedStatus:
     """What is known about a project's server.
 
-    ``running``: it answers. ``version``: the major version of the data, None before the first start.
+    ``running``: it answers. ``keeper_pid``: None if nobody would stop it; the next start adopts it. ``version``: the major version of the data, None before the first start.
     ``users``: the processes that use it, None where the system does not tell. The paths are None before the
     first start.
     """
@@ -50,13 +50,13 @@ def get_status(project: Path | None = None) -> EmbeddedStatus:
 
 
 def _read_status(home: Path, instance: Instance) -> EmbeddedStatus:
-    running, answers = read_postmaster(instance.data_dir), read_ready_server(instance) is not None
+    running = read_postmaster(instance.data_dir)
     try:
         version = (instance.data_dir / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
         version = None
     return EmbeddedStatus(
-        running=answers,
+        running=running is not None and running.is_ready and accepts_connections(running.socket_dir),
         home=home,
         pid=running.pid if running else None,
         keeper_pid=_read_keeper_pid(instance),
