@@ -1,23 +1,36 @@
 """Plait: declarative, durable DAG workflows for Python, on PostgreSQL alone."""
 
-from plait.client import Plait
-from plait.context import Context
-from plait.dependencies import Depends
-from plait.errors import (
-    DefinitionError,
-    FailedTaskRunExceptionGroup,
-    InvalidInputError,
-    NonRetryableException,
-    PlaitError,
-    RetryAfterException,
-    RunCancelledError,
-    TaskRunError,
-)
-from plait.refs import TaskRunRef, WorkflowRunRef
-from plait.task import Task
-from plait.types import EmptyModel, Priority, TaskDefaults, TaskStatus, TriggerWorkflowOptions, WorkflowRunStatus
-from plait.worker.worker import Worker
-from plait.workflow import Standalone, Workflow
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plait.client import Plait
+    from plait.context import Context
+    from plait.dependencies import Depends
+    from plait.errors import (
+        DefinitionError,
+        FailedTaskRunExceptionGroup,
+        InvalidInputError,
+        NonRetryableException,
+        PlaitError,
+        RetryAfterException,
+        RunCancelledError,
+        TaskRunError,
+    )
+    from plait.refs import TaskRunRef, WorkflowRunRef
+    from plait.task import Task
+    from plait.types import (
+        EmptyModel,
+        Priority,
+        TaskDefaults,
+        TaskStatus,
+        TriggerWorkflowOptions,
+        WorkflowRunStatus,
+    )
+    from plait.worker.worker import Worker
+    from plait.workflow import Standalone, Workflow
 
 __version__ = "0.1.0"
 
@@ -46,3 +59,46 @@ __all__ = [
     "WorkflowRunRef",
     "WorkflowRunStatus",
 ]
+
+# Each name is imported when it is first asked for: `plait --help` and tools that only look at the version load none
+# of it. A test compares this table with the imports above.
+_MODULES = {
+    "plait.client": ("Plait",),
+    "plait.context": ("Context",),
+    "plait.dependencies": ("Depends",),
+    "plait.errors": (
+        "DefinitionError",
+        "FailedTaskRunExceptionGroup",
+        "InvalidInputError",
+        "NonRetryableException",
+        "PlaitError",
+        "RetryAfterException",
+        "RunCancelledError",
+        "TaskRunError",
+    ),
+    "plait.refs": ("TaskRunRef", "WorkflowRunRef"),
+    "plait.task": ("Task",),
+    "plait.types": (
+        "EmptyModel",
+        "Priority",
+        "TaskDefaults",
+        "TaskStatus",
+        "TriggerWorkflowOptions",
+        "WorkflowRunStatus",
+    ),
+    "plait.worker.worker": ("Worker",),
+    "plait.workflow": ("Standalone", "Workflow"),
+}
+_MODULE_BY_NAME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_BY_NAME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'plait' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(module), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
