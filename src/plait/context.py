@@ -23,6 +23,8 @@ R = TypeVar("R")
 
 logger = logging.getLogger("plait.task")
 
+_UNREAD = object()
+
 current_context: ContextVar[Context | None] = ContextVar("plait_context", default=None)
 """The context of the task that the current code belongs to, if any."""
 
@@ -44,6 +46,7 @@ class Context:
         self._workflow = workflow
         self._host = host
         self._cancelled = False
+        self._input: Any = _UNREAD
 
     # who am I
 
@@ -103,10 +106,12 @@ class Context:
 
     # data
 
-    @cached_property
+    @property
     def input(self) -> Any:
         """The input of the run, validated: what the task gets as its first argument, an object of this attempt's own."""
-        return self._workflow.decode_input(self._assignment.run.input)
+        if self._input is _UNREAD:
+            self._input = self._workflow.decode_input(self._assignment.run.input)
+        return self._input
 
     def task_output(self, task: Task[Any, R]) -> R:
         """The output of a parent, validated by its return annotation.

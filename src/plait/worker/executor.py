@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -62,7 +61,6 @@ class Executor:
         self._to_start: deque[Execution] = deque()
         self._done: deque[tuple[Assignment, Report]] = deque()
         self._signalled = False
-        self._lock = threading.Lock()
         self._strong: set[asyncio.Task[None]] = set()
 
     def submit(self, assignments: list[Assignment]) -> None:
@@ -141,19 +139,18 @@ class Executor:
         return Report(Status.COMPLETED, output, None, None, elapsed)
 
     def _hand_back(self, assignment: Assignment, report: Report) -> None:
+        # Append before asking: _collect clears the flag before it empties the queue, so no report is left behind.
         self._done.append((assignment, report))
-        with self._lock:
-            if self._signalled:
-                return
-            self._signalled = True
+        if self._signalled:
+            return
+        self._signalled = True
         try:
             self._engine_loop.call_soon_threadsafe(self._collect)
         except RuntimeError:  # the engine is gone; the process is ending
             return
 
     def _collect(self) -> None:
-        with self._lock:
-            self._signalled = False
+        self._signalled = False
         while self._done:
             assignment, report = self._done.popleft()
             self._conclude(assignment, report)

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from plait.errors import DatabaseUnavailableError
-from plait.graph.definition import RUN_END, Status, TaskKind
+from plait.graph.definition import RUN_END, Edge, Status, TaskKind
 from plait.store.connection import iter_backoff
 from plait.worker.holdings import Assignment, Holdings, TaskResult
 from plait.worker.reports import Report, describe_failure
@@ -197,52 +197,57 @@ class _Plan:
         self.handed_on = sum(assignment.slot for assignment, _ in batch)
         room = self.handed_on + max(0, flusher._holdings.free)
         self._room = 0 if flusher.draining else room if flusher.alone else min(room, len(batch))
-        self.arrays: tuple[list[Any], ...] = tuple([] for _ in range(17))
-        for assignment, report in batch:
-            self._add(assignment, report)
+        self._edges: list[int] = []
+        self._actions: list[int] = []
+        self._locals: list[bool] = []
+        self._schedules: list[int] = []
+        spans = [self._add_edges(assignment, report.status) for assignment, report in batch]
         self.reserved = max(0, len(self.slots) - self.handed_on)
         """Slots beyond those handed on, set aside until the answer says which tasks were freed."""
+        self.arrays = self._build_arrays(spans)
 
-    def _add(self, assignment: Assignment, report: Report) -> None:
-        (runs, tasks, attempts, statuses, outputs, errors, reasons, elapsed, retries, firsts, lasts, *edges) = self.arrays
-        runs.append(assignment.run.id)
-        tasks.append(assignment.task)
-        attempts.append(assignment.attempt)
-        statuses.append(int(report.status))
-        outputs.append(report.output)
-        errors.append(report.error)
-        reasons.append(report.reason)
-        elapsed.append(report.elapsed_us)
-        retries.append(report.retry_us)
-        firsts.append(len(edges[0]) + 1)
-        if report.status > 0:
-            self._add_edges(assignment, report.status, edges)
-        else:
-            self._add_edge(edges, assignment, assignment.task, need=0, slot=0, local=False)
-        lasts.append(len(edges[0]))
+    def _build_arrays(self, spans: list[int]) -> tuple[list[Any], ...]:
+        """The arrays in the statement's order. Those that would say nothing but the usual stay empty."""
+        batch = self.batch
+        attempts = [assignment.attempt for assignment, _ in batch]
+        plain = all(report.status == Status.COMPLETED for _, report in batch)
+        nothing: list[Any] = []
+        return (
+            [assignment.run.id for assignment, _ in batch],
+            [assignment.task for assignment, _ in batch],
+            [report.elapsed_us for _, report in batch],
+            spans,
+            [report.output for _, report in batch],
+            nothing if max(attempts) == 1 else attempts,
+            nothing if plain else [int(report.status) for _, report in batch],
+            nothing if plain else [report.error for _, report in batch],
+            nothing if plain else [report.reason for _, report in batch],
+            nothing if plain else [report.retry_us for _, report in batch],
+            self._edges,
+            self._actions,
+            self._locals,
+            self._schedules if max(self._schedules) >= 0 else nothing,
+        )
 
-    def _add_edges(self, assignment: Assignment, status: Status, edges: list[list[Any]]) -> None:
-        definition = assignment.run.version.definition
-        for edge in definition.edges[assignment.task]:
-            local = edge.child != RUN_END and self._want(assignment, edge.child, status)
-            self._add_edge(edges, assignment, edge.child, edge.need, edge.slot, local)
-
-    def _add_edge(
-        self, edges: list[list[Any]], assignment: Assignment, child: int, need: int, slot: int, local: bool
-    ) -> None:
+    def _add_edges(self, assignment: Assignment, status: Status) -> int:
+        """Append the edges that an outcome counts for; returns their span, first and last position from 1."""
         version = assignment.run.version
-        children, needs, slots, actions, locals_, schedules = edges
-        children.append(child)
-        needs.append(need)
-        slots.append(slot)
-        locals_.append(local)
-        if child == RUN_END:
-            actions.append(0)
-            schedules.append(_NO_SCHEDULE)
-        else:
-            timeout = version.definition.tasks[child].schedule_timeout
-            actions.append(version.actions[child])
-            schedules.append(_NO_SCHEDULE if timeout is None else round(timeout * 1e6))
+        tasks = version.definition.tasks
+        first = len(self._edges) + 1
+        edges = version.definition.edges[assignment.task] if status > 0 else (Edge(assignment.task, 0, 0),)
+        for edge in edges:
+            child = edge.child
+            self._edges.append(edge.packed)
+            if child == RUN_END:
+                self._actions.append(0)
+                self._locals.append(False)
+                self._schedules.append(_NO_SCHEDULE)
+                continue
+            timeout = tasks[child].schedule_timeout
+            self._actions.append(version.actions[child])
+            self._locals.append(status > 0 and self._want(assignment, child, status))
+            self._schedules.append(_NO_SCHEDULE if timeout is None else round(timeout * 1e6))
+        return first << 32 | len(self._edges)
 
     def _want(self, assignment: Assignment, child: int, status: Status) -> bool:
         run = assignment.run

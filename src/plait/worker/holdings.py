@@ -55,10 +55,10 @@ class Assignment:
     concluded: bool = False
     """Whether its outcome is decided; what its code does afterwards is ignored."""
     execution: Execution | None = None
+    key: tuple[UUID, int] = field(init=False)
 
-    @property
-    def key(self) -> tuple[UUID, int]:
-        return self.run.id, self.task
+    def __post_init__(self) -> None:
+        self.key = (self.run.id, self.task)
 
     @property
     def name(self) -> str:
@@ -97,6 +97,7 @@ class Holdings:
     def remove(self, assignment: Assignment) -> None:
         """Forget an assignment and its run with the last one. The caller settles the slot."""
         self.assignments.pop(assignment.key, None)
+        assignment.execution = None  # breaks the cycle, so that nothing waits for the garbage collector
         run = assignment.run
         run.users -= 1
         if run.users <= 0:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import Status, TaskKind
-from plait.graph.judge import RUN, Cancel, Fail, Signals, Skip, judge
+from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, judge
 from plait.store.connection import iter_backoff
 from plait.worker.holdings import Assignment, Holdings, RunState, TaskResult
 from plait.worker.reports import Report, describe_failure
@@ -61,8 +61,8 @@ class Intake:
 
         Most have all their parents' outcomes in memory and start within this call.
         """
-        incomplete = [assignment for assignment in assignments if _list_missing([assignment])]
-        if incomplete:
+        if _list_missing(assignments):
+            incomplete = [assignment for assignment in assignments if _list_missing([assignment])]
             waiting = set(incomplete)
             task = asyncio.create_task(self._judge_all(incomplete, expired=False), name="plait-intake")
             self._fetching.add(task)
@@ -79,7 +79,8 @@ class Intake:
             run = self._holdings.runs[run_id] = RunState(
                 run_id, version, row["input"], row["metadata"], row["priority"], Status.COMPLETED, ended=False
             )
-        run.worst = max(run.worst, Status(row["worst"]))
+        if row["worst"] > run.worst:
+            run.worst = Status(row["worst"])
         run.ended = row["status"] != 0
         assignment = Assignment(
             run, row["task"], row["attempt"], row["retry"], row["lost"], self._codes.get(row["action_id"]), slot
@@ -113,7 +114,7 @@ class Intake:
                 run.version.definition,
                 assignment.task,
                 {parent: results[parent].status for parent in parents},
-                Signals(run.worst, run_ended=run.ended, expired=expired, lost_attempts=assignment.lost),
+                _read_signals(assignment, expired),
             )
             if verdict is not RUN:
                 self._conclude(assignment, _report_verdict(verdict))
@@ -138,15 +139,26 @@ class Intake:
             )
 
 
+def _read_signals(assignment: Assignment, expired: bool) -> Signals:
+    run = assignment.run
+    if not expired and not run.ended and not assignment.lost and run.worst is Status.COMPLETED:
+        return NO_SIGNALS
+    return Signals(run.worst, run_ended=run.ended, expired=expired, lost_attempts=assignment.lost)
+
+
 def _list_missing(assignments: list[Assignment]) -> list[tuple[RunState, int]]:
     missing = []
     for assignment in assignments:
         run = assignment.run
         tasks = run.version.definition.tasks
         spec = tasks[assignment.task]
-        wanted = range(len(tasks)) if spec.kind is TaskKind.ON_FAILURE else spec.parents
-        missing.extend((run, task) for task in wanted if task not in run.results and task != assignment.task)
-    return list(dict.fromkeys(missing))
+        if spec.kind is TaskKind.ON_FAILURE:
+            missing.extend((run, task) for task in range(assignment.task) if task not in run.results)
+            continue
+        for parent in spec.parents:
+            if parent not in run.results:
+                missing.append((run, parent))
+    return missing if len(missing) < 2 else list(dict.fromkeys(missing))
 
 
 def _report_verdict(verdict: Skip | Cancel | Fail | Any) -> Report:

@@ -23,6 +23,7 @@ from plait.values import DEFAULT_PAYLOAD_LIMIT, encode_metadata
 from plait.worker.executor import Executor
 from plait.worker.heartbeat import Timings
 from plait.worker.holdings import Assignment
+from plait.worker.process import tune_interpreter
 
 if TYPE_CHECKING:
     from plait.client import Plait
@@ -87,6 +88,7 @@ class Worker:
         second signal shortens the grace to nothing. Raises ``DatabaseUnavailableError`` if there is no database at
         the start; later outages are waited for.
         """
+        tune_interpreter()
         asyncio.run(self.aio_start())
 
     async def aio_start(self) -> None:

@@ -1,18 +1,22 @@
 -- Finish attempts of worker $1: delete their running rows (the fence), keep their outcome, free what now may start
 -- (into ready, or straight into running for this worker), send back what is retried, end the runs that are complete.
 --
--- Outcomes come as arrays sorted by (run, task), $2..$12; the edges of outcome i are entries $11[i]..$12[i] of the
--- edge arrays $13..$18. One set of arrays and subscripts instead of a second unnest: joining two CTEs would be a
--- nested loop over both. An attempt that is retried or handed back has one edge, to itself.
+-- Outcomes come as arrays $2..$11, sorted by (run, task); what is the same for almost all of them may be left out:
+-- unnest fills shorter arrays with NULL, which means attempt 1, COMPLETED, no error. $5 holds each outcome's first and
+-- last position in the edge arrays $12..$15: (first << 32) | last. An edge $12 is (child + 1) << 48 | need << 24 | slot,
+-- child -1 being the end of the run. An attempt that is retried or handed back has one edge, to itself.
+-- Few arrays, because every element costs the client; subscripts instead of a second unnest, because joining two CTEs
+-- would be a nested loop over both.
 -- Locks: runs in id order (the input order), then running rows in (run, task) order; the order of every statement.
 -- Counters are read only from the RETURNING of their own update. A join all of whose parents are in this batch has
 -- an untouched counter and needs none.
 WITH outcome AS MATERIALIZED (
-    SELECT o.*, r.status AS run_status
-    FROM unnest($2::uuid[], $3::int2[], $4::int2[], $5::int2[], $6::bytea[], $7::bytea[], $8::text[], $9::int8[],
-                $10::int8[], $11::int4[], $12::int4[])
-         WITH ORDINALITY AS o(run_id, task, attempt, status, output, error, reason, elapsed_us, retry_us, first_edge,
-                              last_edge, ord)
+    SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt, coalesce(o.status, 2::int2) AS status,
+           o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
+           (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status
+    FROM unnest($2::uuid[], $3::int2[], $4::int8[], $5::int8[], $6::bytea[], $7::int2[], $8::int2[], $9::bytea[],
+                $10::text[], $11::int8[])
+         WITH ORDINALITY AS o(run_id, task, elapsed_us, span, output, attempt, status, error, reason, retry_us, ord)
     CROSS JOIN LATERAL (SELECT status FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE) r
 ), fenced AS (
     DELETE FROM plait.running r USING outcome o
@@ -30,7 +34,7 @@ WITH outcome AS MATERIALIZED (
 ), put_back AS (
     INSERT INTO plait.waiting (run_id, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
     SELECT run_id, task, attempt + 1, (retry + CASE status WHEN -3 THEN 1 ELSE 0 END)::int2, lost, priority, action_id,
-           plait.now() + retry_us * interval '1 microsecond', ($18::int8[])[first_edge]
+           plait.now() + retry_us * interval '1 microsecond', coalesce(($15::int8[])[first_edge], -1)
     FROM accepted WHERE status < 0 AND retry_us > 0
     RETURNING due_at
 ), hit AS MATERIALIZED (
@@ -38,8 +42,9 @@ WITH outcome AS MATERIALIZED (
            e.child, e.need, e.slot, e.action_id, e.schedule_us
     FROM accepted a
     CROSS JOIN LATERAL (
-        SELECT ($13::int2[])[i] AS child, ($14::int4[])[i] AS need, ($15::int4[])[i] AS slot,
-               ($16::int4[])[i] AS action_id, ($17::bool[])[i] AS local, ($18::int8[])[i] AS schedule_us
+        SELECT ((($12::int8[])[i] >> 48) - 1)::int2 AS child, ((($12::int8[])[i] >> 24) & 16777215)::int4 AS need,
+               (($12::int8[])[i] & 16777215)::int4 AS slot, ($13::int4[])[i] AS action_id,
+               coalesce(($14::bool[])[i], false) AS local, coalesce(($15::int8[])[i], -1) AS schedule_us
         FROM generate_series(a.first_edge, a.last_edge) AS i
     ) e
     WHERE a.status > 0
@@ -82,7 +87,7 @@ WITH outcome AS MATERIALIZED (
                AS e(slot, child, action_id, local, schedule_us)
     WHERE e.child >= 0 AND c.pending[e.slot] = 0
     UNION ALL
-    SELECT run_id, priority, task, action_id, false, ($18::int8[])[first_edge], (attempt + 1)::int2,
+    SELECT run_id, priority, task, action_id, false, coalesce(($15::int8[])[first_edge], -1), (attempt + 1)::int2,
            (retry + CASE status WHEN -3 THEN 1 ELSE 0 END)::int2, lost
     FROM accepted WHERE status < 0 AND retry_us = 0
 ), queued AS (
