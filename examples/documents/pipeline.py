@@ -1,4 +1,4 @@
-"""A document pipeline over real text files: extract, then statistics, keywords and language in parallel, then a report.
+"""A document pipeline over real text files: it fans out after ``extract`` and joins in ``write_report``.
 
     extract ──┬── statistics ──┐
               ├── keywords ────┼── write_report
@@ -23,7 +23,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, FilePath, field_validator
+from pydantic import BaseModel, FilePath, ValidationError, field_validator
 from text_analysis import (
     LanguageGuess,
     Statistics,
@@ -36,7 +36,7 @@ from text_analysis import (
     split_paragraphs,
 )
 
-from plait import Context, Plait
+from plait import Context, NonRetryableException, Plait
 
 HERE = Path(__file__).resolve().parent
 SAMPLE_TEXTS = HERE / "texts"
@@ -57,7 +57,7 @@ class Document(BaseModel):
 
 
 class Extracted(BaseModel):
-    """What ``extract`` found. The text stays in a file: between tasks go small values, whatever the document's size."""
+    """What ``extract`` found. The text stays in a file; between tasks go small values, whatever its size."""
 
     title: str
     text_path: Path
@@ -86,7 +86,7 @@ def extract(input: Document, ctx: Context) -> Extracted:
     data = input.path.read_bytes()
     paragraphs = split_paragraphs(decode_text(data))
     if not paragraphs:
-        raise ValueError(f"{input.path} holds no text")
+        raise NonRetryableException(f"{input.path} holds no text")
     text_path = _folder_of(input) / "text.txt"
     characters = _write_file(text_path, "\n\n".join(paragraphs) + "\n")
     return Extracted(
@@ -155,9 +155,10 @@ def render_report(
             f"`{path.name}`, {extracted.characters:,} characters, SHA-256 `{extracted.sha256[:16]}…`",
             "",
             f"- **Language:** {language_line}",
-            f"- **Length:** {stats.words:,} words ({stats.distinct_words:,} different), {stats.sentences:,} sentences, "
-            f"{stats.paragraphs:,} paragraphs; about {stats.reading_minutes:g} minutes to read",
-            f"- **Readability:** LIX {stats.lix:g}, {stats.mean_sentence_length:g} words in a sentence on average",
+            f"- **Length:** {stats.words:,} words ({stats.distinct_words:,} different), "
+            f"{stats.sentences:,} sentences, {stats.paragraphs:,} paragraphs; "
+            f"about {stats.reading_minutes:.0f} minutes to read",
+            f"- **Readability:** LIX {stats.lix:g}, {stats.mean_sentence_length:g} words a sentence",
             "",
             "## Keywords",
             "",
@@ -181,11 +182,11 @@ def render_report(
 
 def render_summary(reports: list[Report], folder: Path) -> str:
     """A table of all documents, with links to their reports."""
-    rows = [
-        f"| [{entry.title}]({Path(entry.report_path).relative_to(folder).as_posix()}) | {entry.language or '?'} "
-        f"| {entry.words:,} | {', '.join(entry.keywords[:5])} |"
-        for entry in reports
-    ]
+    rows = []
+    for entry in reports:
+        link = Path(entry.report_path).relative_to(folder).as_posix()
+        keywords = ", ".join(entry.keywords[:5])
+        rows.append(f"| [{entry.title}]({link}) | {entry.language or '?'} | {entry.words:,} | {keywords} |")
     return "\n".join(
         [
             f"# {len(reports)} documents",
@@ -203,7 +204,7 @@ def _read_paragraphs(ctx: Context) -> list[str]:
 
 
 def _folder_of(document: Document) -> Path:
-    """The folder of one document's results; documents of the same name in different folders get different ones."""
+    """The folder of one document's results. Files of the same name in different folders do not share one."""
     digest = hashlib.sha256(str(document.path).encode()).hexdigest()[:6]
     inside_samples = document.path.parent == SAMPLE_TEXTS
     return document.out / (document.path.stem if inside_samples else f"{document.path.stem}-{digest}")
@@ -219,26 +220,42 @@ def _write_file(path: Path, text: str) -> int:
     return count
 
 
-async def describe_all(documents: list[Document]) -> list[Report]:
-    """Start a worker in this process, run the workflow once for each document, stop the worker."""
+async def describe_all(documents: list[Document]) -> list[Report | BaseException]:
+    """Start a worker in this process, run the workflow once for each document, stop the worker.
+
+    Returns in order the report of each document, or the error its run ended with.
+    """
     worker = plait.worker("documents", slots=8)
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.aio_start())
-        results = await report.aio_run_many([report.create_bulk_run_item(document) for document in documents])
+        items = [report.create_bulk_run_item(document) for document in documents]
+        results = await report.aio_run_many(items, return_exceptions=True)
         worker.stop()
-    return [Report(**result["write_report"]) for result in results]
+    return [
+        result if isinstance(result, BaseException) else Report(**result["write_report"])
+        for result in results
+    ]
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     paths = [Path(argument) for argument in arguments] or sorted(SAMPLE_TEXTS.glob("*.txt"))
-    documents = [Document(path=path) for path in paths]
-    out = documents[0].out
+    try:
+        documents = [Document(path=path) for path in paths]
+    except ValidationError as error:
+        print(error, file=sys.stderr)
+        return 2
     print(f"Describing {len(documents)} documents: 5 tasks each, 3 of them in parallel", flush=True)
-    reports = asyncio.run(describe_all(documents))
+    outcomes = asyncio.run(describe_all(documents))
+    reports = [outcome for outcome in outcomes if isinstance(outcome, Report)]
     for entry in reports:
         print(f"  {entry.language or '?':<11} {entry.words:>7,} words  {', '.join(entry.keywords[:4])}")
+    out = documents[0].out
     _write_file(out / "summary.md", render_summary(reports, out))
     print(f"\nReports: {_shorten(out)}/*/report.md\nSummary: {_shorten(out / 'summary.md')}")
+    for failure in outcomes:
+        if isinstance(failure, BaseException):
+            print(failure, file=sys.stderr)
+    return 0 if len(reports) == len(documents) else 1
 
 
 def _shorten(path: Path) -> str:
@@ -247,4 +264,4 @@ def _shorten(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -23,8 +23,11 @@ WORDS_PER_MINUTE = 230
 
 @dataclass(frozen=True)
 class Statistics:
-    """Counts of a text. ``lix`` is Björnsson's readability index: mean sentence length plus the percentage of words
-    with more than six letters; about 25 is easy, 40 a newspaper, 60 hard."""
+    """Counts of a text.
+
+    ``lix`` is Björnsson's readability index: mean sentence length plus the percentage of words with more than
+    six letters; about 25 is easy, 40 a newspaper, 60 hard.
+    """
 
     words: int
     distinct_words: int
@@ -49,16 +52,20 @@ class Term:
 
 @dataclass(frozen=True)
 class LanguageGuess:
-    """The likeliest language, None if the text shows too few function words of any; ``shares`` says which part of
-    the words are function words of each language, largest first."""
+    """The likeliest language; None if the text holds too few function words of any.
+
+    ``shares`` says which part of the words are function words of each language, largest first.
+    """
 
     language: str | None
     shares: dict[str, float]
 
 
 def decode_text(data: bytes) -> str:
-    """Bytes as text: UTF-8, or UTF-16 by its mark, else Windows-1252; Unicode NFC, line ends ``\\n``, no control
-    characters."""
+    """Bytes as text: UTF-8, or UTF-16 by its mark, else Windows-1252.
+
+    The text is in Unicode NFC, its line ends are ``\\n``, control characters are gone.
+    """
     for encoding in (
         "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig",
         "cp1252",
@@ -111,9 +118,9 @@ def compute_statistics(paragraphs: Sequence[str]) -> Statistics:
 def find_terms(paragraphs: Sequence[str], limit: int = 12) -> list[Term]:
     """Keywords and phrases by C-value (Frantzi, Ananiadou and Mima 2000), best first.
 
-    Candidates are up to three neighbouring words without function words that occur at least twice. A candidate scores
-    by its frequency and length, less the mean frequency of the longer candidates around it. The length factor is
-    ``log2(1 + words)``, so that single words count too.
+    Candidates are up to three neighbouring words without function words that occur at least twice. A
+    candidate scores by its frequency and length, less the mean frequency of the longer candidates around it.
+    The length factor is ``log2(1 + words)``, so that single words count too.
     """
     counts = Counter(term for paragraph in paragraphs for term in _candidates(paragraph))
     counts = Counter({term: count for term, count in counts.items() if count > 1})
@@ -131,7 +138,7 @@ def find_terms(paragraphs: Sequence[str], limit: int = 12) -> list[Term]:
 
 
 def guess_language(paragraphs: Sequence[str]) -> LanguageGuess:
-    """The language whose function words the text uses most. A word of several languages counts for each in part."""
+    """The language whose function words the text uses most; a word of several languages counts in part."""
     words = Counter(word for paragraph in paragraphs for word in _function_word_forms(paragraph))
     total = sum(words.values())
     scores = dict.fromkeys(FUNCTION_WORDS, 0.0)
@@ -147,7 +154,7 @@ def guess_language(paragraphs: Sequence[str]) -> LanguageGuess:
 
 
 def _candidates(paragraph: str) -> Iterator[tuple[str, ...]]:
-    """Every run of up to three words that nothing but white space separates and that holds no function word."""
+    """Runs of up to three words that only white space separates and that hold no function word."""
     matches = list(WORD.finditer(paragraph))
     joined = [not paragraph[left.end() : right.start()].strip() for left, right in pairwise(matches)]
     words = [_trim_apostrophe(match.group().casefold().replace("’", "'")) for match in matches]
@@ -166,7 +173,7 @@ def _inner_terms(term: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _trim_apostrophe(word: str) -> str:
-    """``queen's`` as ``queen``, ``l'individu`` as ``individu``; listed contractions such as ``don't`` as they are."""
+    """``queen's`` as ``queen``, ``l'individu`` as ``individu``; a listed ``don't`` as it is."""
     head, _, tail = word.partition("'")
     if not tail or word in ALL_FUNCTION_WORDS:
         return word
