@@ -80,7 +80,7 @@ def test_who_comes_while_the_server_stops_finds_it_running(project, monkeypatch,
     for _ in range(4):
         with start_embedded(project.path) as server:
             assert project.query("select 1", server.dsn) == [1]
-        eventually(lambda: is_held(project.instance.users_lock))  # the keeper has begun to stop
+        eventually(lambda: is_held(project.instance.users_lock), pace=0.001)  # the keeper has begun to stop
     with start_embedded(project.path) as server:
         assert project.query("select 1", server.dsn) == [1]
 

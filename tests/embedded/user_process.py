@@ -1,8 +1,8 @@
 """A process that uses the embedded PostgreSQL: ``user_process.py <project> [--fork]``.
 
 Prints what it got as one JSON line, then stays a user until its standard input ends. It loads
-``plait.embedded`` without the rest of Plait, so that any interpreter and any account can run it. With ``--fork`` a
-child goes on while the process that started the server ends.
+``plait.embedded`` without the rest of Plait, so that any interpreter and any account can run it. With
+``--fork`` a child goes on while the process that started the server ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ plait = types.ModuleType("plait")
 plait.__path__ = [str(Path(__file__).parents[2] / "src" / "plait")]
 sys.modules["plait"] = plait
 
-from plait.embedded import EmbeddedPostgresError, start_embedded  # noqa: E402 - the package has to stand first
+from plait.embedded import EmbeddedPostgresError, start_embedded  # noqa: E402 - after the package above
 
 
 def main() -> None:

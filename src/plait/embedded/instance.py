@@ -104,8 +104,9 @@ def find_home(project: Path | None) -> Path:
     home = (find_project() if project is None else Path(project).resolve()) / ".plait"
     if home.is_dir() and not _is_trusted(home):
         raise EmbeddedPostgresError(
-            f"{home} belongs to uid {home.stat().st_uid}, neither to this process (uid {os.geteuid()}) nor to the "
-            "owner of the folder it is in, so its database is not trusted. Remove it or set PLAIT_HOME."
+            f"{home} belongs to uid {home.stat().st_uid}, neither to this process (uid {os.geteuid()}) nor "
+            "to the owner of the folder it is in, so its database is not trusted. Remove it or set "
+            "PLAIT_HOME."
         )
     return home
 

@@ -69,8 +69,8 @@ def read_owner(pid: int) -> int | None:
 def accepts_connections(socket_dir: Path) -> bool:
     """Whether PostgreSQL answers on its socket in the folder.
 
-    It is asked for TLS and says no: connecting alone also succeeds on a postmaster that is stopped or dying. A
-    client that goes away after that answer leaves nothing in the log.
+    It is asked for TLS and says no: connecting alone also succeeds on a postmaster that is stopped or dying.
+    A client that goes away after that answer leaves nothing in the log.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(5)

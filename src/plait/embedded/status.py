@@ -20,9 +20,9 @@ from plait.errors import EmbeddedPostgresError
 class EmbeddedStatus:
     """What is known about a project's server.
 
-    ``running``: it answers. ``keeper_pid``: None if nobody would stop it; the next start adopts it. ``version``: the major version of the data, None before the first start.
-    ``users``: the processes that use it, None where the system does not tell. The paths are None before the
-    first start.
+    ``running``: it answers. ``keeper_pid``: None if nobody would stop it; the next start adopts it.
+    ``version``: the major version of the data, None before the first start. ``users``: the processes that use
+    it, None where the system does not tell. The paths are None before the first start.
     """
 
     running: bool
