@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -101,7 +102,7 @@ def test_a_back_edge_is_reported_as_a_path_that_exists(drafts: list[DraftTask], 
     text = str(caught.value).split("cycle: ")[1].split(". Remove")[0]
     path = [step.strip("'") for step in text.split(" → ")]
     assert path[0] == path[-1]
-    assert all(earlier in parents[later] for earlier, later in zip(path, path[1:], strict=False))
+    assert all(earlier in parents[later] for earlier, later in pairwise(path))
 
 
 def test_options_of_a_task_are_kept() -> None:

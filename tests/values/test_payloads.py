@@ -100,6 +100,14 @@ def test_a_value_comes_back_equal_and_of_the_same_type(value: Any, kind: Any) ->
     assert type(back) is type(value)
 
 
+def texts_in(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.items() for part in item for text in texts_in(part)]
+    if isinstance(value, list):
+        return [text for item in value for text in texts_in(item)]
+    return [value] if isinstance(value, str) else []
+
+
 @given(
     st.recursive(
         st.none()
@@ -113,13 +121,11 @@ def test_a_value_comes_back_equal_and_of_the_same_type(value: Any, kind: Any) ->
 )
 def test_any_json_value_is_either_stored_exactly_or_refused_with_the_field(value: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(Any)
-    try:
-        data = encode_value(value, adapter, where="w", root="output")
-    except InvalidValueError as refused:
-        assert str(refused).startswith("w: output")
-        assert "NUL" in str(refused)
+    if "\x00" in "".join(texts_in(value)):
+        with pytest.raises(InvalidValueError, match=r"^w: output.* NUL"):
+            encode_value(value, adapter, where="w", root="output")
     else:
-        assert decode_json(data) == value
+        assert decode_json(encode_value(value, adapter, where="w", root="output")) == value
 
 
 def test_fields_with_aliases_come_back() -> None:
@@ -169,7 +175,7 @@ def test_a_value_that_does_not_fit_names_every_field() -> None:
 
 
 def test_many_mismatches_are_counted_not_listed() -> None:
-    with pytest.raises(InvalidValueError, match="and 95 more$"):
+    with pytest.raises(InvalidValueError, match=r"and 95 more$"):
         encode_value(["x"] * 100, TypeAdapter(list[int]), where="w")
 
 
