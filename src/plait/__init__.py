@@ -60,8 +60,8 @@ __all__ = [
     "WorkflowRunStatus",
 ]
 
-# Each name is imported when it is first asked for: `plait --help` and tools that only look at the version load none
-# of it. A test compares this table with the imports above.
+# Each name is imported when it is first asked for: `plait --help` and tools that only look at the version
+# load none of it. A test compares this table with the imports above.
 _MODULES = {
     "plait.client": ("Plait",),
     "plait.context": ("Context",),

@@ -1,0 +1,87 @@
+"""The command ``plait``. This module imports click alone; a command's own module comes with its first use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from plait import __version__
+from plait.cli.lazy import Entry, LazyGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "run": Entry("Run a workflow and show its result.", "plait.cli.run:run"),
+    "worker": Entry("Serve the workflows of an application.", "plait.cli.worker:worker"),
+    "dev": Entry("A worker that starts again when the code changes.", "plait.cli.dev:dev"),
+    "runs": Entry(
+        "Look at runs.",
+        members={
+            "list": Entry("List runs, newest first.", "plait.cli.runs:list_runs"),
+            "show": Entry("Show one run with its tasks.", "plait.cli.runs:show_run"),
+        },
+    ),
+    "db": Entry(
+        "The database: where it is, its schema, a prompt on it.",
+        members={
+            "url": Entry("Print the URL of the database in use.", "plait.cli.db:url"),
+            "status": Entry("Which database, which versions, what is due.", "plait.cli.db:status"),
+            "upgrade": Entry("Bring the schema up to date.", "plait.cli.db:upgrade"),
+            "sql": Entry("Print the SQL of the schema, to apply it by hand.", "plait.cli.db:sql"),
+            "psql": Entry("Open psql on the database.", "plait.cli.db:psql"),
+            "stop": Entry("Stop this project's embedded PostgreSQL.", "plait.cli.db:stop"),
+        },
+    ),
+    "doctor": Entry("Check the set-up and say how to mend it.", "plait.cli.doctor:doctor"),
+}
+
+HELP = """Durable DAG workflows for Python, on PostgreSQL alone.
+
+Without --database-url, PLAIT_DATABASE_URL or DATABASE_URL, Plait starts a PostgreSQL of its own in the
+project folder.
+
+\b
+  plait run flows.py:hello name=World     run a workflow and show its result
+  plait dev flows.py                      serve workflows, restart when the code changes
+"""
+
+
+@click.group(
+    cls=LazyGroup, entries=COMMANDS, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, message="plait %(version)s")
+@click.option(
+    "--database-url", metavar="URL", help="The PostgreSQL to use, before PLAIT_DATABASE_URL and DATABASE_URL."
+)
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors (also PLAIT_DEBUG=1).")
+@click.pass_context
+def plait(context: click.Context, database_url: str | None, debug: bool) -> None:
+    context.meta["plait.database_url"] = database_url
+    context.meta["plait.debug"] = debug
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code: 0 ok, 1 run failed, 2 usage, 3 cannot connect, 4 not found,
+    124 timeout, 130 interrupted, 70 a defect of Plait."""
+    sys.exit(execute(arguments))
+
+
+def execute(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments or os.environ.get("PLAIT_DEBUG", "") not in ("", "0")
+    try:
+        code = plait.main(arguments, prog_name="plait", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except BaseException as error:
+        from plait.cli.failures import report_error  # noqa: PLC0415 - only when something failed
+
+        return report_error(error, debug=debug)
+    return code if isinstance(code, int) else 0
