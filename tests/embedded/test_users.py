@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from plait.embedded import EmbeddedPostgresError, start_embedded, stop_embedded
-from plait.embedded.locks import is_held
+from plait.embedded.locks import hold_exclusive, is_held
 
 
 async def test_the_url_works_with_asyncpg_and_psycopg(project):
@@ -113,6 +113,16 @@ def test_looking_changes_nothing(new_project):
     assert project.status.data_dir is None
     assert stop_embedded(project.path) is False
     assert list(project.path.iterdir()) == []
+
+
+def test_who_waits_in_vain_for_another_start_is_told(project, monkeypatch):
+    monkeypatch.setenv("PLAIT_EMBEDDED_TIMEOUT", "0.3")
+    with hold_exclusive(project.instance.start_lock, time.monotonic()):
+        with pytest.raises(
+            EmbeddedPostgresError, match=r"not ready after 0.3 s \(another process is starting it\)"
+        ):
+            start_embedded(project.path)
+    assert project.status.users in (0, None)
 
 
 def test_a_bad_limit_is_named(project, monkeypatch):

@@ -62,16 +62,16 @@ class Keeper:
         self.cluster.start(time.monotonic() + self.start_seconds)
 
     def serve(self) -> None:
-        """Return when the server has to stop: told so, folder gone, or idle (``users.lock`` is held then)."""
+        """Return when the server has to stop: told so, folder gone, or idle (``users.lock`` held)."""
         idle_since: float | None = None
         last_arrival = 0
-        while not self.stop_asked and self._lock.is_current():
+        while not self.stop_asked and self._is_intact():
             if self._users.try_exclusive():
                 now, arrival = time.monotonic(), os.fstat(self._users.descriptor).st_mtime_ns
                 if idle_since is None or arrival != last_arrival:
                     idle_since, last_arrival = now, arrival
                 if now - idle_since >= self.linger_seconds:
-                    break  # with the lock held: who comes now waits until the server is down, then starts it
+                    break  # with the lock held: who comes now waits for the end, then starts anew
                 self._users.unlock()
             else:
                 idle_since = None
@@ -81,10 +81,14 @@ class Keeper:
 
     def close(self) -> None:
         """Stop the server, then stop being the keeper, then let users in again: in this order."""
-        gone = not self._lock.is_current()  # deleted or moved: a clean shutdown could not write its files
-        self.cluster.stop(fast_seconds=0 if gone else 60)
+        # A clean shutdown could not write the files of a folder that was deleted or moved.
+        self.cluster.stop(fast_seconds=60 if self._is_intact() else 0)
         self._lock.close()
         self._users.close()
+
+    def _is_intact(self) -> bool:
+        """Whether this is still the keeper of the folder: the lock files others see are the ones held here."""
+        return self._lock.is_current() and self._users.is_current()
 
     def _restart_if_needed(self) -> None:
         now = time.monotonic()
@@ -181,10 +185,14 @@ def _keep(instance: Instance, binaries: Path, linger: float, timeout: float, rep
         )
         _say(message)
         _report(report, EXIT_FAILED, message)
-        if keeper is not None:
+        if keeper is None:
+            return
+        if not keeper.cluster.is_running():
             keeper.close()
-        return
-    _report(report, 0)
+            return
+        # Not ready in time, a long recovery perhaps: it goes on, for those who try again.
+    else:
+        _report(report, 0)
     try:
         keeper.serve()
     finally:
