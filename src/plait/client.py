@@ -74,6 +74,15 @@ class Plait(Declarations):
 
     # the engine
 
+    def use_database(self, url: str) -> None:
+        """Use the database at ``url`` instead of the one that the code or the environment names.
+
+        For programs that serve other people's declarations, before the first use: an engine that is connected is
+        closed.
+        """
+        self.close()
+        self._database_url = url
+
     @property
     def engine(self) -> Engine:
         """The engine of this process, not necessarily connected. A forked child gets its own."""

@@ -54,7 +54,10 @@ class AttemptDetails:
 
 @dataclass(frozen=True, slots=True)
 class TaskDetails:
-    """One task of a run. Times are those of its last attempt; ``due_at`` says when a waiting task goes on."""
+    """One task of a run. Times are those of its last attempt; ``due_at`` says when a waiting task goes on.
+
+    ``max_attempts`` counts those its retries allow; attempts that were lost or handed back come on top.
+    """
 
     name: str
     kind: TaskKind
@@ -68,6 +71,7 @@ class TaskDetails:
     finished_at: datetime | None
     due_at: datetime | None
     worker_id: str | None
+    max_attempts: int
     attempts: tuple[AttemptDetails, ...]
 
 
@@ -169,11 +173,14 @@ class RunsClient:
         version = await store.read_version(row["version_id"])
         rows = await store.read_tasks(run_id, version.actions)
         begun = row["status"] != _ACTIVE or any(task["room"] in ("attempt", "running") for task in rows)
+        rows_of: dict[int, list[Any]] = {}
+        for task in rows:
+            rows_of.setdefault(task["task"], []).append(task)
         return RunDetails(
             _build_summary(row, version.definition.name, begun),
             decode_json(row["input"]),
             {
-                spec.name: _build_task(run_id, version, index, [task for task in rows if task["task"] == index])
+                spec.name: _build_task(run_id, version, index, rows_of.get(index, []))
                 for index, spec in enumerate(version.definition.tasks)
             },
         )
@@ -268,6 +275,7 @@ def _build_task(run_id: UUID, version: StoredVersion, index: int, rows: Sequence
         last.get("finished_at"),
         last.get("due_at"),
         None if last.get("worker_id") is None else str(last["worker_id"]),
+        spec.retries + 1,
         attempts,
     )
 

@@ -60,6 +60,8 @@ class Worker:
         self.slots = slots
         self.timings = timings
         self.id = _take_id(ID_VARIABLE) or new_run_id()
+        self.on_start: Callable[[], None] | None = None
+        """Called on the user's loop once the worker is registered and takes tasks."""
         self._plait = plait
         self._workflows = list(workflows)
         self._labels = encode_metadata(labels, where=f"worker {name!r}: labels")
@@ -103,6 +105,8 @@ class Worker:
             session = await self._plait.portal.acall(self._open_session(lifespan))
             self._session = session
             logger.info("worker %s started: %d slots, id %s", self.name, self.slots, self.id)
+            if self.on_start is not None:
+                self.on_start()
             try:
                 await self._stop_requested.wait()
             finally:
