@@ -117,11 +117,10 @@ def test_looking_changes_nothing(new_project):
 
 def test_who_waits_in_vain_for_another_start_is_told(project, monkeypatch):
     monkeypatch.setenv("PLAIT_EMBEDDED_TIMEOUT", "0.3")
-    with hold_exclusive(project.instance.start_lock, time.monotonic()):
-        with pytest.raises(
-            EmbeddedPostgresError, match=r"not ready after 0.3 s \(another process is starting it\)"
-        ):
-            start_embedded(project.path)
+    reason = r"not ready after 0.3 s \(another process is starting it\)"
+    held = hold_exclusive(project.instance.start_lock, time.monotonic())
+    with held, pytest.raises(EmbeddedPostgresError, match=reason):
+        start_embedded(project.path)
     assert project.status.users in (0, None)
 
 

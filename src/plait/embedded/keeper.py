@@ -87,7 +87,7 @@ class Keeper:
         self._users.close()
 
     def _is_intact(self) -> bool:
-        """Whether this is still the keeper of the folder: the lock files others see are the ones held here."""
+        """Whether it is still the keeper of the folder: others see the lock files that are held here."""
         return self._lock.is_current() and self._users.is_current()
 
     def _restart_if_needed(self) -> None:
