@@ -1,0 +1,118 @@
+"""One PostgreSQL per test process, one database per test, workers of both kinds, and the ledger."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plait import Plait
+from support.database import Database
+from support.ledger import VARIABLE, Ledger
+from support.oracle import check_log
+from support.server import OwnServer, Server, open_server
+from support.workers import WorkerProcess, WorkerThread, serve
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """PostgreSQL. One per xdist worker: a test may count what it wrote to the WAL, or kill it."""
+    server = open_server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def own_server(server: Server) -> Iterator[OwnServer]:
+    """The server, for tests that stop and start it."""
+    if not isinstance(server, OwnServer):
+        pytest.skip("needs a PostgreSQL that can be stopped, not that of TEST_DATABASE_URL")
+    yield server
+    server.ensure_started()
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """A fresh database with Plait's schema."""
+    database = Database(server, f"plait_test_{os.getpid()}_{next(_numbers)}")
+    yield database
+    check_log(database)
+    database.drop()
+
+
+@pytest.fixture
+def empty_database(server: Server) -> Iterator[Database]:
+    """A fresh database without Plait's schema."""
+    database = Database(server, f"plait_test_{os.getpid()}_{next(_numbers)}", template="template0")
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def database_url(database: Database) -> str:
+    return database.url
+
+
+@pytest.fixture
+def plait(database: Database) -> Iterator[Plait]:
+    """A Plait on the test's database."""
+    plait = Plait(database.url)
+    yield plait
+    plait.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """What the tasks of this test really did, in this process and in worker processes."""
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    monkeypatch.setenv(VARIABLE, str(ledger.path))
+    return ledger
+
+
+@pytest.fixture
+def work(plait: Plait) -> Iterator[Callable[..., WorkerThread]]:
+    """Starts a worker on a thread: ``work(*workflows, slots=..., timings=..., lifespan=...)``."""
+    threads: list[WorkerThread] = []
+
+    def start(*workflows: Any, **options: Any) -> WorkerThread:
+        threads.append(serve(plait, *workflows, **options))
+        return threads[-1]
+
+    yield start
+    for thread in threads:
+        thread.stop()
+
+
+@pytest.fixture
+def worker_process(
+    database: Database, ledger: Ledger, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., WorkerProcess]]:
+    """Starts a worker process: ``worker_process(flow, slots=..., timings=..., **options of declare)``."""
+    processes: list[WorkerProcess] = []
+
+    def start(flow: str, *, ready: bool = True, **options: Any) -> WorkerProcess:
+        process = WorkerProcess(database, ledger, tmp_path / f"worker-{len(processes)}.log", flow, **options)
+        processes.append(process)
+        return process.wait_ready() if ready else process
+
+    yield start
+    for process in processes:
+        process.close()
+    if getattr(request.node, "failed", False):
+        for process in processes:
+            print(f"--- log of worker {process.pid}\n{process.read_log()}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Tell fixtures whether their test failed, so that they show logs only then."""
+    report = yield
+    if report.when == "call":
+        item.failed = report.failed  # type: ignore[attr-defined]
+    return report

@@ -1,0 +1,34 @@
+"""``python -m support.run_worker FLOW SETTINGS PARENT``: a worker process for ``WorkerProcess``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import threading
+import time
+
+from plait import Plait
+from plait.worker.heartbeat import Timings
+
+
+def _follow(parent: int) -> None:
+    """End with the test that started us, however it ended."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(70)
+
+
+def main() -> None:
+    flow, settings, parent = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")
+    plait = Plait()
+    importlib.import_module(f"flows.{flow}").declare(plait, **settings["options"])
+    plait.worker(flow, slots=settings["slots"], timings=Timings(**settings["timings"])).start()
+
+
+if __name__ == "__main__":
+    main()
