@@ -33,6 +33,7 @@ from plait.errors import DefinitionError, InvalidOutputError
 from plait.graph.definition import TaskDefinition, TaskKind
 from plait.graph.validation import DraftTask
 from plait.task_options import TaskOptions
+from plait.types import UNSET
 from plait.values import DEFAULT_PAYLOAD_LIMIT, decode_value, encode_value
 from plait.wording import shorten
 
@@ -76,6 +77,7 @@ class Task(Generic[TInput, R]):
         self.is_async = is_async_function(fn)
         self._plan: DependencyPlan | None = None
         self._dependencies: dict[str, Depends] = {}
+        self._return_type: Any = UNSET
         self._output_adapter: TypeAdapter[Any] | None = None
         self._is_prepared = False
         with suppress(UnresolvedAnnotationError):  # a name defined further down: looked up again at first use
@@ -165,11 +167,15 @@ class Task(Generic[TInput, R]):
         )
 
     def _build_output_adapter(self, local_names: Mapping[str, Any] | None) -> TypeAdapter[Any]:
-        annotation = read_signature(self.fn, self._where).return_annotation
-        if annotation is inspect.Signature.empty:
-            return _ANYTHING
         what = f"{self._where}: the return annotation"
-        return build_adapter(resolve_annotation(self.fn, annotation, what, local_names), what)
+        if (
+            self._return_type is UNSET
+        ):  # once known, it is kept: the local names are there only the first time
+            annotation = read_signature(self.fn, self._where).return_annotation
+            if annotation is inspect.Signature.empty:
+                return _ANYTHING
+            self._return_type = resolve_annotation(self.fn, annotation, what, local_names)
+        return build_adapter(self._return_type, what)
 
 
 class TaskDecorator(Generic[TInput]):

@@ -155,6 +155,21 @@ def test_a_type_that_cannot_be_used_is_refused_before_any_run(fn: Any, message: 
         _ = workflow.definition
 
 
+def test_a_model_with_a_field_of_a_type_that_is_never_defined_is_refused_before_any_run() -> None:
+    class Broken(BaseModel):
+        inner: Missing  # type: ignore[name-defined]  # noqa: F821
+
+    workflow = Declarations().workflow(name="W")
+
+    @workflow.task("t")
+    def work(input: Any, ctx: Context) -> Broken: ...  # type: ignore[empty-body]
+
+    with pytest.raises(
+        DefinitionError, match=r"task 't': .*Broken refers to 'Missing', which is not defined"
+    ):
+        _ = workflow.definition
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic takes typing.TypedDict from Python 3.12 on")
 def test_the_typed_dict_of_typing_is_refused_with_the_fix() -> None:
     class Old(typing.TypedDict):

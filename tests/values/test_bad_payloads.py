@@ -219,6 +219,10 @@ def test_a_long_path_keeps_its_ends() -> None:
     assert refused(value).startswith("output.s11.s10.s9.s8.s7.s6 … .s1.s0 is NaN")
 
 
+def test_of_several_bad_fields_the_first_is_named() -> None:
+    assert refused({"a": 1, "b": [float("nan")], "c": float("inf")}).startswith("output.b[0] is NaN")
+
+
 def test_a_refusal_is_an_invalid_value_unless_told_otherwise() -> None:
     with pytest.raises(InvalidValueError, match="w: value is NaN"):
         encode_value(float("nan"), ANY, where="w")
