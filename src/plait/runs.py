@@ -173,9 +173,7 @@ class RunsClient:
         version = await store.read_version(row["version_id"])
         rows = await store.read_tasks(run_id, version.actions)
         begun = row["status"] != _ACTIVE or any(task["room"] in ("attempt", "running") for task in rows)
-        rows_of: dict[int, list[Any]] = {}
-        for task in rows:
-            rows_of.setdefault(task["task"], []).append(task)
+        rows_of = _group_by_task(rows)
         return RunDetails(
             _build_summary(row, version.definition.name, begun),
             decode_json(row["input"]),
@@ -247,6 +245,13 @@ def _build_summary(row: Any, workflow_name: str, begun: bool) -> RunSummary:
 
 
 _ROOM_STATUS = {"running": TaskStatus.RUNNING, "ready": TaskStatus.QUEUED, "waiting": TaskStatus.PENDING}
+
+
+def _group_by_task(rows: Sequence[Any]) -> dict[int, list[Any]]:
+    groups: dict[int, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(row["task"], []).append(row)
+    return groups
 
 
 def _build_task(run_id: UUID, version: StoredVersion, index: int, rows: Sequence[Any]) -> TaskDetails:

@@ -65,8 +65,8 @@ def plait(context: click.Context, database_url: str | None, debug: bool) -> None
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code: 0 ok, 1 run failed, 2 usage, 3 cannot connect, 4 not found,
-    124 timeout, 130 interrupted, 70 a defect of Plait."""
+    """Run the command line and exit with its code: 0 ok, 1 run failed, 2 usage, 3 cannot connect, 4 not
+    found, 124 timeout, 130 interrupted, 70 a defect of Plait."""
     sys.exit(execute(arguments))
 
 

@@ -33,7 +33,11 @@ EXIT_INTERRUPTED = 130
 # The first class that fits decides.
 _BY_CLASS: tuple[tuple[type[BaseException], int, str | None], ...] = (
     (SchemaError, EXIT_CANNOT_CONNECT, "plait db status"),
-    (DatabaseUnavailableError, EXIT_CANNOT_CONNECT, "plait doctor, which checks each step of the way to the database"),
+    (
+        DatabaseUnavailableError,
+        EXIT_CANNOT_CONNECT,
+        "plait doctor, which checks each step of the way to the database",
+    ),
     (EmbeddedPostgresError, EXIT_CANNOT_CONNECT, "plait doctor"),
     (OperationError, EXIT_CANNOT_CONNECT, "plait doctor"),
     (NotFoundError, EXIT_NOT_FOUND, "plait runs list"),
@@ -50,7 +54,9 @@ _BY_CLASS: tuple[tuple[type[BaseException], int, str | None], ...] = (
 class CommandError(Exception):
     """A command cannot go on. ``hint`` is the next step; ``detail`` stands before the error, as it is."""
 
-    def __init__(self, message: str, *, code: int = EXIT_USAGE, hint: str | None = None, detail: str = "") -> None:
+    def __init__(
+        self, message: str, *, code: int = EXIT_USAGE, hint: str | None = None, detail: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.hint = hint
@@ -78,7 +84,9 @@ def report_error(error: BaseException, *, debug: bool) -> int:
             return code
     say_error(
         f"unexpected {type(error).__name__}: {error}",
-        hint=None if debug else "the same with --debug for the traceback; this is a defect of Plait, please report it",
+        hint=None
+        if debug
+        else "the same with --debug for the traceback; this is a defect of Plait, please report it",
     )
     return EXIT_DEFECT
 
@@ -99,8 +107,10 @@ def say_hint(hint: str | None) -> None:
 
 def _report_usage(error: click.ClickException) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    hint = None if context is None or ": see `" in error.message or "did you mean" in error.message else (
-        f"{context.command_path} --help"
+    hint = (
+        None
+        if context is None or ": see `" in error.message or "did you mean" in error.message
+        else (f"{context.command_path} --help")
     )
     say_error(error.format_message(), hint=hint)
     return error.exit_code

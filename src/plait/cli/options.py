@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
-from typing import Any, NoReturn, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from plait.errors import PlaitError
 from plait.types import parse_duration
 
+if TYPE_CHECKING:  # generic, in recent versions of click
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class DurationType(click.ParamType):
+class DurationType(_ParamType):
     """``90s``, ``5m``, ``1h30m``, ``250ms``; a bare number counts seconds. Gives float seconds."""
 
     name = "duration"
@@ -37,10 +42,14 @@ class DurationType(click.ParamType):
         try:
             return parse_duration(text, where=param.opts[0] if param is not None else "duration")
         except PlaitError as error:
-            self.fail(str(error).replace("give a timedelta, or a string with units", "write a number with a unit"), param, ctx)
+            self.fail(
+                str(error).replace("give a timedelta, or a string with units", "write a number with a unit"),
+                param,
+                ctx,
+            )
 
 
-class MomentType(click.ParamType):
+class MomentType(_ParamType):
     """A moment: how long ago (``2h``), or an ISO date or time (local unless it names a zone)."""
 
     name = "moment"
@@ -53,9 +62,13 @@ class MomentType(click.ParamType):
             pass
         try:
             ago = timedelta(seconds=parse_duration(value, where="moment"))
-            return datetime.now(timezone.utc) - ago
+            return datetime.now(UTC) - ago
         except (PlaitError, OverflowError):
-            self.fail(f"{value!r} is no moment: write how long ago (90s, 2h, 3d) or a time (2026-01-31T08:00)", param, ctx)
+            self.fail(
+                f"{value!r} is no moment: write how long ago (90s, 2h, 3d) or a time (2026-01-31T08:00)",
+                param,
+                ctx,
+            )
 
 
 def parse_pairs(items: Sequence[str], what: str) -> dict[str, Any]:
@@ -85,7 +98,11 @@ def common_options(command: Command) -> Command:
     for option in (
         click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors."),
         click.option(
-            "--database-url", metavar="URL", expose_value=False, callback=_store_url, help="The PostgreSQL to use."
+            "--database-url",
+            metavar="URL",
+            expose_value=False,
+            callback=_store_url,
+            help="The PostgreSQL to use.",
         ),
     ):
         command = option(command)

@@ -38,7 +38,8 @@ class Target:
         if self.workflow is not None:
             if name is not None and name != self.workflow.name:
                 raise CommandError(
-                    f"{self.text} is workflow {self.workflow.name!r}, and --workflow says {name!r}", hint="only one of them"
+                    f"{self.text} is workflow {self.workflow.name!r}, and --workflow says {name!r}",
+                    hint="only one of them",
                 )
             return self.workflow
         if name is not None:
@@ -50,10 +51,13 @@ class Target:
                 )
             return workflows[name]  # type: ignore[no-any-return]
         if not workflows:
-            raise CommandError(f"{self.text} has no workflows", hint="declare one with plait.workflow(...) or @plait.task()")
+            raise CommandError(
+                f"{self.text} has no workflows", hint="declare one with plait.workflow(...) or @plait.task()"
+            )
         if len(workflows) > 1:
             raise CommandError(
-                f"{self.text} has {len(workflows)} workflows: say which", hint=_list_choices("--workflow ", workflows)
+                f"{self.text} has {len(workflows)} workflows: say which",
+                hint=_list_choices("--workflow ", workflows),
             )
         return next(iter(workflows.values()))
 
@@ -86,8 +90,14 @@ def load_target(text: str, database_url: str | None = None) -> Target:
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        near = suggest(path.name, (file.name for file in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
-        raise CommandError(f"there is no file {path}{near}", code=EXIT_NOT_FOUND, hint=f"a path from {Path.cwd()}")
+        near = (
+            suggest(path.name, (file.name for file in path.parent.glob("*.py")))
+            if path.parent.is_dir()
+            else ""
+        )
+        raise CommandError(
+            f"there is no file {path}{near}", code=EXIT_NOT_FOUND, hint=f"a path from {Path.cwd()}"
+        )
     path = path.resolve()
     root, parts = path.parent, [path.stem]
     while (root / "__init__.py").is_file():  # inside a package: relative imports must work
@@ -117,8 +127,8 @@ def _import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
 
 
-class _user_errors:  # noqa: N801 - reads as a phrase where it is used
-    """Turns what the import of a user's module raises into a ``CommandError`` that shows the user's own lines."""
+class _user_errors:
+    """Turns what importing a user's module raises into a ``CommandError`` that shows the user's own lines."""
 
     def __init__(self, module: str, shown: str) -> None:
         self._module = module
@@ -130,7 +140,11 @@ class _user_errors:  # noqa: N801 - reads as a phrase where it is used
     def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None or isinstance(error, (KeyboardInterrupt, CommandError)):
             return
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{self._module}.".startswith(f"{error.name}."):
+        if (
+            isinstance(error, ModuleNotFoundError)
+            and error.name
+            and f"{self._module}.".startswith(f"{error.name}.")
+        ):
             raise CommandError(
                 f"there is no module {error.name!r}",
                 code=EXIT_NOT_FOUND,
@@ -147,7 +161,8 @@ class _user_errors:  # noqa: N801 - reads as a phrase where it is used
             hint = "correct the declaration" if isinstance(error, DefinitionError) else None
             raise CommandError(f"{error}{where}", hint=hint) from error
         raise CommandError(
-            f"{self._shown} cannot be imported: {type(error).__name__}: {error}", detail=_format(error, frames)
+            f"{self._shown} cannot be imported: {type(error).__name__}: {error}",
+            detail=_format(error, frames),
         ) from error
 
 
@@ -165,7 +180,11 @@ def _resolve(module: ModuleType, module_text: str, attribute: str) -> Plait | Ba
     value: Any = module
     for part in attribute.split("."):
         if not hasattr(value, part):
-            known = [name for name in vars(value) if not name.startswith("_")] if hasattr(value, "__dict__") else []
+            known = (
+                [name for name in vars(value) if not name.startswith("_")]
+                if hasattr(value, "__dict__")
+                else []
+            )
             candidates = dict(_list_candidates(module))
             raise CommandError(
                 f"{module_text} has no {attribute!r}{suggest(part, known)}",
@@ -189,10 +208,12 @@ def _find_only(module: ModuleType, module_text: str) -> Plait | BaseWorkflow[Any
             return next(iter(found.values()))
         if found:
             raise CommandError(
-                f"{module_text} has several of these: say which", hint=_list_choices(f"{module_text}:", candidates)
+                f"{module_text} has several of these: say which",
+                hint=_list_choices(f"{module_text}:", candidates),
             )
     raise CommandError(
-        f"{module_text} has no Plait and no workflow", hint="plait = Plait() in that module, or another module"
+        f"{module_text} has no Plait and no workflow",
+        hint="plait = Plait() in that module, or another module",
     )
 
 

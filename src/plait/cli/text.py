@@ -1,4 +1,4 @@
-"""Text for terminals, files and programs: safe characters, colour where it is wanted, durations, columns, JSON."""
+"""Text for people and programs: safe characters, colour where it is wanted, durations, columns, JSON."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from typing import Any, TextIO
 
 import click
 
-# Control characters could move the cursor or recolour the screen, bidirectional overrides could reorder a line:
-# names, errors and outputs come from other people. Newline and tab stay.
+# Control characters could move the cursor or recolour the screen, bidirectional overrides could reorder a
+# line: names, errors and outputs come from other people. Newline and tab stay.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
     """``text`` with control characters and bidirectional overrides spelled out."""
-    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}" if ord(match[0]) < 256 else f"\\u{ord(match[0]):04x}", text)
+    return _UNSAFE.sub(
+        lambda match: f"\\x{ord(match[0]):02x}" if ord(match[0]) < 256 else f"\\u{ord(match[0]):04x}", text
+    )
 
 
 def clean_line(text: str) -> str:
@@ -74,7 +76,10 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns of plain text."""
     table = [list(head), *([clean_line(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
     return "\n".join(lines)
 
 

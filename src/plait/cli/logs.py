@@ -1,0 +1,75 @@
+"""Log lines on stderr: one per record, for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+
+from plait.cli.text import clean, wants_colour
+
+_COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("text", "json")
+
+
+class TextFormatter(logging.Formatter):
+    """``16:30:12.123 INFO  4711 plait.worker: message``, a traceback below it."""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__()
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        head = f"{clock}.{record.msecs:03.0f} {record.levelname:<7} {record.process} {record.name}: "
+        line = head + clean(record.getMessage()).replace("\n", "\n    ")
+        if record.exc_info:
+            line += "\n" + clean(self.formatException(record.exc_info))
+        colour = _COLOURS.get(record.levelno) if self._colour else None
+        return f"{colour}{line}\x1b[0m" if colour else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per record, with the ids that task logs carry."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "pid": record.process,
+            "message": record.getMessage(),
+        }
+        plain = logging.makeLogRecord({}).__dict__
+        entry |= {
+            key: value for key, value in record.__dict__.items() if key not in plain and key not in entry
+        }
+        entry.pop("asctime", None)
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to what ``sys.stderr`` is at that moment: a live display puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def set_up_logging(level: str, form: str = "text") -> None:
+    """Send all log records from ``level`` on to stderr. What the user's code sets up itself comes on top."""
+    handler = _StderrHandler()
+    handler.setFormatter(
+        JsonFormatter() if form == "json" else TextFormatter(colour=wants_colour(sys.stderr))
+    )
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    if os.environ.get("PLAIT_DEBUG", "") not in ("", "0"):
+        logging.getLogger("plait").setLevel(logging.DEBUG)

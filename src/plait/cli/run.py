@@ -1,0 +1,241 @@
+"""``plait run``: start a run, work on it right here, show it, print its result."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from plait.cli.displays import Display, LiveTree, ProgressLines, can_animate
+from plait.cli.failures import (
+    EXIT_INTERRUPTED,
+    EXIT_RUN_FAILED,
+    EXIT_TIMEOUT,
+    CommandError,
+    say_error,
+    say_hint,
+)
+from plait.cli.logs import LEVELS, set_up_logging
+from plait.cli.options import DurationType, common_options, get_database_url, parse_pairs
+from plait.cli.running import LocalWorker, ResultStdout, describe_run, follow_run
+from plait.cli.target import Target, load_target
+from plait.cli.text import clean, style, to_json
+from plait.refs import collect_outputs
+from plait.types import UNSET
+from plait.values import decode_json
+
+if TYPE_CHECKING:
+    from plait.results import RunOutcome
+    from plait.running import Runnable
+
+
+class Stopped(BaseException):
+    """SIGTERM arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asked for, besides the target."""
+
+    output: str | None
+    timeout: float | None
+    work_here: bool
+    slots: int
+
+
+@click.command()
+@click.argument("target")
+@click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("-i", "--input", "input_json", metavar="JSON", help="The input.")
+@click.option("-f", "--input-file", metavar="FILE", help="A file with the input as JSON; - is stdin.")
+@click.option("--workflow", metavar="NAME", help="Which workflow, when TARGET has several.")
+@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Additional metadata; may be repeated.")
+@click.option("--priority", type=click.IntRange(1, 3), help="1 (low) to 3 (high).")
+@click.option(
+    "--timeout", type=DurationType(), help="Stop waiting after that (exit code 124); the run goes on."
+)
+@click.option("--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks at a time.")
+@click.option("--no-worker", is_flag=True, help="Leave the work to workers elsewhere and wait for them.")
+@click.option("--detach", is_flag=True, help="Start the run, print its id and return.")
+@click.option("-o", "--output", type=click.Choice(["json", "table"]), help="Print an object, or the tree.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="warning", show_default=True)
+@common_options
+def run(
+    target: str,
+    pairs: Sequence[str],
+    input_json: str | None,
+    input_file: str | None,
+    workflow: str | None,
+    metadata: Sequence[str],
+    priority: int | None,
+    timeout: float | None,
+    slots: int,
+    no_worker: bool,
+    detach: bool,
+    output: str | None,
+    log_level: str,
+) -> int:
+    """Run a workflow and show its result.
+
+    TARGET is package.module:attr or path/to/file.py:attr, where attr is a workflow, or a Plait. The tasks run
+    in this process unless --no-worker or --detach says otherwise. On a terminal the graph is shown live;
+    elsewhere stdout gets the result as JSON and nothing else, and stderr the progress.
+
+    Exit codes: 0 completed, 1 failed or cancelled, 2 usage, 3 cannot connect, 4 not found, 124 timeout,
+    130 interrupted.
+    """
+    stdout = ResultStdout() if output is not None or not can_animate() else None
+    try:
+        set_up_logging(log_level)
+        loaded = load_target(target, get_database_url())
+        chosen = loaded.choose_workflow(workflow)
+        value = read_input(chosen, input_json, input_file, pairs)
+        chosen.encode_input(value)  # a bad input shall not need a database to be told so
+        extra = parse_pairs(metadata, "--metadata")
+        reference: Any = chosen.run_no_wait(value, additional_metadata=extra, priority=priority)
+        run_id = str(reference.workflow_run_id)
+        if detach:
+            if stdout is not None:
+                stdout.release()
+            return _report_detached(loaded, chosen.name, run_id, output)
+        request = Request(output, timeout, not no_worker, slots)
+        return _wait_and_report(loaded, run_id, request, stdout)
+    finally:
+        if stdout is not None:
+            stdout.release()
+
+
+def read_input(
+    workflow: Runnable[Any, Any, Any], text: str | None, file: str | None, pairs: Sequence[str]
+) -> Any:
+    """The validated input from ``-i`` or ``-f`` and ``key=value`` arguments, which win."""
+    if text is not None and file is not None:
+        raise click.UsageError("give -i or -f, not both")
+    where = "-i"
+    if file is not None:
+        where = "stdin" if file == "-" else file
+        text = _read_file(file)
+    if text is None and not pairs:
+        return UNSET
+    data = "{}" if text is None else text
+    if pairs:
+        try:
+            base = decode_json(data.encode("utf-8", "surrogatepass"))
+        except ValueError as error:
+            raise CommandError(f"{where}: {error}", hint="""-i '{"key": "value"}'""") from None
+        if not isinstance(base, dict):
+            raise click.UsageError(f"{where} is no JSON object, so key=value cannot be added to it")
+        data = to_json({**base, **parse_pairs(pairs, "argument")})
+    return workflow.decode_input(data.encode("utf-8", "surrogatepass"))
+
+
+def _read_file(name: str) -> str:
+    try:
+        return sys.stdin.buffer.read().decode() if name == "-" else Path(name).read_text("utf-8")
+    except FileNotFoundError:
+        raise CommandError(f"there is no file {name}", hint=f"a path from {Path.cwd()}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{name} cannot be read: {error}") from None
+
+
+def _report_detached(target: Target, workflow: str, run_id: str, output: str | None) -> int:
+    if output == "json":
+        click.echo(to_json({"run_id": run_id, "workflow": workflow, "status": "QUEUED"}))
+    else:
+        click.echo(run_id)
+    say_hint(f"plait runs show {run_id}; it needs a worker: plait worker {shlex.quote(target.text)}")
+    return 0
+
+
+def _wait_and_report(target: Target, run_id: str, request: Request, stdout: ResultStdout | None) -> int:
+    display: Display = ProgressLines() if stdout is not None else LiveTree()
+    outcome: RunOutcome | None = None
+    code = EXIT_TIMEOUT
+    worker = LocalWorker(target.plait, slots=request.slots) if request.work_here else None
+
+    def check() -> None:
+        if worker is not None and worker.error is not None:
+            raise worker.error
+
+    previous = signal.signal(signal.SIGTERM, _raise_stopped)
+    try:
+        with display:
+            outcome = asyncio.run(
+                follow_run(target.plait, run_id, display, timeout=request.timeout, check=check)
+            )
+    except (KeyboardInterrupt, Stopped) as interrupt:
+        code = EXIT_INTERRUPTED if isinstance(interrupt, KeyboardInterrupt) else 128 + signal.SIGTERM
+        click.echo("handing back what runs here …", err=True)
+    finally:
+        if worker is not None:
+            worker.stop()
+        signal.signal(signal.SIGTERM, previous)
+    if stdout is not None:
+        stdout.release()
+    if outcome is None:
+        return _report_unfinished(target, run_id, request, code)
+    return _report_outcome(target, outcome, request, live=stdout is None)
+
+
+def _raise_stopped(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Stopped
+
+
+def _report_unfinished(target: Target, run_id: str, request: Request, code: int) -> int:
+    if request.output == "json":
+        details = target.plait.runs.get_details(run_id)
+        click.echo(to_json(describe_run(details)))
+    what = f"not done after {request.timeout:g} s" if code == EXIT_TIMEOUT else "interrupted"
+    goes_on = "it goes on" if not request.work_here else "it is durable and goes on once a worker serves it"
+    say_error(f"{what}; run {run_id} is not lost: {goes_on}")
+    look = f"plait runs show {run_id}"
+    say_hint(
+        f"plait worker {shlex.quote(target.text)} to go on, {look} to look at it"
+        if request.work_here
+        else look
+    )
+    return code
+
+
+def _report_outcome(target: Target, outcome: RunOutcome, request: Request, *, live: bool) -> int:
+    completed = outcome.status.name == "COMPLETED"
+    result = _read_result(target, outcome) if completed else None
+    if request.output == "json":
+        click.echo(to_json(describe_run(target.plait.runs.get_details(str(outcome.run_id)), result)))
+    elif request.output == "table":
+        from plait.cli.runs import print_details  # noqa: PLC0415 - for this format only
+
+        print_details(target.plait.runs.get_details(str(outcome.run_id)))
+    elif completed and live:
+        click.echo(f"{style('result', 'green', sys.stdout)} {clean(to_json(result, indent=2))}")
+    elif completed:
+        click.echo(to_json(result))
+    if completed:
+        return 0
+    _say_failure(outcome)
+    return EXIT_RUN_FAILED
+
+
+def _read_result(target: Target, outcome: RunOutcome) -> Any:
+    """What the workflow's ``run`` returns, as JSON: each task's output by name, or a standalone's own."""
+    workflow = target.plait.workflows.get(outcome.workflow_name)
+    if workflow is not None and hasattr(workflow, "fn"):
+        return decode_json(outcome.tasks[0].output or b"null")
+    return collect_outputs(outcome)
+
+
+def _say_failure(outcome: RunOutcome) -> None:
+    errors = [task.error for task in outcome.tasks if task.status.name == "FAILED" and task.error is not None]
+    detail = "\n".join(error.trace.rstrip() or str(error) for error in errors[:5])
+    names = ", ".join(error.task_name for error in errors[:5]) + (" …" if len(errors) > 5 else "")
+    word = outcome.status.name
+    what = f"run {outcome.run_id} of workflow {outcome.workflow_name!r} ended {word}"
+    say_error(f"{what}: {names}" if names else what, hint=f"plait runs show {outcome.run_id}", detail=detail)

@@ -1,0 +1,132 @@
+"""Starting a run from the command line, working on it in this process, and following it to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.errors import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from plait.cli.displays import Display
+    from plait.client import Plait
+    from plait.results import RunOutcome
+    from plait.runs import RunDetails
+    from plait.worker.worker import Worker
+
+POLL_SECONDS = 0.15
+POLL_SHARE = 10
+"""A look at a large run takes long; looking takes no more than one part in so many of the time."""
+
+
+class LocalWorker:
+    """A worker on a thread of this process, for as long as one command waits for its run."""
+
+    def __init__(self, plait: Plait, *, slots: int) -> None:
+        from plait.worker.heartbeat import Timings  # noqa: PLC0415 - not needed with --no-worker
+
+        self._worker: Worker = plait.worker("plait run", slots=slots, timings=Timings(grace=2.0))
+        self._worker.on_start = self._note_start
+        self._begun = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="plait-run-worker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hand back what runs and end. Bounded to some seconds."""
+        self._begun.wait(10)
+        self._worker.stop(hurry=True)
+        self._thread.join(15)
+
+    def _note_start(self) -> None:
+        self._begun.set()
+
+    def _run(self) -> None:
+        try:
+            self._worker.start()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._begun.set()
+
+
+class ResultStdout:
+    """Keeps stdout for the result: until ``release`` whatever else writes to it reaches stderr instead, the
+    subprocesses of tasks included."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._saved = os.dup(1)
+        os.dup2(2, 1)
+
+    def release(self) -> None:
+        """Give stdout back. Repeatable."""
+        if self._saved >= 0:
+            sys.stdout.flush()
+            os.dup2(self._saved, 1)
+            os.close(self._saved)
+            self._saved = -1
+
+
+async def follow_run(
+    plait: Plait,
+    run_id: str,
+    display: Display | None,
+    *,
+    timeout: float | None,
+    check: Callable[[], None] = lambda: None,
+) -> RunOutcome | None:
+    """Wait for a run and show it meanwhile. None when it did not end within ``timeout`` seconds.
+
+    An outage of the database is waited out. ``check`` is called with every look; what it raises ends it.
+    """
+    waiting = asyncio.ensure_future(plait.portal.acall(plait.wait_runs([UUID(run_id)], None)))
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pause = POLL_SECONDS
+    away = False
+    try:
+        while True:
+            left = pause if deadline is None else min(pause, deadline - time.monotonic())
+            done, _ = await asyncio.wait({waiting}, timeout=max(0.0, left))
+            check()
+            begun = time.monotonic()
+            if display is not None:
+                try:
+                    display.show(await plait.runs.aio_get_details(run_id))
+                    away = False
+                except DatabaseUnavailableError as error:
+                    if not away:
+                        display.say(f"{error}; trying again")
+                    away = True
+            if done:
+                return waiting.result()[0]
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+            pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - begun))
+    finally:
+        waiting.cancel()
+
+
+def describe_run(details: RunDetails, output: Any = None) -> dict[str, Any]:
+    """A run as the object that ``-o json`` prints."""
+    errors = [
+        {"task": task.name, "type": task.error.exc_type, "message": task.error.exc, "trace": task.error.trace}
+        for task in details.tasks.values()
+        if task.error is not None and task.status == "FAILED"
+    ]
+    entry: dict[str, Any] = {
+        "run_id": details.run.workflow_run_id,
+        "workflow": details.run.workflow_name,
+        "status": details.status.value,
+    }
+    if details.status == "COMPLETED":
+        entry["output"] = output
+    elif details.status in ("FAILED", "CANCELLED"):
+        entry["errors"] = errors
+    return entry

@@ -1,0 +1,154 @@
+"""``plait runs``: look at runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from plait.cli.database import make_plait
+from plait.cli.failures import say_hint
+from plait.cli.options import MomentType, common_options, output_option
+from plait.cli.text import can_show, clean, format_span, format_table, format_time, style, to_json
+from plait.cli.tree import COLOURS, describe_attempt, render_plain
+from plait.runs import AttemptDetails, RunDetails, RunSummary, TaskDetails
+from plait.types import TaskStatus, WorkflowRunStatus
+
+STATUSES = [status.value for status in WorkflowRunStatus]
+
+
+@click.command("list")
+@click.option(
+    "--status", type=click.Choice(STATUSES, case_sensitive=False), multiple=True, help="Any of these."
+)
+@click.option("--workflow", metavar="NAME", multiple=True, help="Any of these.")
+@click.option("--since", type=MomentType(), help="Started after: how long ago (2h), or a time.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--before", metavar="RUN_ID", help="Runs older than this one: the next page.")
+@output_option("table", "json")
+@common_options
+def list_runs(
+    status: Sequence[str],
+    workflow: Sequence[str],
+    since: datetime | None,
+    limit: int,
+    before: str | None,
+    output: str,
+) -> None:
+    """List runs, newest first."""
+    found = make_plait().runs.list(
+        since=since,
+        statuses=[WorkflowRunStatus(name.upper()) for name in status] or None,
+        workflow_names=workflow or None,
+        limit=limit,
+        before=before,
+    )
+    if output == "json":
+        click.echo(to_json([describe_summary(run) for run in found], indent=2))
+        return
+    if not found:
+        click.echo("no runs")
+        say_hint(
+            "plait run path/to/flows.py:workflow" if not (status or workflow or since or before) else None
+        )
+        return
+    click.echo(
+        format_table(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), [_list_cells(run) for run in found])
+    )
+    if len(found) == limit:
+        say_hint(f"--before {found[-1].workflow_run_id} for older ones")
+
+
+@click.command("show")
+@click.argument("run_id")
+@click.option("--input", "with_input", is_flag=True, help="Show the run's input, too.")
+@output_option("table", "json")
+@common_options
+def show_run(run_id: str, with_input: bool, output: str) -> None:
+    """Show one run: its tasks as a tree, with attempts, times and errors."""
+    details = make_plait().runs.get_details(run_id)
+    if output == "json":
+        click.echo(to_json(describe_details(details), indent=2))
+        return
+    if with_input:
+        click.echo(f"input {clean(to_json(details.input, indent=2))}")
+    print_details(details)
+
+
+def print_details(details: RunDetails) -> None:
+    """The tree of a run, the attempts that did not end well, and the tracebacks of what failed."""
+    tree = render_plain(details, datetime.now(UTC), unicode=can_show("├└│✓…", sys.stdout))
+    for word, colour in COLOURS.items():
+        tree = tree.replace(f"  {word} ", f"  {style(word, colour, sys.stdout)} ")
+    click.echo(tree)
+    for task in details.tasks.values():
+        ended = task.attempts if len(task.attempts) > 1 else ()
+        if ended:
+            click.echo(f"\n{clean(task.name)}")
+            for attempt in ended:
+                click.echo(f"  {describe_attempt(attempt)}")
+        if task.status is TaskStatus.FAILED and task.error is not None and task.error.trace:
+            click.echo(f"\n{clean(task.error.trace.rstrip())}")
+    if details.run.additional_metadata:
+        click.echo(f"\nmetadata {clean(to_json(details.run.additional_metadata))}")
+
+
+def describe_summary(run: RunSummary) -> dict[str, Any]:
+    """A run as ``-o json`` prints it."""
+    return {
+        "run_id": run.workflow_run_id,
+        "workflow": run.workflow_name,
+        "status": run.status.value,
+        "priority": run.priority,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "metadata": run.additional_metadata,
+    }
+
+
+def describe_details(details: RunDetails) -> dict[str, Any]:
+    """A run with its tasks as ``-o json`` prints it."""
+    tasks = [_describe_task(task) for task in details.tasks.values()]
+    return {**describe_summary(details.run), "input": details.input, "tasks": tasks}
+
+
+def _describe_task(task: TaskDetails) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "kind": task.kind.value,
+        "parents": list(task.parents),
+        "status": task.status.value,
+        "output": task.output,
+        "error": _describe_error(task.error),
+        "reason": task.reason,
+        "queued_at": task.queued_at,
+        "started_at": task.started_at,
+        "finished_at": task.finished_at,
+        "due_at": task.due_at,
+        "worker_id": task.worker_id,
+        "attempts": [_describe_attempt(attempt) for attempt in task.attempts],
+    }
+
+
+def _describe_attempt(attempt: AttemptDetails) -> dict[str, Any]:
+    return {
+        "attempt": attempt.attempt_number,
+        "outcome": attempt.outcome,
+        "error": _describe_error(attempt.error),
+        "reason": attempt.reason,
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "worker_id": attempt.worker_id,
+    }
+
+
+def _describe_error(error: Any) -> dict[str, str] | None:
+    return None if error is None else {"type": error.exc_type, "message": error.exc, "trace": error.trace}
+
+
+def _list_cells(run: RunSummary) -> tuple[str, ...]:
+    took = format_span(run.created_at, run.finished_at)
+    return run.workflow_run_id, run.workflow_name, run.status.value, format_time(run.created_at), took

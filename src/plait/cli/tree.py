@@ -1,0 +1,171 @@
+"""A run as lines of text: the graph as a tree, and for each task what became of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from plait.cli.text import clean_line, format_seconds, format_span
+from plait.graph.definition import TaskKind
+from plait.runs import AttemptDetails, RunDetails, TaskDetails
+from plait.types import TaskStatus, WorkflowRunStatus
+
+WIDEST_PREFIX = 30
+"""Columns of indentation; deeper tasks of the graph stay at that level."""
+
+GLYPHS = {
+    "PENDING": "·",
+    "QUEUED": "○",
+    "RUNNING": "●",
+    "COMPLETED": "✓",
+    "FAILED": "✗",
+    "CANCELLED": "⊘",
+    "SKIPPED": "↷",
+}
+COLOURS = {
+    "RUNNING": "cyan",
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "CANCELLED": "yellow",
+    "SKIPPED": "yellow",
+}
+_ASCII = str.maketrans("·○●✓✗⊘↷├└│─…←", ".o*+x/>|`|-.<")
+ENDED = (WorkflowRunStatus.COMPLETED, WorkflowRunStatus.FAILED, WorkflowRunStatus.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeLine:
+    """One task: where it stands in the tree, its status word, and the notes behind it."""
+
+    label: str
+    status: TaskStatus
+    notes: str
+    error: str
+
+
+def build_lines(details: RunDetails, now: datetime) -> list[TreeLine]:
+    """The tasks of a run as a tree, each once, below the parent that stands deepest; a join names all of its
+    parents."""
+    tasks = details.tasks
+    lines = []
+    for prefix, task in _arrange(tasks):
+        glyph = GLYPHS[task.status]
+        error = _describe_error(task)
+        lines.append(
+            TreeLine(f"{prefix}{glyph} {clean_line(task.name)}", task.status, _describe(task, now), error)
+        )
+    return lines
+
+
+def render_plain(details: RunDetails, now: datetime, *, unicode: bool = True) -> str:
+    """The tree as plain text, a headline first."""
+    lines = build_lines(details, now)
+    width = max((len(line.label) for line in lines), default=0)
+    rows = [headline(details, now)]
+    for line in lines:
+        rows.append(f"{line.label:<{width}}  {line.status.value:<9}  {line.notes}".rstrip())
+        if line.error:
+            rows.append(f"{'':<{width}}  {line.error}")
+    text = "\n".join(rows)
+    return text if unicode else text.translate(_ASCII)
+
+
+def headline(details: RunDetails, now: datetime) -> str:
+    """Workflow, run id, status and how long it took so far."""
+    run = details.run
+    end = run.finished_at or (now if run.status is WorkflowRunStatus.RUNNING else None)
+    span = format_span(run.created_at, end)
+    return f"{clean_line(run.workflow_name)}  {run.workflow_run_id}  {run.status.value}  {span}".rstrip()
+
+
+def select_lines(lines: Sequence[TreeLine], room: int) -> tuple[list[TreeLine], str]:
+    """The lines that fit into ``room`` rows, the most telling ones first to stay, and what was left out."""
+    needed = sum(1 + bool(line.error) for line in lines)
+    if needed <= room:
+        return list(lines), ""
+    order = ("RUNNING", "FAILED", "QUEUED", "PENDING", "CANCELLED", "COMPLETED", "SKIPPED")
+    ranked = sorted(range(len(lines)), key=lambda index: order.index(lines[index].status.value))
+    kept: set[int] = set()
+    free = room - 1
+    for index in ranked:
+        size = 1 + bool(lines[index].error)
+        if size > free:
+            break
+        kept.add(index)
+        free -= size
+    hidden = [line for index, line in enumerate(lines) if index not in kept]
+    counts = {word: sum(line.status.value == word for line in hidden) for word in order}
+    summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return [lines[index] for index in sorted(kept)], f"… and {len(hidden)} more: {summary}"
+
+
+def count_attempt(task: TaskDetails) -> int:
+    """Which of its attempts a task is at, as its retries count them: lost and handed back ones do not."""
+    return 1 + sum(attempt.outcome == "RETRIED" for attempt in task.attempts)
+
+
+def describe_attempt(attempt: AttemptDetails) -> str:
+    """One ended attempt in a line."""
+    parts = [
+        f"attempt {attempt.attempt_number} {attempt.outcome}",
+        format_span(attempt.started_at, attempt.finished_at),
+    ]
+    why = attempt.error or attempt.reason
+    if attempt.error is not None:
+        why = f"{attempt.error.exc_type}: {attempt.error.exc}"
+    return "  ".join(part for part in (*parts, clean_line(str(why)) if why else "") if part)
+
+
+def _arrange(tasks: Mapping[str, TaskDetails]) -> Iterable[tuple[str, TaskDetails]]:
+    """(prefix, task) in the order of the tree. Hooks stand at the top level, last."""
+    level: dict[str, int] = {}
+    children: dict[str | None, list[str]] = {None: []}
+    for name, task in tasks.items():  # in topological order
+        children[name] = []
+        parents = task.parents if task.kind is TaskKind.TASK else ()
+        level[name] = 1 + max((level[parent] for parent in parents), default=-1)
+        home = max(parents, key=lambda parent: level[parent], default=None)
+        children[home].append(name)
+    stack = [("", "", name) for name in reversed(children[None])]
+    while stack:
+        own, below, name = stack.pop()
+        yield own, tasks[name]
+        last = len(children[name]) - 1
+        for index in range(last, -1, -1):
+            wide = len(below) >= WIDEST_PREFIX
+            branch = below if wide else below + ("└─ " if index == last else "├─ ")
+            inner = below if wide else below + ("   " if index == last else "│  ")
+            stack.append((branch, inner, children[name][index]))
+
+
+def _describe(task: TaskDetails, now: datetime) -> str:
+    notes = []
+    if task.kind is not TaskKind.TASK:
+        notes.append("(on failure)" if task.kind is TaskKind.ON_FAILURE else "(on success)")
+    if task.status is TaskStatus.RUNNING:
+        notes.append(format_span(task.started_at, now))
+    elif task.finished_at is not None and task.status is not TaskStatus.PENDING:
+        notes.append(format_span(task.started_at, task.finished_at))
+    attempt = count_attempt(task)
+    if attempt > 1 or (task.max_attempts > 1 and task.status is TaskStatus.RUNNING):
+        notes.append(f"attempt {attempt}/{max(attempt, task.max_attempts)}")
+    lost = sum(item.outcome == "LOST" for item in task.attempts)
+    if lost:
+        notes.append(f"{lost} lost")
+    if task.status is TaskStatus.PENDING and task.due_at is not None:
+        notes.append(f"goes on in {format_seconds((task.due_at - now).total_seconds())}")
+    if task.kind is TaskKind.TASK and len(task.parents) > 1:
+        shown = ", ".join(task.parents[:4]) + (
+            f" and {len(task.parents) - 4} more" if len(task.parents) > 4 else ""
+        )
+        notes.append(f"← {clean_line(shown)}")
+    if task.reason and task.status in (TaskStatus.CANCELLED, TaskStatus.SKIPPED):
+        notes.append(clean_line(task.reason))
+    return "  ".join(note for note in notes if note)
+
+
+def _describe_error(task: TaskDetails) -> str:
+    if task.error is None or task.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.CANCELLED):
+        return ""
+    return clean_line(f"{task.error.exc_type}: {task.error.exc}")

@@ -1,0 +1,145 @@
+"""One worker process under a supervisor, seen from both sides.
+
+Parent and child share a socket pair. The child writes to it once it takes tasks; it reads the end of file
+that comes when the parent is gone, however it went, and then drains. So no worker outlives its supervisor.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from plait.ids import new_run_id
+
+logger = logging.getLogger("plait.supervisor")
+
+# The worker reads the first two (worker.py); they are spelled out here so that the parent loads none of it.
+ID_VARIABLE = "PLAIT_WORKER_ID"
+REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
+LINK_VARIABLE = "PLAIT_SUPERVISOR_LINK"
+
+_READY = b"r"
+
+
+class Child:
+    """One place for a worker process, and the process that has it now.
+
+    Attributes: ``number`` (1, 2, …); ``start_at``, when its next process is due on the monotonic clock, None
+    while it has one or waits for something else; ``asked``, whether it was told to stop, and ``kill_at``, when it is killed then;
+    ``ready_at``, since when its process takes tasks; ``failures``, processes in a row that did not serve.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.process: subprocess.Popen[bytes] | None = None
+        self.link: socket.socket | None = None
+        self.start_at: float | None = 0.0
+        self.asked = False
+        self.kill_at: float | None = None
+        self.ready_at: float | None = None
+        self.failures = 0
+        self._worker_id: UUID | None = None
+        self._replaces: UUID | None = None
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start a process as the worker that replaces the last one that was ready, if that died."""
+        self._worker_id = new_run_id()
+        ours, theirs = socket.socketpair()
+        ids = {ID_VARIABLE: str(self._worker_id), LINK_VARIABLE: str(theirs.fileno())}
+        if self._replaces is not None:
+            ids[REPLACES_VARIABLE] = str(self._replaces)
+        # A process group of its own: Ctrl-C reaches the parent only, which passes it on once.
+        self.process = subprocess.Popen(
+            list(command),
+            env={**environment, **ids},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),),
+            process_group=0,
+        )
+        theirs.close()
+        ours.setblocking(False)
+        self.link = ours
+        self.asked = False
+        self.start_at = self.kill_at = self.ready_at = None
+
+    def read_link(self) -> bool:
+        """Take note of what the process said. False: it said the last (how it ended, ``poll`` tells)."""
+        if self.link is None:
+            return False
+        try:
+            data = self.link.recv(16)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if data:
+            self.ready_at, self._replaces = time.monotonic(), self._worker_id
+        return bool(data)
+
+    def terminate(self, patience: float) -> None:
+        """Ask the process to stop; it is due to be killed after ``patience`` seconds."""
+        if self.process is not None:
+            self.asked = True
+            self.process.send_signal(signal.SIGTERM)
+            self.kill_at = time.monotonic() + patience
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        if self.process is not None and self.process.poll() is None:
+            logger.error("process %d (pid %d) does not stop: killing it", self.number, self.process.pid)
+            self.process.kill()
+            self.process.wait()
+
+    def forget(self, code: int) -> None:
+        """Its process ended with ``code``: with 0 it handed back all it held, nothing is to be replaced."""
+        self.process = self.kill_at = None
+        if code == 0:
+            self._replaces = None
+
+
+class ParentLink:
+    """The child's end of the link. Watches the parent from a thread of its own, from the beginning."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_inheritable(descriptor, False)
+        self._socket = socket.socket(fileno=descriptor)
+        threading.Thread(target=self._watch, name="plait-parent", daemon=True).start()
+
+    @classmethod
+    def open(cls) -> ParentLink | None:
+        """The link of this process to its supervisor; None when it has none."""
+        descriptor = os.environ.pop(LINK_VARIABLE, "")
+        return cls(int(descriptor)) if descriptor else None
+
+    def tell_ready(self) -> None:
+        """This worker takes tasks now."""
+        try:
+            self._socket.send(_READY)
+        except OSError:
+            logger.debug("the supervisor is gone")
+
+    def _watch(self) -> None:
+        try:
+            while self._socket.recv(16):
+                pass
+        except OSError:
+            pass
+        logger.warning("the supervisor is gone: stopping")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def describe_end(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
