@@ -76,7 +76,7 @@ class Task(Generic[TInput, R]):
         _check_body(fn, self._where)
         self.is_async = is_async_function(fn)
         self._plan: DependencyPlan | None = None
-        self._dependencies: dict[str, Depends] = {}
+        self._dependencies: dict[str, Depends] | None = None
         self._return_type: Any = UNSET
         self._output_adapter: TypeAdapter[Any] | None = None
         self._is_prepared = False
@@ -99,22 +99,17 @@ class Task(Generic[TInput, R]):
         """The parameters after (input, ctx) that are injected."""
         if not self._is_prepared:
             self.prepare()
-        return self._dependencies
+        return self._dependencies or {}
 
     def prepare(self, local_names: Mapping[str, Any] | None = None) -> None:
         """Evaluate the annotations and check what follows from them. Raises ``DefinitionError``."""
         if self._is_prepared:
             return
-        dependencies = find_dependencies(self.fn, self._where, local_names)
-        plan = plan_dependencies(self.fn, self._where, local_names)
-        if plan is not None and plan.async_names and not self.is_async:
-            raise DefinitionError(
-                f"{self._where}: {name_function(self.fn)} is a plain def, its dependency "
-                f"{plan.async_names[0]} is "
-                f"async: make the task async def"
-            )
+        # Whatever is resolved is kept: local names are known only the first time, at the declaration.
+        if self._dependencies is None:
+            self._plan = self._plan_dependencies(local_names)
+            self._dependencies = find_dependencies(self.fn, self._where, local_names)
         self._output_adapter = self._build_output_adapter(local_names)
-        self._dependencies, self._plan = dependencies, plan
         self._is_prepared = True
 
     def draft(self) -> DraftTask:
@@ -166,11 +161,18 @@ class Task(Generic[TInput, R]):
             data, self.output_adapter, where=self._where, root="output", error=InvalidOutputError
         )
 
+    def _plan_dependencies(self, local_names: Mapping[str, Any] | None) -> DependencyPlan | None:
+        plan = plan_dependencies(self.fn, self._where, local_names)
+        if plan is not None and plan.async_names and not self.is_async:
+            raise DefinitionError(
+                f"{self._where}: {name_function(self.fn)} is a plain def, its dependency "
+                f"{plan.async_names[0]} is async: make the task async def"
+            )
+        return plan
+
     def _build_output_adapter(self, local_names: Mapping[str, Any] | None) -> TypeAdapter[Any]:
         what = f"{self._where}: the return annotation"
-        if (
-            self._return_type is UNSET
-        ):  # once known, it is kept: the local names are there only the first time
+        if self._return_type is UNSET:
             annotation = read_signature(self.fn, self._where).return_annotation
             if annotation is inspect.Signature.empty:
                 return _ANYTHING

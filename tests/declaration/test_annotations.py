@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 from uuid import UUID
 
 import pytest
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from plait.declare import Declarations
+from plait.dependencies import Depends
 from plait.errors import DefinitionError, InvalidOutputError
 from plait.task import Task
 
@@ -135,6 +136,19 @@ def test_a_model_with_fields_of_types_defined_further_down_is_found_too() -> Non
         assert module.task.decode_output(b'{"inner":{"x":1}}').inner.x == 1
     finally:
         del sys.modules[module.__name__]
+
+
+def test_a_local_dependency_is_kept_while_the_return_type_is_not_defined_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def one(input: Any, ctx: Context) -> int:
+        return 1
+
+    @Declarations().workflow(name="W").task()
+    def work(input: Any, ctx: Context, x: Annotated[int, Depends(one)]) -> Later: ...  # type: ignore  # noqa: F821
+
+    monkeypatch.setattr(sys.modules[__name__], "Later", Text, raising=False)
+    assert list(work.dependencies) == ["x"]
 
 
 @pytest.mark.parametrize(
