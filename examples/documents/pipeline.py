@@ -15,6 +15,7 @@ or one document through the command line::
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import hashlib
 import os
@@ -237,10 +238,16 @@ async def describe_all(documents: list[Document]) -> list[Report | BaseException
     ]
 
 
-def main(arguments: list[str]) -> int:
-    paths = [Path(argument) for argument in arguments] or sorted(SAMPLE_TEXTS.glob("*.txt"))
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Describe text files: language, keywords, statistics.")
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="text files (left out: the texts of this example)"
+    )
+    parser.add_argument("--out", type=Path, default=HERE / "out", help="folder for the reports")
+    arguments = parser.parse_args()
+    paths = arguments.files or sorted(SAMPLE_TEXTS.glob("*.txt"))
     try:
-        documents = [Document(path=path) for path in paths]
+        documents = [Document(path=path, out=arguments.out) for path in paths]
     except ValidationError as error:
         print(error, file=sys.stderr)
         return 2
@@ -264,4 +271,4 @@ def _shorten(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -14,17 +14,14 @@ a server that answers 503 at first and then breaks off in mid-file: its task is 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import calendar
 import hashlib
-import http.client
 import os
 import sqlite3
 import sys
 import tempfile
-import urllib.error
-import urllib.request
-from datetime import timedelta
 from pathlib import Path
 
 from pydantic import BaseModel, Field, HttpUrl, TypeAdapter
@@ -38,14 +35,13 @@ from weather_rows import (
     parse_rows,
     summarise_months,
 )
-from weather_sources import find_data_file, serve_flaky
+from weather_sources import fetch, find_data_file, serve_flaky
 
 from plait import (
     Context,
     FailedTaskRunExceptionGroup,
     NonRetryableException,
     Plait,
-    RetryAfterException,
     TaskDefaults,
 )
 
@@ -174,24 +170,6 @@ def write_report(input: ClimateInput, ctx: Context) -> ClimateReport:
     )
 
 
-def fetch(url: str) -> bytes:
-    """A whole HTTP body. A 503 with ``Retry-After`` in seconds is retried at that time; a 4xx is final."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return response.read()
-    except http.client.IncompleteRead as error:
-        raise ConnectionError(f"{url} broke off after {len(error.partial):,} bytes") from error
-    except urllib.error.HTTPError as error:
-        after = error.headers.get("Retry-After", "")
-        if error.code == 503 and after.isdigit():
-            raise RetryAfterException(
-                f"{url} is busy, asks to wait {after} s", after=timedelta(seconds=int(after))
-            ) from error
-        if error.code < 500:
-            raise NonRetryableException(f"{url} answers {error.code} {error.reason}") from error
-        raise
-
-
 def render_report(loaded: Loaded, sources: list[Cleaned]) -> str:
     """The report as Markdown."""
     comparison = loaded.comparison
@@ -298,6 +276,9 @@ async def run_once(input: ClimateInput) -> tuple[str, ClimateReport | FailedTask
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Join three sources of weather data in one SQLite database.")
+    parser.add_argument("--out", type=Path, default=HERE / "out", help="folder for the results")
+    arguments = parser.parse_args()
     try:
         source = find_data_file("sf-temps.csv")
     except FileNotFoundError as error:
@@ -305,7 +286,9 @@ def main() -> int:
         return 2
     with serve_flaky(source) as url:
         print(f"Three sources, one of them flaky: {url}", flush=True)
-        run_id, outcome = asyncio.run(run_once(ClimateInput.model_validate({"san_francisco_url": url})))
+        run_id, outcome = asyncio.run(
+            run_once(ClimateInput(san_francisco_url=HttpUrl(url), out=arguments.out))
+        )
     for task in plait.runs.get_details(run_id).tasks.values():
         print(f"  {task.status.value.lower():<10} {task.name}")
         for attempt in task.attempts:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+
+from plait import NonRetryableException, RetryAfterException
 
 Fault = Literal["busy", "cut"]
 
@@ -26,6 +32,25 @@ def find_data_file(name: str) -> Path:
     return Path(spec.origin).parent / "_data" / name
 
 
+def fetch(url: str) -> bytes:
+    """A whole HTTP body. A 503 with ``Retry-After`` in seconds is retried at that time; a 4xx is final."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return response.read()
+    except http.client.IncompleteRead as error:
+        raise ConnectionError(f"{url} broke off after {len(error.partial):,} bytes") from error
+    except urllib.error.HTTPError as error:
+        error.close()
+        after = error.headers.get("Retry-After", "")
+        if error.code == 503 and after.isdigit():
+            raise RetryAfterException(
+                f"{url} is busy, asks to wait {after} s", after=timedelta(seconds=int(after))
+            ) from error
+        if error.code < 500:
+            raise NonRetryableException(f"{url} answers {error.code} {error.reason}") from error
+        raise
+
+
 @contextmanager
 def serve_flaky(path: Path, faults: tuple[Fault, ...] = ("busy", "cut")) -> Iterator[str]:
     """Serve one file over HTTP on this machine; yields its URL.
@@ -39,6 +64,9 @@ def serve_flaky(path: Path, faults: tuple[Fault, ...] = ("busy", "cut")) -> Iter
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path != f"/{path.name}":
+                self.send_error(404)
+                return
             with lock:
                 fault = next(remaining, None)
             if fault == "busy":

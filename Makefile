@@ -1,0 +1,75 @@
+# Everything here runs in .venv, which is made at first use. Only make and Python 3.11 or newer are needed.
+# Another Python: make PYTHON=/path/to/python3.13 ...   More arguments for pytest: make test ARGS="-k retries -x"
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The demo uses a PostgreSQL of its own, whatever the environment names.
+DEMO := env -u PLAIT_DATABASE_URL -u DATABASE_URL
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench format clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end to end
+	@$(DEMO) $(BIN)/python examples/demo.py
+
+test: $(VENV)/.test ## run all tests, and check that every line of the graph rules is covered
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m coverage run --data-file=.coverage.graph --branch --source=src/plait/graph -m pytest -q tests/graph
+	$(BIN)/python -m coverage report --data-file=.coverage.graph --show-missing --fail-under=100
+
+lint: $(VENV)/.lint ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/mypy
+
+format: $(VENV)/.lint ## put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.test ## measure, on this machine, against the bare SQL statements
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove .venv, caches and what the examples wrote
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* examples/*/out
+	find src tests examples benchmarks -name __pycache__ -type d -exec rm -rf {} +
+
+$(VENV)/.python:
+	@set -e; \
+	if ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		for python in "$(PYTHON)" python3.13 python3.12 python3.11 python3.14 python3 python; do \
+			if [ -n "$$python" ] && "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+			then found="$$python"; break; fi; \
+		done; \
+		if [ -z "$${found:-}" ]; then \
+			echo "Plait needs Python 3.11 or newer with its venv module; none of python3.11 ... python3.14, python3 is one." >&2; \
+			echo "Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python)" >&2; \
+			echo "or name it: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+			exit 1; \
+		fi; \
+		echo "making $(VENV) with $$($$found --version)"; \
+		"$$found" -m venv --clear $(VENV); \
+	fi; \
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.python pyproject.toml
+	@echo "installing Plait into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# Dependency groups need pip 25.1.
+$(VENV)/.test: $(VENV)/.runtime
+	@echo "installing what the tests need into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	@echo "installing the linters into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --group lint
+	@touch $@

@@ -1,0 +1,32 @@
+"""The examples as a user runs them, and their modules to import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+sys.path[:0] = [str(EXAMPLES / "documents"), str(EXAMPLES / "etl")]
+
+
+@pytest.fixture
+def run_example(database_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs an example as a script, its results going to ``tmp_path / "out"``."""
+
+    def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, EXAMPLES / script, *arguments, "--out", str(tmp_path / "out")],
+            env={**os.environ, "DATABASE_URL": database_url},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
