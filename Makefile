@@ -8,6 +8,42 @@ ARGS ?=
 # The demo uses a PostgreSQL of its own, whatever the environment names.
 DEMO := env -u PLAIT_DATABASE_URL -u DATABASE_URL
 
+TEXT := examples/documents/texts/alice.txt
+PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench format clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end to end
+	@echo; echo "One document, task by task, on a PostgreSQL that starts by itself:"; echo
+	@echo '$$ plait run examples/documents/pipeline.py:report path=$(TEXT)'
+	@mkdir -p examples/documents/out
+	@if [ -t 1 ]; then $(DEMO) $(PLAIT_RUN); else $(DEMO) $(PLAIT_RUN) > examples/documents/out/result.json; fi
+	@echo; echo "All documents, from a Python program:"; echo
+	@echo '$$ python examples/documents/pipeline.py'
+	@$(DEMO) $(BIN)/python examples/documents/pipeline.py
+	@echo; echo "Nothing is left running. What next?"; echo
+	@echo "  less examples/documents/out/alice/report.md                              the report of one document"
+	@echo "  $(PLAIT_RUN:$(TEXT)=README.md)   describe a file of yours"
+	@echo "  $(BIN)/plait runs list                                                    the runs, kept in .plait/"
+	@echo "  less examples/documents/pipeline.py                                      the workflow, 5 tasks"
+	@echo "  make test                                                                everything that is promised"
+
+test: make test ARGS="-k retries -x"
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The demo uses a PostgreSQL of its own, whatever the environment names.
+DEMO := env -u PLAIT_DATABASE_URL -u DATABASE_URL
+
+TEXT := examples/documents/texts/alice.txt
+PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench format clean
 

@@ -28,6 +28,7 @@ from plait.cli.options import DurationType, common_options, get_database_url, pa
 from plait.cli.running import LocalWorker, ResultStdout, describe_run, follow_run
 from plait.cli.target import Target, load_target
 from plait.cli.text import clean, style, to_json
+from plait.graph.definition import TaskKind
 from plait.refs import collect_outputs
 from plait.types import UNSET
 from plait.values import decode_json
@@ -215,7 +216,10 @@ def _report_outcome(target: Target, outcome: RunOutcome, request: Request, *, li
 
         print_details(target.plait.runs.get_details(str(outcome.run_id)))
     elif completed and live:
-        click.echo(f"{style('result', 'green', sys.stdout)} {clean(to_json(result, indent=2))}")
+        shown = _keep_last_outputs(target, outcome, result)
+        click.echo(f"{style('result', 'green', sys.stdout)} {clean(to_json(shown, indent=2))}")
+        if shown is not result:
+            say_hint(f"plait runs show {outcome.run_id} -o json for every task's output")
     elif completed:
         click.echo(to_json(result))
     if completed:
@@ -230,6 +234,16 @@ def _read_result(target: Target, outcome: RunOutcome) -> Any:
     if workflow is not None and hasattr(workflow, "fn"):
         return decode_json(outcome.tasks[0].output or b"null")
     return collect_outputs(outcome)
+
+
+def _keep_last_outputs(target: Target, outcome: RunOutcome, result: Any) -> Any:
+    """The outputs of the tasks that no other task builds on: what a person wants to see of a large result."""
+    workflow = target.plait.workflows.get(outcome.workflow_name)
+    if workflow is None or hasattr(workflow, "fn"):
+        return result
+    tasks = workflow.definition.tasks
+    built_on = {tasks[parent].name for task in tasks if task.kind is TaskKind.TASK for parent in task.parents}
+    return {name: output for name, output in result.items() if name not in built_on} if built_on else result
 
 
 def _say_failure(outcome: RunOutcome) -> None:
