@@ -1,0 +1,100 @@
+"""Plait end to end: this process triggers and waits, a worker process of its own runs the tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from statistics import median
+from typing import Any
+
+import asyncpg
+import psutil
+
+from benchmarks.counts import read_counts
+from benchmarks.flows import plait
+from benchmarks.machine import read_cpu_seconds, read_postgres_cpu
+from plait import EmptyModel, Workflow
+
+
+class BenchWorker:
+    """A worker process for the time of a ``with`` block."""
+
+    def __init__(self, url: str, slots: int) -> None:
+        self._environment = {**os.environ, "BENCH_DATABASE_URL": url, "BENCH_SLOTS": str(slots)}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> psutil.Process:
+        self._process = subprocess.Popen([sys.executable, "-m", "benchmarks.flows"], env=self._environment)
+        return psutil.Process(self._process.pid)
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+
+
+def measure_throughput(workflow: Workflow[EmptyModel], runs: int) -> float:
+    """Tasks per second from before the first trigger until the last result is known here."""
+    started = time.perf_counter()
+    refs = workflow.run_many_no_wait([workflow.create_bulk_run_item() for _ in range(runs)])
+    last = refs[-1]
+    plait.portal.call(plait.wait_runs([ref._run_id for ref in refs], 60))
+    elapsed = time.perf_counter() - started
+    assert last.workflow_run_id
+    return runs * len(workflow.definition.tasks) / elapsed
+
+
+async def measure_costs(
+    workflow: Workflow[EmptyModel], runs: int, connection: asyncpg.Connection, worker: psutil.Process, postmaster: int
+) -> dict[str, Any]:
+    """Statements, rows, WAL bytes and CPU per task of one more round."""
+    client = psutil.Process()
+    processes = {"worker": lambda: read_cpu_seconds(worker), "client": lambda: read_cpu_seconds(client)}
+    processes["postgres"] = lambda: read_postgres_cpu(postmaster)
+    await asyncio.sleep(1.5)  # until every backend has reported what it did before
+    before, cpu_before = await read_counts(connection), {name: read() for name, read in processes.items()}
+    await asyncio.to_thread(measure_throughput, workflow, runs)
+    cpu_after = {name: read() for name, read in processes.items()}
+    await asyncio.sleep(1.5)
+    after = await read_counts(connection)
+    tasks = runs * len(workflow.definition.tasks)
+    return {
+        "per_task": {name: round((after[name] - before[name]) / tasks, 4) for name in after},
+        "cpu_us_per_task": {name: round((cpu_after[name] - cpu_before[name]) / tasks * 1e6, 1) for name in processes},
+        "worker_memory_mb": round(worker.memory_info().rss / 1e6, 1),
+    }
+
+
+async def measure_commit(connection: asyncpg.Connection, samples: int) -> float:
+    """Milliseconds of one bare commit: an insert of one row, median."""
+    await connection.execute("CREATE TABLE IF NOT EXISTS bare_commit (n bigint)")
+    times = []
+    for number in range(samples):
+        started = time.perf_counter()
+        await connection.execute("INSERT INTO bare_commit VALUES ($1)", number)
+        times.append((time.perf_counter() - started) * 1e3)
+    return median(times)
+
+
+def measure_latency(workflow: Workflow[EmptyModel], samples: int) -> dict[str, float]:
+    """Milliseconds at idle, median and 95th percentile: trigger to the start of the first task, and from the end of a
+    parent to the start of its child. The tasks' outputs say when they ran (the monotonic clock is the machine's)."""
+    tasks = [spec.name for spec in workflow.definition.tasks]
+    to_start, to_child, whole = [], [], []
+    for _ in range(samples):
+        triggered = time.monotonic_ns()
+        result = workflow.run()
+        whole.append((time.monotonic_ns() - triggered) / 1e6)
+        moments = [result[task]["at"] for task in tasks]
+        to_start.append((moments[0] - triggered) / 1e6)
+        to_child.extend((later - earlier) / 1e6 for earlier, later in zip(moments, moments[1:], strict=False))
+    return {
+        "trigger_to_start_ms": round(median(to_start), 3),
+        "trigger_to_start_p95_ms": round(sorted(to_start)[int(len(to_start) * 0.95)], 3),
+        "parent_to_child_ms": round(median(to_child), 3),
+        "parent_to_child_p95_ms": round(sorted(to_child)[int(len(to_child) * 0.95)], 3),
+        "whole_run_ms": round(median(whole), 3),
+    }
