@@ -251,6 +251,20 @@ class Store:
         row = await self.pool.fetchrow(load_sql("read_next_due"))
         return row["seconds"] if row else None
 
+    # for people who look after it
+
+    async def list_workers(self) -> list[Record]:
+        """Workers that did not end, those that fell silent included."""
+        return await self.pool.fetch(load_sql("list_workers"))
+
+    async def list_unserved(self, limit: int) -> list[Record]:
+        """Ready tasks that no live worker has code for: workflow, task, how many (up to ``limit`` each)."""
+        return await self.pool.fetch(load_sql("list_unserved"), limit)
+
+    async def read_server(self) -> Record | None:
+        """Version and clock of the server, and whether it refuses writes."""
+        return await self.pool.fetchrow(load_sql("read_server"))
+
 
 def _to_microseconds(seconds: float | None) -> int:
     return -1 if seconds is None else round(seconds * 1e6)

