@@ -26,32 +26,12 @@ demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end 
 	@echo '$$ python examples/documents/pipeline.py'
 	@$(DEMO) $(BIN)/python examples/documents/pipeline.py
 	@echo; echo "Nothing is left running. What next?"; echo
-	@echo "  less examples/documents/out/alice/report.md                              the report of one document"
-	@echo "  $(PLAIT_RUN:$(TEXT)=README.md)   describe a file of yours"
-	@echo "  $(BIN)/plait runs list                                                    the runs, kept in .plait/"
-	@echo "  less examples/documents/pipeline.py                                      the workflow, 5 tasks"
-	@echo "  make test                                                                everything that is promised"
-
-test: make test ARGS="-k retries -x"
-
-VENV := .venv
-BIN := $(VENV)/bin
-ARGS ?=
-
-# The demo uses a PostgreSQL of its own, whatever the environment names.
-DEMO := env -u PLAIT_DATABASE_URL -u DATABASE_URL
-
-TEXT := examples/documents/texts/alice.txt
-PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
-
-.DEFAULT_GOAL := help
-.PHONY: help demo test lint bench format clean
-
-help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-
-demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end to end
-	@$(DEMO) $(BIN)/python examples/demo.py
+	@printf '  %-44s %s\n' \
+		'the report of one document' 'less examples/documents/out/alice/report.md' \
+		'the workflow: five tasks, a fan-out, a join' 'less examples/documents/pipeline.py' \
+		'a file of yours' '$(BIN)/plait run examples/documents/pipeline.py:report path=FILE' \
+		'the runs, kept in .plait/' '$(BIN)/plait runs list' \
+		'all that is promised, as tests' 'make test'
 
 test: $(VENV)/.test ## run all tests, and check that every line of the graph rules is covered
 	$(BIN)/python -m pytest -n 2 $(ARGS)
