@@ -25,6 +25,7 @@ demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end 
 	@echo; echo "All documents, from a Python program:"; echo
 	@echo '$$ python examples/documents/pipeline.py'
 	@$(DEMO) $(BIN)/python examples/documents/pipeline.py
+	@echo; printf 'PostgreSQL: '; $(DEMO) $(BIN)/plait db stop
 	@echo; echo "Nothing is left running. What next?"; echo
 	@printf '  %-44s %s\n' \
 		'the report of one document' 'less examples/documents/out/alice/report.md' \
