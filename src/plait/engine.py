@@ -146,7 +146,18 @@ class Engine:
                     raise
                 await asyncio.sleep(delay)
         self.hub.publish("ready", self._root_actions(rows))
+        if self._have_schedule_timeouts(rows):
+            self.hub.publish("timer", [])  # the timers sleep until the next one they know of
         return started
+
+    def _have_schedule_timeouts(self, rows: list[StartRow]) -> bool:
+        versions = [self.store.get_version(version_id) for version_id in {row.version_id for row in rows}]
+        return any(
+            version.definition.tasks[root].schedule_timeout is not None
+            for version in versions
+            if version is not None
+            for root in version.definition.roots
+        )
 
     def _root_actions(self, rows: list[StartRow]) -> list[str]:
         actions: set[int] = set()

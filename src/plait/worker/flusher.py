@@ -149,7 +149,7 @@ class Flusher:
         self._holdings.release(plan.reserved + plan.handed_on - taken)
         if continued and self.intake is not None:
             self.intake.admit_continued(continued)
-        self._publish(finished)
+        self._publish(finished, plan)
 
     def _build_continued(self, batch: list[Outcome], plan: _Plan, finished: Finished) -> list[Assignment]:
         if not finished.continued:
@@ -165,13 +165,13 @@ class Flusher:
             built.append(assignment)
         return built
 
-    def _publish(self, finished: Finished) -> None:
+    def _publish(self, finished: Finished, plan: _Plan) -> None:
         if finished.ended:
             self._hub.publish("done", [run_id.hex for run_id in finished.ended])
         if finished.queued_actions:
             self._hub.publish("ready", [str(action) for action in finished.queued_actions])
-        if finished.next_due is not None:
-            self._hub.publish("timer", [finished.next_due.isoformat()])
+        if finished.next_due is not None or (finished.queued_actions and plan.sets_timers):
+            self._hub.publish("timer", [])
 
     def _let_go(self, assignment: Assignment) -> None:
         """Give up an outcome that cannot be stored in any form; the reaper finds its row when this worker ends."""
@@ -205,6 +205,11 @@ class _Plan:
         self.reserved = max(0, len(self.slots) - self.handed_on)
         """Slots beyond those handed on, set aside until the answer says which tasks were freed."""
         self.arrays = self._build_arrays(spans)
+
+    @property
+    def sets_timers(self) -> bool:
+        """Whether something it queues may have a schedule timeout."""
+        return bool(self.arrays[-1])
 
     def _build_arrays(self, spans: list[int]) -> tuple[list[Any], ...]:
         """The arrays in the statement's order. Those that would say nothing but the usual stay empty."""
