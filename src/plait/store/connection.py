@@ -26,6 +26,8 @@ CALL_TIMEOUT = 10.0
 SESSION_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
+    "enable_mergejoin": "off",
+    "enable_memoize": "off",
     "jit": "off",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",

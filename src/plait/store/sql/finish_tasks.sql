@@ -19,8 +19,14 @@ WITH outcome AS MATERIALIZED (
          WITH ORDINALITY AS o(run_id, task, elapsed_us, span, output, attempt, status, error, reason, retry_us, ord)
     CROSS JOIN LATERAL (SELECT status FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE) r
 ), fenced AS (
-    DELETE FROM plait.running r USING outcome o
-    WHERE r.run_id = o.run_id AND r.task = o.task AND r.attempt = o.attempt AND r.worker_id = $1
+    -- LIMIT keeps this a look-up per outcome: the planner often believes running to be empty, and would scan it.
+    DELETE FROM plait.running r
+    USING outcome o CROSS JOIN LATERAL (
+        SELECT h.ctid AS row_id FROM plait.running h
+        WHERE h.run_id = o.run_id AND h.task = o.task AND h.attempt = o.attempt AND h.worker_id = $1
+        LIMIT 1
+    ) held
+    WHERE r.ctid = held.row_id
     RETURNING o.ord, o.run_status, r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at,
               r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge
 ), accepted AS MATERIALIZED (
