@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from plait.store.store import StartRow
 
 _PYFORMAT = "SELECT plait.enqueue(%s)"
+_PLAIN_ROWS: dict[str, Any] = {"row_factory": lambda _: tuple}
+"""For psycopg: whatever kind of rows the caller's connection makes, this one is read by position."""
 
 
 def render_rows(rows: Sequence[StartRow]) -> str:
@@ -30,10 +32,11 @@ def enqueue(connection: Any, payload: str) -> list[UUID]:
     kind = _classify(connection)
     if kind == "sqlalchemy":
         return _read_ids(connection.execute(_make_text(), {"payload": payload}).scalar_one())
-    if kind == "dbapi":
-        with connection.cursor() as cursor:
+    if kind in ("dbapi", "psycopg"):
+        with connection.cursor(**_PLAIN_ROWS if kind == "psycopg" else {}) as cursor:
             cursor.execute(_PYFORMAT, (payload,))
-            return _read_ids(cursor.fetchone()[0])
+            row = cursor.fetchone()
+            return _read_ids(next(iter(row.values())) if isinstance(row, dict) else row[0])
     raise InvalidInputError(
         f"connection={_describe(connection)} cannot be used from synchronous code: pass a psycopg, SQLAlchemy or "
         "Django connection, or use the aio_ method"
@@ -46,7 +49,7 @@ async def aio_enqueue(connection: Any, payload: str) -> list[UUID]:
     if kind == "async sqlalchemy":
         return _read_ids((await connection.execute(_make_text(), {"payload": payload})).scalar_one())
     if kind == "async psycopg":
-        async with connection.cursor() as cursor:
+        async with connection.cursor(**_PLAIN_ROWS) as cursor:
             await cursor.execute(_PYFORMAT, (payload,))
             return _read_ids((await cursor.fetchone())[0])
     if kind == "asyncpg":
@@ -75,7 +78,7 @@ def _classify(connection: Any) -> str:
     if "asyncpg" in packages:
         return "asyncpg"
     if "psycopg" in packages:
-        return "async psycopg" if any("Async" in name for name in names) else "dbapi"
+        return "async psycopg" if any("Async" in name for name in names) else "psycopg"
     if packages & {"psycopg2", "django"}:
         return "dbapi"
     return "unknown"
