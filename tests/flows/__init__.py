@@ -1,0 +1,1 @@
+"""Workflows that worker processes run: each module has ``declare(plait, **options)``."""
