@@ -12,6 +12,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's event loop where it is installed (``pip install plait[uvloop]``), else asyncio's own."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
 class Portal:
     """A daemon thread that runs one event loop. User code never runs on it, so nothing the user does delays it.
 
@@ -19,7 +28,7 @@ class Portal:
     """
 
     def __init__(self, name: str = "plait-engine") -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_event_loop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 

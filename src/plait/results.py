@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, ResultTimeoutError, TaskRunError
-from plait.graph.definition import Status, TaskKind
+from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.values import decode_json
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ POLL_SECONDS = 2.0
 _PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class TaskOutcome:
+class TaskOutcome(NamedTuple):
     """How one task of an ended run ended. ``output`` is JSON bytes of a completed task."""
 
     index: int
@@ -35,8 +33,7 @@ class TaskOutcome:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
+class RunOutcome(NamedTuple):
     """How a run ended, task by task, in task order."""
 
     run_id: UUID
@@ -113,7 +110,8 @@ class RunWaiter:
             self._changed.clear()
             if not self._due:
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._changed.wait()
             if not self._due:
                 self._due.update(self._waiting)
             page = [self._due.pop() for _ in range(min(_PAGE, len(self._due)))]
@@ -122,6 +120,10 @@ class RunWaiter:
             except DatabaseUnavailableError:
                 self._due.update(page)
                 await asyncio.sleep(0.5)
+            except Exception as error:  # nothing waiting would help with: those who wait shall know
+                for run_id in page:
+                    if run_id in self._waiting and not self._waiting[run_id].done():
+                        self._waiting[run_id].set_exception(error)
 
     async def _settle(self, run_ids: list[UUID]) -> None:
         rows = await self._store.read_ended(run_ids)
@@ -140,6 +142,6 @@ class RunWaiter:
             spec = version.definition.tasks[index]
             error = read_task_error(row["error"], spec.name, f"{run_id}:{index}") if row["error"] else None
             tasks[index] = TaskOutcome(
-                index, spec.name, spec.kind, Status(row["task_status"]), row["output"], error, row["reason"]
+                index, spec.name, spec.kind, STATUS_BY_CODE[row["task_status"]], row["output"], error, row["reason"]
             )
-        return RunOutcome(run_id, version.definition.name, Status(rows[0]["status"]), tuple(tasks.values()))
+        return RunOutcome(run_id, version.definition.name, STATUS_BY_CODE[rows[0]["status"]], tuple(tasks.values()))

@@ -38,6 +38,10 @@ class Status(IntEnum):
         return self > 0
 
 
+STATUS_BY_CODE = {int(status): status for status in Status}
+"""The same as ``Status(code)``, which is ten times as slow."""
+
+
 class TaskKind(StrEnum):
     """What releases a task: its parents (``TASK``), or the outcome of the run (the two hooks)."""
 

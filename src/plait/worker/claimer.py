@@ -104,14 +104,16 @@ class Claimer:
         """All slots are taken. While they stay so, look now and then for something more urgent than what this
         worker continues by itself: continued tasks must not keep urgent ones waiting."""
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._holdings.changed.wait(), PEEK_SECONDS)
+            async with asyncio.timeout(PEEK_SECONDS):
+                await self._holdings.changed.wait()
             return
         self._flusher.continue_from = await self._store.peek_priority(self._actions)
 
     async def _wait_for_hint(self) -> None:
         self._flusher.continue_from = 1
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._hinted.wait(), POLL_SECONDS)
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._hinted.wait()
 
     def _receive(self, subjects: list[str]) -> None:
         if not subjects or not self._subjects.isdisjoint(subjects):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
-from plait.graph.definition import Status, TaskKind
+from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, judge
 from plait.store.connection import iter_backoff
 from plait.worker.holdings import Assignment, Holdings, RunState, TaskResult
@@ -80,7 +80,7 @@ class Intake:
                 run_id, version, row["input"], row["metadata"], row["priority"], Status.COMPLETED, ended=False
             )
         if row["worst"] > run.worst:
-            run.worst = Status(row["worst"])
+            run.worst = STATUS_BY_CODE[row["worst"]]
         run.ended = row["status"] != 0
         assignment = Assignment(
             run, row["task"], row["attempt"], row["retry"], row["lost"], self._codes.get(row["action_id"]), slot
@@ -135,7 +135,7 @@ class Intake:
                 await asyncio.sleep(delay)
         for row in rows:
             by_id[row["run_id"]].results[row["task"]] = TaskResult(
-                Status(row["status"]), row["output"], row["error"], row["reason"]
+                STATUS_BY_CODE[row["status"]], row["output"], row["error"], row["reason"]
             )
 
 

@@ -19,6 +19,7 @@ from uuid import UUID
 from plait.context import Context, ContextHost
 from plait.errors import DefinitionError, InvalidInputError
 from plait.ids import new_run_id
+from plait.portal import new_event_loop
 from plait.values import DEFAULT_PAYLOAD_LIMIT, encode_metadata
 from plait.worker.executor import Executor
 from plait.worker.heartbeat import Timings
@@ -91,7 +92,8 @@ class Worker:
         the start; later outages are waited for.
         """
         tune_interpreter()
-        asyncio.run(self.aio_start())
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(self.aio_start())
 
     async def aio_start(self) -> None:
         """``start`` with the running loop as the user's loop."""
