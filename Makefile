@@ -42,7 +42,7 @@ test: $(VENV)/.test ## run all tests, and check that every line of the graph rul
 lint: $(VENV)/.lint ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/mypy
 
 format: $(VENV)/.lint ## put the code into shape
