@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -45,16 +46,23 @@ def test_a_target_that_is_not_there_ends_it(start_command):
     assert "did you mean 'plait'?" in dev.stderr
 
 
-def test_without_a_url_it_has_a_postgresql_of_its_own(start_command, plait_command, project):
-    (project / "pyproject.toml").touch()
-    env = {"DATABASE_URL": "", "PLAIT_EMBEDDED_LINGER": "0"}
+@pytest.fixture
+def home():
+    """A PLAIT_HOME that the account of root's PostgreSQL may enter, which pytest's own folders are closed to."""
+    with tempfile.TemporaryDirectory(prefix="plait-dev-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / ".plait"
+
+
+def test_without_a_url_it_has_a_postgresql_of_its_own(start_command, plait_command, home):
+    env = {"DATABASE_URL": "", "PLAIT_HOME": str(home), "PLAIT_EMBEDDED_LINGER": "0"}
     dev = start_command("dev", "flows.py", env=env)
     dev.wait_for("serving")
-    assert f"embedded PostgreSQL in {project}" in dev.stderr or "embedded PostgreSQL in /" in dev.stderr
+    assert f"embedded PostgreSQL in {home}" in dev.stderr
     assert plait_command("run", "flows:hello", "--no-worker", env=env).returncode == 0
     found = plait_command("doctor", env=env)
     assert found.returncode == 0, found.stdout
-    assert "embedded       running, pid" in found.stdout
+    assert "embedded        running, pid" in found.stdout
     dev.send(signal.SIGTERM)
     assert dev.wait() == 0
     plait_command("db", "stop", env=env)
