@@ -11,6 +11,7 @@ import threading
 import time
 
 from plait import Plait
+from plait.maintenance import leader
 from plait.worker.heartbeat import Timings
 
 
@@ -25,9 +26,13 @@ def main() -> None:
     flow, settings, parent = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")
+    timings = Timings(**settings["timings"])
+    # A short lease is for tests in which a worker dies: its maintenance shall be taken over as soon as its tasks.
+    leader.LEASE_SECONDS = min(leader.LEASE_SECONDS, timings.lease)
+    leader.RENEW_SECONDS = min(leader.RENEW_SECONDS, timings.heartbeat)
     plait = Plait()
     importlib.import_module(f"flows.{flow}").declare(plait, **settings["options"])
-    plait.worker(flow, slots=settings["slots"], timings=Timings(**settings["timings"])).start()
+    plait.worker(flow, slots=settings["slots"], timings=timings).start()
 
 
 if __name__ == "__main__":
