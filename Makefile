@@ -12,7 +12,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench format clean
+.PHONY: help demo etl test lint bench format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,12 +27,18 @@ demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end 
 	@$(DEMO) $(BIN)/python examples/documents/pipeline.py
 	@echo; printf 'PostgreSQL: '; $(DEMO) $(BIN)/plait db stop
 	@echo; echo "Nothing is left running. What next?"; echo
-	@printf '  %-44s %s\n' \
+	@printf '  %-30s %s\n' \
 		'the report of one document' 'less examples/documents/out/alice/report.md' \
-		'the workflow: five tasks, a fan-out, a join' 'less examples/documents/pipeline.py' \
-		'a file of yours' '$(BIN)/plait run examples/documents/pipeline.py:report path=FILE' \
+		'the workflow' 'less examples/documents/pipeline.py' \
+		'a file of yours' '$(BIN)/plait run examples/documents/pipeline.py path=FILE' \
 		'the runs, kept in .plait/' '$(BIN)/plait runs list' \
-		'all that is promised, as tests' 'make test'
+		'a source that fails at first' 'make etl' \
+		'the tests' 'make test'
+
+etl: $(VENV)/.runtime ## join real weather data, one source of which fails at first
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'vega-datasets>=0.9,<1'
+	@$(DEMO) $(BIN)/python examples/etl/pipeline.py
+	@printf '\nPostgreSQL: '; $(DEMO) $(BIN)/plait db stop
 
 test: $(VENV)/.test ## run all tests, and check that every line of the graph rules is covered
 	$(BIN)/python -m pytest -n 2 $(ARGS)
