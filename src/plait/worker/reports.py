@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import traceback
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from plait.errors import InvalidValueError, NonRetryableException, RetryAfterException
@@ -13,6 +16,8 @@ from plait.graph.retry import choose_retry
 
 if TYPE_CHECKING:
     from plait.worker.holdings import Assignment
+
+logger = logging.getLogger("plait.worker")
 
 MESSAGE_LIMIT = 10_000
 TRACE_LIMIT = 50_000
@@ -44,6 +49,7 @@ def choose_failure(
     """Retried or failed, as the task's options and the retries spent so far say."""
     spec = assignment.run.version.definition.tasks[assignment.task]
     delay = choose_retry(spec, assignment.retry, retryable=retryable, after=after, random=random.random())
+    _log_failure(assignment, error, delay)
     if delay is None:
         return Report(Status.FAILED, error=error, elapsed_us=elapsed_us)
     return Report(Status.RETRIED, error=error, elapsed_us=elapsed_us, retry_us=round(delay * 1e6))
@@ -77,7 +83,34 @@ def _format_trace(error: BaseException) -> list[str]:
     # returned value has no frame of the user's at all.
     if isinstance(error, InvalidValueError):
         return []
-    return traceback.format_exception(error, limit=-100)
+    return traceback.format_exception(type(error), error, _skip_engine(error.__traceback__), limit=-100)
+
+
+_ENGINE = f"{Path(__file__).parents[1]}/"
+
+
+def _skip_engine(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the user's first frame on; all of it when there is none."""
+    found = trace
+    while found is not None and found.tb_frame.f_code.co_filename.startswith(_ENGINE):
+        found = found.tb_next
+    return found or trace
+
+
+def _log_failure(assignment: Assignment, error: bytes, delay: float | None) -> None:
+    """One line for whoever watches the worker; the traceback is with the run."""
+    if logger.isEnabledFor(logging.INFO):
+        record = json.loads(error)
+        first, *more = (record["message"].strip() or "(no message)").split("\n", 1)
+        logger.info(
+            "task %s of run %s failed in attempt %d, %s: %s: %s",
+            assignment.name,
+            assignment.run.id,
+            assignment.attempt,
+            "no retry left" if delay is None else f"retry in {delay:g} s",
+            record["type"],
+            first + (" …" if more else ""),
+        )
 
 
 def _make_storable(text: str, limit: int) -> str:
