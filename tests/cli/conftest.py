@@ -53,9 +53,7 @@ class Command:
 
         def look() -> bool:
             found = self.stderr.count(text) >= times
-            assert found or self.process.poll() is None, (
-                f"ended with {self.process.returncode}:\n{self.stderr}"
-            )
+            assert found or self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.stderr}"
             return found
 
         eventually(look, f"{text!r} in\n{self.stderr}")
@@ -131,9 +129,7 @@ def plait_command(project: Path, environment: dict[str, str]) -> Run:
 
 
 @pytest.fixture
-def start_command(
-    project: Path, environment: dict[str, str], tmp_path: Path
-) -> Iterator[Callable[..., Command]]:
+def start_command(project: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """Starts ``plait`` in the background."""
     commands: list[Command] = []
 

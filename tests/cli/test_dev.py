@@ -48,7 +48,7 @@ def test_a_target_that_is_not_there_ends_it(start_command):
 
 @pytest.fixture
 def home():
-    """A PLAIT_HOME that the account of root's PostgreSQL may enter, which pytest's own folders are closed to."""
+    """A PLAIT_HOME that the account of root's PostgreSQL may enter; pytest's own folders are closed to it."""
     with tempfile.TemporaryDirectory(prefix="plait-dev-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / ".plait"

@@ -50,8 +50,6 @@ def test_a_database_without_schema(plait_command, empty_database):
 
 
 def test_a_read_only_server(plait_command, database):
-    checks = examine(
-        plait_command, "--database-url", f"{database.url}&options=-c%20default_transaction_read_only=on"
-    )
+    checks = examine(plait_command, "--database-url", f"{database.url}&options=-c%20default_transaction_read_only=on")
     assert checks["writes"]["ok"] is False
     assert "target_session_attrs" in checks["writes"]["fix"]

@@ -41,9 +41,7 @@ def test_a_command_without_a_terminal_does_not_import_rich():
 def test_help_lists_every_command():
     from plait.cli import COMMANDS  # noqa: PLC0415 - the table under test
 
-    shown = subprocess.run(
-        [sys.executable, "-m", "plait", "--help"], capture_output=True, text=True, check=True
-    )
+    shown = subprocess.run([sys.executable, "-m", "plait", "--help"], capture_output=True, text=True, check=True)
     for name, entry in COMMANDS.items():
         assert f"\n  {name} " in shown.stdout
         assert entry.help in shown.stdout
@@ -57,9 +55,7 @@ def test_every_command_of_the_table_exists_and_has_help():
             assert command.load(member).help, (name, member)
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant"), [(["wroker"], "plait worker"), (["runs", "shwo"], "plait runs show")]
-)
+@pytest.mark.parametrize(("typed", "meant"), [(["wroker"], "plait worker"), (["runs", "shwo"], "plait runs show")])
 def test_a_misspelt_command_suggests_the_nearest(plait_command, typed, meant):
     done = plait_command(*typed)
     assert done.returncode == 2

@@ -138,14 +138,10 @@ def test_an_interrupt_hands_back_and_says_how_to_go_on(start_command, database, 
 def test_detach_prints_the_id_and_a_waiter_gets_the_result_of_a_worker_elsewhere(
     plait_command, start_command, database
 ):
-    detached = plait_command(
-        "run", "flows:hello", "name=far", "--detach", "--metadata", "team=a", "--priority", "3"
-    )
+    detached = plait_command("run", "flows:hello", "name=far", "--detach", "--metadata", "team=a", "--priority", "3")
     assert detached.returncode == 0, detached.stderr
     run_id = detached.stdout.strip()
-    assert database.query("SELECT id::text, priority, metadata FROM plait.run") == [
-        (run_id, 3, {"team": "a"})
-    ]
+    assert database.query("SELECT id::text, priority, metadata FROM plait.run") == [(run_id, 3, {"team": "a"})]
     assert database.count("ready") == 1, "nobody works on it here"
     start_command("worker", "flows:plait").wait_for("serving")
     done = plait_command("run", "flows:hello", "name=near", "--no-worker")

@@ -39,9 +39,7 @@ def test_an_empty_list_says_how_to_make_a_run(plait_command):
     assert "plait run" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--status", "DONE"], ["--since", "soon"], ["--limit", "0"], ["--before", "x"]]
-)
+@pytest.mark.parametrize("arguments", [["--status", "DONE"], ["--since", "soon"], ["--limit", "0"], ["--before", "x"]])
 def test_bad_filters_are_usage_errors(plait_command, arguments):
     done = plait_command("runs", "list", *arguments)
     assert done.returncode == 2, done.stderr

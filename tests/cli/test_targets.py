@@ -115,7 +115,6 @@ def test_a_workflow_without_a_plait_is_given_one(plait_command, project, target)
     write(
         project,
         "unbound.py",
-        "from plait import Workflow\nw = Workflow('alone')\n\n"
-        "@w.task()\ndef only(input, ctx) -> int:\n    return 5\n",
+        "from plait import Workflow\nw = Workflow('alone')\n\n@w.task()\ndef only(input, ctx) -> int:\n    return 5\n",
     )
     assert plait_command("run", target).stdout == '{"only": 5}\n'

@@ -40,9 +40,7 @@ class Service:
     def wait_for(self, text, times=1):
         def look():
             found = self.read().count(text) >= times
-            assert found or self.process.poll() is None, (
-                f"ended with {self.process.returncode}:\n{self.read()}"
-            )
+            assert found or self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.read()}"
             return found
 
         eventually(look, f"{text!r}")
@@ -108,9 +106,7 @@ def trigger(tmp_path, environment):
     return run
 
 
-def test_a_killed_worker_is_replaced_and_its_tasks_run_again_before_its_lease_ends(
-    serve, trigger, database, gate
-):
+def test_a_killed_worker_is_replaced_and_its_tasks_run_again_before_its_lease_ends(serve, trigger, database, gate):
     service = serve()
     service.wait_for("serving")
     run_id = trigger("gated")
@@ -201,6 +197,16 @@ def test_what_cannot_start_ends_with_its_code_and_says_so_once(serve, tmp_path, 
     assert len(errors) == 1
     assert says in errors[0]
     assert "starting another" not in service.read()
+
+
+def test_the_url_of_the_option_reaches_the_children_and_no_process_list(serve, database):
+    url = database.url.replace("plait@", "plait:hush@")
+    service = serve("flows:plait", "--database-url", url, env={"DATABASE_URL": "postgresql://127.0.0.1:1/none"})
+    service.wait_for("serving")
+    (child,) = service.children()
+    assert "hush" not in " ".join(child.cmdline())
+    assert "hush" not in service.read()
+    assert database.count("worker", f"pid = {child.pid}") == 1
 
 
 class Recorder(Supervisor):

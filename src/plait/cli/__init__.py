@@ -50,9 +50,7 @@ project folder.
 """
 
 
-@click.group(
-    cls=LazyGroup, entries=COMMANDS, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=LazyGroup, entries=COMMANDS, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="plait %(version)s")
 @click.option(
     "--database-url", metavar="URL", help="The PostgreSQL to use, before PLAIT_DATABASE_URL and DATABASE_URL."

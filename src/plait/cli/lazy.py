@@ -52,10 +52,6 @@ class LazyGroup(click.Group):
         name = args[0]
         if name not in self.entries and not name.startswith("-"):
             close = difflib.get_close_matches(name, list(self.entries), n=1, cutoff=0.5)
-            hint = (
-                f"did you mean `{ctx.command_path} {close[0]}`?"
-                if close
-                else f"see `{ctx.command_path} --help`"
-            )
+            hint = f"did you mean `{ctx.command_path} {close[0]}`?" if close else f"see `{ctx.command_path} --help`"
             raise click.UsageError(f"there is no command {name!r}: {hint}", ctx=ctx)
         return super().resolve_command(ctx, args)

@@ -37,17 +37,14 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{record.msecs:03.0f}Z",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "pid": record.process,
             "message": record.getMessage(),
         }
         plain = logging.makeLogRecord({}).__dict__
-        entry |= {
-            key: value for key, value in record.__dict__.items() if key not in plain and key not in entry
-        }
+        entry |= {key: value for key, value in record.__dict__.items() if key not in plain and key not in entry}
         entry.pop("asctime", None)
         if record.exc_info:
             entry["error"] = self.formatException(record.exc_info)
@@ -65,9 +62,7 @@ class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
 def set_up_logging(level: str, form: str = "text") -> None:
     """Send all log records from ``level`` on to stderr. What the user's code sets up itself comes on top."""
     handler = _StderrHandler()
-    handler.setFormatter(
-        JsonFormatter() if form == "json" else TextFormatter(colour=wants_colour(sys.stderr))
-    )
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(colour=wants_colour(sys.stderr)))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import signal
 import sys
@@ -60,9 +61,7 @@ class Request:
 @click.option("--workflow", metavar="NAME", help="Which workflow, when TARGET has several.")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Additional metadata; may be repeated.")
 @click.option("--priority", type=click.IntRange(1, 3), help="1 (low) to 3 (high).")
-@click.option(
-    "--timeout", type=DurationType(), help="Stop waiting after that (exit code 124); the run goes on."
-)
+@click.option("--timeout", type=DurationType(), help="Stop waiting after that (exit code 124); the run goes on.")
 @click.option("--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks at a time.")
 @click.option("--no-worker", is_flag=True, help="Leave the work to workers elsewhere and wait for them.")
 @click.option("--detach", is_flag=True, help="Start the run, print its id and return.")
@@ -96,6 +95,7 @@ def run(
     stdout = ResultStdout() if output is not None or not can_animate() else None
     try:
         set_up_logging(log_level)
+        logging.getLogger("plait.task").setLevel(logging.INFO)  # what tasks say by ctx.log is output
         loaded = load_target(target, get_database_url())
         chosen = loaded.choose_workflow(workflow)
         value = read_input(chosen, input_json, input_file, pairs)
@@ -114,9 +114,7 @@ def run(
             stdout.release()
 
 
-def read_input(
-    workflow: Runnable[Any, Any, Any], text: str | None, file: str | None, pairs: Sequence[str]
-) -> Any:
+def read_input(workflow: Runnable[Any, Any, Any], text: str | None, file: str | None, pairs: Sequence[str]) -> Any:
     """The validated input from ``-i`` or ``-f`` and ``key=value`` arguments, which win."""
     if text is not None and file is not None:
         raise click.UsageError("give -i or -f, not both")
@@ -169,9 +167,7 @@ def _wait_and_report(target: Target, run_id: str, request: Request, stdout: Resu
     previous = signal.signal(signal.SIGTERM, _raise_stopped)
     try:
         with display:
-            outcome = asyncio.run(
-                follow_run(target.plait, run_id, display, timeout=request.timeout, check=check)
-            )
+            outcome = asyncio.run(follow_run(target.plait, run_id, display, timeout=request.timeout, check=check))
     except (KeyboardInterrupt, Stopped) as interrupt:
         code = EXIT_INTERRUPTED if isinstance(interrupt, KeyboardInterrupt) else 128 + signal.SIGTERM
         click.echo("handing back what runs here …", err=True)
@@ -198,11 +194,7 @@ def _report_unfinished(target: Target, run_id: str, request: Request, code: int)
     goes_on = "it goes on" if not request.work_here else "it is durable and goes on once a worker serves it"
     say_error(f"{what}; run {run_id} is not lost: {goes_on}")
     look = f"plait runs show {run_id}"
-    say_hint(
-        f"plait worker {shlex.quote(target.text)} to go on, {look} to look at it"
-        if request.work_here
-        else look
-    )
+    say_hint(f"plait worker {shlex.quote(target.text)} to go on, {look} to look at it" if request.work_here else look)
     return code
 
 

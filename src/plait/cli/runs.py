@@ -21,9 +21,7 @@ STATUSES = [status.value for status in WorkflowRunStatus]
 
 
 @click.command("list")
-@click.option(
-    "--status", type=click.Choice(STATUSES, case_sensitive=False), multiple=True, help="Any of these."
-)
+@click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), multiple=True, help="Any of these.")
 @click.option("--workflow", metavar="NAME", multiple=True, help="Any of these.")
 @click.option("--since", type=MomentType(), help="Started after: how long ago (2h), or a time.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
@@ -51,13 +49,9 @@ def list_runs(
         return
     if not found:
         click.echo("no runs")
-        say_hint(
-            "plait run path/to/flows.py:workflow" if not (status or workflow or since or before) else None
-        )
+        say_hint("plait run path/to/flows.py:workflow" if not (status or workflow or since or before) else None)
         return
-    click.echo(
-        format_table(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), [_list_cells(run) for run in found])
-    )
+    click.echo(format_table(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), [_list_cells(run) for run in found]))
     if len(found) == limit:
         say_hint(f"--before {found[-1].workflow_run_id} for older ones")
 

@@ -36,9 +36,7 @@ def supervise(
         # not stand in for one that Plait needs.
         return [sys.executable, "-P", "-m", "plait", "worker", "--child", *options(number)]
 
-    supervisor = Supervisor(
-        command, processes=processes, environment=environment, grace=grace, watcher=watcher
-    )
+    supervisor = Supervisor(command, processes=processes, environment=environment, grace=grace, watcher=watcher)
     return supervisor.run()
 
 
@@ -52,9 +50,7 @@ def serve_target(text: str, *, name: str, slots: int, grace: float) -> None:
     target = load_target(text, os.environ.pop(URL_FOR_CHILDREN, None))
     workflows = list(target.plait.workflows.values())
     if not workflows:
-        raise CommandError(
-            f"{text} has no workflows", hint="plait.workflow(...) or @plait.task() in that code"
-        )
+        raise CommandError(f"{text} has no workflows", hint="plait.workflow(...) or @plait.task() in that code")
     timings = Timings(grace=grace)
     worker = target.plait.worker(name, slots=slots, workflows=workflows, timings=timings)
 

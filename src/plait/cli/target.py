@@ -21,7 +21,7 @@ from plait.workflow_base import BaseWorkflow
 if TYPE_CHECKING:
     from plait.running import Runnable
 
-PACKAGE_FOLDER = str(Path(__file__).resolve().parent.parent)
+PACKAGE_FOLDER = f"{Path(__file__).parents[1]}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,8 @@ def load_target(text: str, database_url: str | None = None) -> Target:
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        near = (
-            suggest(path.name, (file.name for file in path.parent.glob("*.py")))
-            if path.parent.is_dir()
-            else ""
-        )
-        raise CommandError(
-            f"there is no file {path}{near}", code=EXIT_NOT_FOUND, hint=f"a path from {Path.cwd()}"
-        )
+        near = suggest(path.name, (file.name for file in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
+        raise CommandError(f"there is no file {path}{near}", code=EXIT_NOT_FOUND, hint=f"a path from {Path.cwd()}")
     path = path.resolve()
     root, parts = path.parent, [path.stem]
     while (root / "__init__.py").is_file():  # inside a package: relative imports must work
@@ -140,11 +134,7 @@ class _user_errors:
     def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None or isinstance(error, (KeyboardInterrupt, CommandError)):
             return
-        if (
-            isinstance(error, ModuleNotFoundError)
-            and error.name
-            and f"{self._module}.".startswith(f"{error.name}.")
-        ):
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{self._module}.".startswith(f"{error.name}."):
             raise CommandError(
                 f"there is no module {error.name!r}",
                 code=EXIT_NOT_FOUND,
@@ -180,11 +170,7 @@ def _resolve(module: ModuleType, module_text: str, attribute: str) -> Plait | Ba
     value: Any = module
     for part in attribute.split("."):
         if not hasattr(value, part):
-            known = (
-                [name for name in vars(value) if not name.startswith("_")]
-                if hasattr(value, "__dict__")
-                else []
-            )
+            known = [name for name in vars(value) if not name.startswith("_")] if hasattr(value, "__dict__") else []
             candidates = dict(_list_candidates(module))
             raise CommandError(
                 f"{module_text} has no {attribute!r}{suggest(part, known)}",

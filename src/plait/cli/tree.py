@@ -52,9 +52,7 @@ def build_lines(details: RunDetails, now: datetime) -> list[TreeLine]:
     for prefix, task in _arrange(tasks):
         glyph = GLYPHS[task.status]
         error = _describe_error(task)
-        lines.append(
-            TreeLine(f"{prefix}{glyph} {clean_line(task.name)}", task.status, _describe(task, now), error)
-        )
+        lines.append(TreeLine(f"{prefix}{glyph} {clean_line(task.name)}", task.status, _describe(task, now), error))
     return lines
 
 
@@ -156,9 +154,7 @@ def _describe(task: TaskDetails, now: datetime) -> str:
     if task.status is TaskStatus.PENDING and task.due_at is not None:
         notes.append(f"goes on in {format_seconds((task.due_at - now).total_seconds())}")
     if task.kind is TaskKind.TASK and len(task.parents) > 1:
-        shown = ", ".join(task.parents[:4]) + (
-            f" and {len(task.parents) - 4} more" if len(task.parents) > 4 else ""
-        )
+        shown = ", ".join(task.parents[:4]) + (f" and {len(task.parents) - 4} more" if len(task.parents) > 4 else "")
         notes.append(f"← {clean_line(shown)}")
     if task.reason and task.status in (TaskStatus.CANCELLED, TaskStatus.SKIPPED):
         notes.append(clean_line(task.reason))

@@ -11,12 +11,8 @@ from plait.cli.serving import serve_target, supervise
 
 @click.command()
 @click.argument("target")
-@click.option(
-    "--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks per process."
-)
-@click.option(
-    "--processes", type=click.IntRange(1, 1000), default=1, show_default=True, help="Worker processes."
-)
+@click.option("--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks per process.")
+@click.option("--processes", type=click.IntRange(1, 1000), default=1, show_default=True, help="Worker processes.")
 @click.option("--name", default="worker", show_default=True, help="A label for people.")
 @click.option(
     "--grace",

@@ -120,9 +120,7 @@ class Supervisor:
         moments = [child.kill_at for child in self._children if child.kill_at is not None]
         if not self._stopping:
             moments += [
-                child.start_at
-                for child in self._children
-                if child.start_at is not None and self._may_start(child)
+                child.start_at for child in self._children if child.start_at is not None and self._may_start(child)
             ]
             if self._watcher is not None:
                 moments.append(self._watch_at)
@@ -171,11 +169,7 @@ class Supervisor:
 
     def _choose_next(self, child: Child, pid: int, code: int) -> None:
         """What follows the end of a process that nobody asked to end."""
-        if (
-            child.ready_at is None
-            and self._watcher is not None
-            and (code == EXIT_USAGE or (self._proven and code > 0))
-        ):
+        if child.ready_at is None and self._watcher is not None and (code == EXIT_USAGE or (self._proven and code > 0)):
             logger.warning("not started: waiting for a change of the code")
             return
         if child.ready_at is None and code >= 0 and not self._proven:
@@ -190,9 +184,7 @@ class Supervisor:
             child.failures += 1
         child.start_at = time.monotonic() + pause
         when = f"in {pause:g} s" if pause else "now"
-        logger.warning(
-            "process %d (pid %d) %s; the next starts %s", child.number, pid, describe_end(code), when
-        )
+        logger.warning("process %d (pid %d) %s; the next starts %s", child.number, pid, describe_end(code), when)
 
     # stops and changes
 
