@@ -1,0 +1,102 @@
+"""Drives the bare statements without a worker: claims, finishes and reaps on connections the test controls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+
+from plait.graph.definition import Status, TaskDefinition, WorkflowDefinition
+from plait.ids import new_run_id
+from plait.store.connection import connect
+from plait.store.store import StartRow, Store, StoredVersion, WorkerRow, load_sql
+from plait.worker.flusher import Flusher, _Plan
+from plait.worker.holdings import Assignment, Holdings, RunState
+from plait.worker.reports import Report
+
+
+def make_definition(name: str, **parents: Sequence[str]) -> WorkflowDefinition:
+    """A graph from ``task=[its parents]``, in topological order."""
+    order = list(parents)
+    return WorkflowDefinition(
+        name,
+        tuple(
+            TaskDefinition(name=task, parents=tuple(order.index(parent) for parent in wanted))
+            for task, wanted in parents.items()
+        ),
+    )
+
+
+class Driver:
+    """One pretended worker with a connection of its own, registered with a lease that may already have ended."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.id = new_run_id()
+        self.store = Store(url)
+        self.connection: asyncpg.Connection
+        self.version: StoredVersion
+        flusher = Flusher(self.store, cast(Any, None), Holdings(100_000), {})
+        flusher.draining = True  # what is freed goes to ready
+        self._flusher = flusher
+
+    async def open(self, definition: WorkflowDefinition, *, lease: float = 60.0) -> Driver:
+        self.connection = await connect(self.url, application_name="driver")
+        self.version = await self.store.register_version(definition)
+        row = WorkerRow(self.id, "driver", "test", 0, 1, None, list(self.version.actions), "0", lease)
+        await self.store.register_worker(row, None)
+        return self
+
+    async def close(self) -> None:
+        self.connection.terminate()
+        await self.store.close()
+
+    async def start(self, count: int, **options: Any) -> list[UUID]:
+        """Start runs of the version."""
+        rows = [StartRow(new_run_id(), self.version.id, b"{}", None, 1, options.get("key")) for _ in range(count)]
+        return await self.store.start_runs(rows)
+
+    async def claim(self, *tasks: str, limit: int = 100_000) -> list[Assignment]:
+        """Claim ready tasks of these names."""
+        index = self.version.definition.index_by_name
+        rows = await self.connection.fetch(
+            load_sql("claim_tasks"), self.id, [self.version.actions[index[task]] for task in tasks], limit
+        )
+        return [self.take(row) for row in rows]
+
+    def take(self, row: Any) -> Assignment:
+        run = RunState(row["run_id"], self.version, b"", None, row["priority"], Status.COMPLETED, ended=False)
+        return Assignment(run, row["task"], row["attempt"], row["retry"], row["lost"], None)
+
+    def plan(self, assignments: Sequence[Assignment], report: Report | None = None) -> tuple[Any, ...]:
+        """The arrays with which a worker finishes these; completed, unless told otherwise."""
+        report = report or Report(Status.COMPLETED, b"1")
+        batch = sorted(assignments, key=lambda assignment: (assignment.run.id, assignment.task))
+        return _Plan(self._flusher, [(assignment, report) for assignment in batch]).arrays
+
+    async def finish(self, assignments: Sequence[Assignment], report: Report | None = None) -> Any:
+        """Finish these in one commit. Returns the statement's row."""
+        return await self.connection.fetchrow(load_sql("finish_tasks"), self.id, *self.plan(assignments, report))
+
+    async def run(self, statement: str, *arguments: Any) -> Any:
+        """Any other statement file, on this driver's connection."""
+        return await self.connection.fetch(load_sql(statement), *arguments)
+
+    @property
+    def pid(self) -> int:
+        return int(self.connection.get_server_pid())
+
+
+async def settle(task: asyncio.Task[Any], pid: int, watcher: asyncpg.Connection) -> None:
+    """Wait until ``task`` is done or its session waits for a lock."""
+    for _ in range(2000):
+        blocked = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+        if task.done() or await watcher.fetchval(blocked, pid):
+            return
+        await asyncio.wait([task], timeout=0.01)
+    raise AssertionError("neither done nor blocked")
+
+
