@@ -66,12 +66,13 @@ async def measure(url: str, postmaster: int, options: argparse.Namespace) -> dic
     from benchmarks.machine import describe_machine  # noqa: PLC0415
 
     machine = describe_machine()
-    print(f"machine: {machine['cores']} cores, {machine['cpu']}, Python {machine['python']}, load {machine['load_before']}")
+    print(
+        f"machine: {machine['cores']} cores, {machine['cpu']}, Python {machine['python']}, "
+        f"load {machine['load_before']}"
+    )
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    engine_versions = {
-        name: await plait.portal.acall(register(workflow)) for name, workflow in SHAPES.items()
-    }
+    engine_versions = {name: await plait.portal.acall(register(workflow)) for name, workflow in SHAPES.items()}
     shapes: dict[str, Any] = {}
     for name in options.shape or SHAPES:
         shapes[name] = await measure_shape(url, name, engine_versions[name], connection, postmaster, options)
@@ -109,11 +110,10 @@ async def measure_shape(
     await measure_floor(url, version, max(1, runs // 4))
     for _ in range(options.rounds):
         floors.append(await measure_floor(url, version, runs))
-        with BenchWorker(url, options.slots) as worker:
+        with BenchWorker(url, options.slots):
             await asyncio.to_thread(measure_throughput, workflow, max(1, runs // 10))
             plaits.append(await asyncio.to_thread(measure_throughput, workflow, runs))
-            if len(plaits) == options.rounds:
-                costs = await measure_costs(workflow, runs, connection, worker, postmaster)
+    costs = await measure_costs(url, workflow, runs, connection, postmaster, options.slots)
     result = {
         "tasks": runs * len(workflow.definition.tasks),
         "floor_tasks_per_second": round(median(floors)),
@@ -131,11 +131,11 @@ def print_shape(name: str, result: dict[str, Any]) -> None:
     per_task, cpu = result["per_task"], result["cpu_us_per_task"]
     print(
         f"\n{name} ({result['tasks']} tasks a round)\n"
-        f"  floor {result['floor_tasks_per_second']:>7} tasks/s   Plait {result['plait_tasks_per_second']:>7} tasks/s   "
-        f"ratio {result['ratio']:.2f}\n"
+        f"  floor {result['floor_tasks_per_second']:>7} tasks/s   Plait {result['plait_tasks_per_second']:>7} tasks/s"
+        f"   ratio {result['ratio']:.2f}\n"
         f"  per task: {per_task.get('statements', 0):.3f} statements, {per_task['inserts']:.2f} inserts, "
-        f"{per_task['deletes']:.2f} deletes, {per_task['hot_updates']:.2f} HOT and {per_task['cold_updates']:.2f} other "
-        f"updates, {per_task['wal_bytes']:.0f} bytes of WAL\n"
+        f"{per_task['deletes']:.2f} deletes, {per_task['hot_updates']:.2f} HOT and {per_task['cold_updates']:.2f} "
+        f"other updates, {per_task['wal_bytes']:.0f} bytes of WAL\n"
         f"  CPU per task: worker {cpu['worker']:.0f} µs, PostgreSQL {cpu['postgres']:.0f} µs, client "
         f"{cpu['client']:.0f} µs; worker's memory {result['worker_memory_mb']:.0f} MB",
         flush=True,

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -48,23 +49,33 @@ def measure_throughput(workflow: Workflow[EmptyModel], runs: int) -> float:
 
 
 async def measure_costs(
-    workflow: Workflow[EmptyModel], runs: int, connection: asyncpg.Connection, worker: psutil.Process, postmaster: int
+    url: str, workflow: Workflow[EmptyModel], runs: int, connection: asyncpg.Connection, postmaster: int, slots: int
 ) -> dict[str, Any]:
-    """Statements, rows, WAL bytes and CPU per task of one more round."""
-    client = psutil.Process()
-    processes = {"worker": lambda: read_cpu_seconds(worker), "client": lambda: read_cpu_seconds(client)}
-    processes["postgres"] = lambda: read_postgres_cpu(postmaster)
-    await asyncio.sleep(1.5)  # until every backend has reported what it did before
-    before, cpu_before = await read_counts(connection), {name: read() for name, read in processes.items()}
-    await asyncio.to_thread(measure_throughput, workflow, runs)
-    cpu_after = {name: read() for name, read in processes.items()}
-    await asyncio.sleep(1.5)
+    """Statements, rows, WAL bytes and CPU per task of one more round.
+
+    Rows are counted from before the worker starts until after everybody has disconnected: a backend that is still
+    connected may owe its statistics.
+    """
+    before = await read_counts(connection)
+    with BenchWorker(url, slots) as worker:
+        await asyncio.to_thread(measure_throughput, workflow, max(1, runs // 10))
+        processes = {
+            "worker": lambda: read_cpu_seconds(worker),
+            "client": lambda: read_cpu_seconds(psutil.Process()),
+            "postgres": lambda: read_postgres_cpu(postmaster),
+        }
+        cpu_before = {name: read() for name, read in processes.items()}
+        await asyncio.to_thread(measure_throughput, workflow, runs)
+        cpu = {name: read() - cpu_before[name] for name, read in processes.items()}
+        memory = worker.memory_info().rss
+    plait.close()
     after = await read_counts(connection)
-    tasks = runs * len(workflow.definition.tasks)
+    size = len(workflow.definition.tasks)
+    counted = (runs + max(1, runs // 10)) * size
     return {
-        "per_task": {name: round((after[name] - before[name]) / tasks, 4) for name in after},
-        "cpu_us_per_task": {name: round((cpu_after[name] - cpu_before[name]) / tasks * 1e6, 1) for name in processes},
-        "worker_memory_mb": round(worker.memory_info().rss / 1e6, 1),
+        "per_task": {name: round((after[name] - before[name]) / counted, 4) for name in after},
+        "cpu_us_per_task": {name: round(seconds / (runs * size) * 1e6, 1) for name, seconds in cpu.items()},
+        "worker_memory_mb": round(memory / 1e6, 1),
     }
 
 
@@ -90,7 +101,7 @@ def measure_latency(workflow: Workflow[EmptyModel], samples: int) -> dict[str, f
         whole.append((time.monotonic_ns() - triggered) / 1e6)
         moments = [result[task]["at"] for task in tasks]
         to_start.append((moments[0] - triggered) / 1e6)
-        to_child.extend((later - earlier) / 1e6 for earlier, later in zip(moments, moments[1:], strict=False))
+        to_child.extend((later - earlier) / 1e6 for earlier, later in pairwise(moments))
     return {
         "trigger_to_start_ms": round(median(to_start), 3),
         "trigger_to_start_p95_ms": round(sorted(to_start)[int(len(to_start) * 0.95)], 3),

@@ -1,4 +1,4 @@
-"""The floor: the bare start, claim and finish statements over one connection, in batches, with no engine around them."""
+"""The floor: the bare start, claim and finish statements over one connection, in batches, without an engine."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ async def measure_floor(url: str, version: StoredVersion, runs: int) -> float:
         started = time.perf_counter()
         for begin in range(0, runs, BATCH):
             count = min(BATCH, runs - begin)
-            await store.start_runs(
-                [StartRow(new_run_id(), version.id, b"{}", None, 1, None) for _ in range(count)]
-            )
+            await store.start_runs([StartRow(new_run_id(), version.id, b"{}", None, 1, None) for _ in range(count)])
         done = await _drain(store, worker, version)
         elapsed = time.perf_counter() - started
         if done != runs * len(version.definition.tasks):

@@ -58,8 +58,7 @@ def read_signature(fn: Function, where: str) -> inspect.Signature:
         return inspect.signature(fn)
     except (TypeError, ValueError) as failure:
         raise DefinitionError(
-            f"{where}: the signature of {name_function(fn)} cannot be read: wrap it in a function (input, "
-            f"ctx)"
+            f"{where}: the signature of {name_function(fn)} cannot be read: wrap it in a function (input, ctx)"
         ) from failure
 
 
@@ -77,9 +76,7 @@ def check_arity(fn: Function, injected: typing.Iterable[str], where: str) -> Non
         ) from None
 
 
-def resolve_annotation(
-    fn: Function, annotation: Any, where: str, local_names: Mapping[str, Any] | None = None
-) -> Any:
+def resolve_annotation(fn: Function, annotation: Any, where: str, local_names: Mapping[str, Any] | None = None) -> Any:
     """Evaluate an annotation of ``fn``, strings and nested strings included.
 
     ``local_names`` are looked up before the globals of the module of ``fn``. Raises
@@ -159,12 +156,8 @@ def _closure_of(fn: Any) -> dict[str, Any]:
 
 
 def _without_annotations(signature: inspect.Signature) -> str:
-    parameters = [
-        parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()
-    ]
-    return shorten(
-        _Text(signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)), 80
-    )
+    parameters = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    return shorten(_Text(signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)), 80)
 
 
 class _Text:

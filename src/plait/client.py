@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -31,10 +32,14 @@ class Plait(Declarations):
             PostgreSQL of the project folder.
         auto_upgrade: bring the database's Plait schema up to date at the first use. False: raise ``SchemaError``
             instead when ``plait db upgrade`` is due.
+        debug: have the ``plait`` logger tell everything.
     """
 
-    def __init__(self, database_url: str | None = None, *, auto_upgrade: bool = True) -> None:
+    def __init__(self, database_url: str | None = None, *, auto_upgrade: bool = True, debug: bool = False) -> None:
         super().__init__()
+        if debug:
+            logging.basicConfig()
+            logging.getLogger("plait").setLevel(logging.DEBUG)
         self._database_url = database_url
         self._auto_upgrade = auto_upgrade
         self._engine: Engine | None = None

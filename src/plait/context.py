@@ -108,7 +108,7 @@ class Context:
 
     @property
     def input(self) -> Any:
-        """The input of the run, validated: what the task gets as its first argument, an object of this attempt's own."""
+        """The input of the run, validated: the task's first argument, an object of this attempt's own."""
         if self._input is _UNREAD:
             self._input = self._workflow.decode_input(self._assignment.run.input)
         return self._input
@@ -203,8 +203,8 @@ class Context:
         if index is None or (index not in spec.parents and not (is_hook and index in self._assignment.run.results)):
             parents = ", ".join(repr(definition.tasks[parent].name) for parent in spec.parents) or "none"
             raise DefinitionError(
-                f"workflow {definition.name!r}, task {spec.name!r}: {task.name!r} is not one of its parents ({parents}); "
-                f"declare it with parents=[...] to use its output"
+                f"workflow {definition.name!r}, task {spec.name!r}: {task.name!r} is not one of its parents "
+                f"({parents}); declare it with parents=[...] to use its output"
             )
         return self._assignment.run.results[index]
 

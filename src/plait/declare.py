@@ -94,9 +94,7 @@ class Declarations:
         input_validator: type[TInput] | TypeAdapter[TInput],
         **options: Unpack[StandaloneKeywords],
     ) -> StandaloneDecorator[TInput]: ...
-    def task(
-        self, name: str | None = None, *, input_validator: Any = None, **options: Any
-    ) -> StandaloneDecorator[Any]:
+    def task(self, name: str | None = None, *, input_validator: Any = None, **options: Any) -> StandaloneDecorator[Any]:
         """Declare a task that stands alone: a workflow of one task, named like it, whose result is the
         task's output.
 
@@ -129,9 +127,7 @@ class Declarations:
         place = _Place.of(sys._getframe(1))
         for workflow in workflows:
             if not isinstance(workflow, BaseWorkflow):
-                raise DefinitionError(
-                    f"plait.include({shorten(workflow)}): give workflows or standalone tasks"
-                )
+                raise DefinitionError(f"plait.include({shorten(workflow)}): give workflows or standalone tasks")
             self._bind(workflow, place)
 
     def _bind(self, workflow: BaseWorkflow[Any], place: _Place) -> None:
@@ -142,8 +138,7 @@ class Declarations:
             first = self._places[workflow.name]
             if not (place.is_reload_of(first) or _is_interactive()):
                 raise DefinitionError(
-                    f"workflow {workflow.name!r} is already declared at {first}: give one of the two "
-                    f"another name"
+                    f"workflow {workflow.name!r} is already declared at {first}: give one of the two another name"
                 )
         workflow.bind(cast("Plait", self))
         self.workflows[workflow.name] = workflow

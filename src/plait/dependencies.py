@@ -69,9 +69,7 @@ class DependencyPlan:
     async_names: tuple[str, ...]
 
 
-def find_dependencies(
-    fn: Function, where: str, local_names: Mapping[str, Any] | None = None
-) -> dict[str, Depends]:
+def find_dependencies(fn: Function, where: str, local_names: Mapping[str, Any] | None = None) -> dict[str, Depends]:
     """The parameters of ``fn`` after (input, ctx) that are annotated with ``Depends``.
 
     Raises ``UnresolvedAnnotationError`` when an annotation cannot be evaluated yet, ``DefinitionError`` for
@@ -99,9 +97,7 @@ def find_dependencies(
     return found
 
 
-def plan_dependencies(
-    fn: Function, where: str, local_names: Mapping[str, Any] | None = None
-) -> DependencyPlan | None:
+def plan_dependencies(fn: Function, where: str, local_names: Mapping[str, Any] | None = None) -> DependencyPlan | None:
     """Check ``fn`` and everything it depends on; ``None`` when it depends on nothing.
 
     Raises ``UnresolvedAnnotationError`` when an annotation cannot be evaluated yet, ``DefinitionError`` for
@@ -195,9 +191,7 @@ def _open_step(stack: ExitStack, step: _Step, values: Sequence[Any], input: Any,
     return value
 
 
-async def _aio_open_step(
-    stack: AsyncExitStack, step: _Step, values: Sequence[Any], input: Any, ctx: Any
-) -> Any:
+async def _aio_open_step(stack: AsyncExitStack, step: _Step, values: Sequence[Any], input: Any, ctx: Any) -> Any:
     arguments = {name: values[index] for name, index in step.arguments}
     if step.is_blocking:
         value = await asyncio.to_thread(step.fn, input, ctx, **arguments)

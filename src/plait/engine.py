@@ -85,16 +85,22 @@ class Engine:
             url = normalise_url(source.url)
         connection = await connect(url)
         try:
-            if self._auto_upgrade:
+            # Asked first: a role that may only use the schema cannot even say CREATE … IF NOT EXISTS.
+            if self._auto_upgrade and await schema.read_version(connection) < schema.latest_version():
                 for migration in await schema.upgrade(connection):
                     logger.info("applied migration %04d %s", migration.version, migration.name)
             await schema.check_version(connection)
         finally:
             await connection.close()
         self.store = Store(url)
-        self.hub = Hub(url)
+        self.hub = Hub(url, revive=self._revive if self._embedded is not None else None)
         self.waiter = RunWaiter(self.store, self.hub)
         self._starts = Batcher(self._write_starts, cap=START_BATCH)
+
+    async def _revive(self) -> None:
+        """The embedded server does not answer: have it run again, should its keeper be gone too."""
+        if self._embedded is not None:
+            await asyncio.to_thread(self._embedded.ensure_running)
 
     async def register(self, workflow: BaseWorkflow[Any]) -> StoredVersion:
         """The stored version of a declared workflow, storing it at first sight."""
@@ -137,11 +143,13 @@ class Engine:
         from plait.store.connection import iter_backoff  # noqa: PLC0415
 
         deadline = time.monotonic() + START_PATIENCE
-        for delay in iter_backoff():
+        backoff = iter_backoff()
+        while True:
             try:
                 started = await self.store.start_runs(rows)
                 break
             except DatabaseUnavailableError:
+                delay = next(backoff)
                 if time.monotonic() + delay > deadline:
                     raise
                 await asyncio.sleep(delay)

@@ -98,7 +98,7 @@ class TaskRunRef(Generic[TInput, R]):
 
 
 def collect_outputs(outcome: RunOutcome) -> dict[str, Any]:
-    """Each task's output by name. Raises for a run that failed or was cancelled. Hooks that did not run are left out."""
+    """Each task's output by name. Raises for a run that failed or was cancelled. Idle hooks are left out."""
     raise_for_outcome(outcome)
     return {task.name: _read_output(task) for task in outcome.tasks if not _is_idle_hook(task)}
 

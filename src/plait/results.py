@@ -1,4 +1,4 @@
-"""Waiting for runs to end: one listener per process, one batched read per burst of endings, polling as the guarantee."""
+"""Waiting for runs to end: one listener per process, one batched read per burst of endings, else polling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ _PAGE = 500
 class TaskOutcome(NamedTuple):
     """How one task of an ended run ended. ``output`` is JSON bytes of a completed task."""
 
-    index: int
     name: str
     kind: TaskKind
     status: Status
@@ -142,6 +141,6 @@ class RunWaiter:
             spec = version.definition.tasks[index]
             error = read_task_error(row["error"], spec.name, f"{run_id}:{index}") if row["error"] else None
             tasks[index] = TaskOutcome(
-                index, spec.name, spec.kind, STATUS_BY_CODE[row["task_status"]], row["output"], error, row["reason"]
+                spec.name, spec.kind, STATUS_BY_CODE[row["task_status"]], row["output"], error, row["reason"]
             )
         return RunOutcome(run_id, version.definition.name, STATUS_BY_CODE[rows[0]["status"]], tuple(tasks.values()))

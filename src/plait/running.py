@@ -239,9 +239,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         run_ids = await self._aio_start(self._make_requests(workflows))
         return self._extract_all(await self._aio_wait(run_ids), return_exceptions)
 
-    def run_many_no_wait(
-        self, workflows: Sequence[WorkflowRunTriggerConfig], *, connection: Any = None
-    ) -> list[TRef]:
+    def run_many_no_wait(self, workflows: Sequence[WorkflowRunTriggerConfig], *, connection: Any = None) -> list[TRef]:
         """Start many runs in bulk and return a reference to each, in order."""
         run_ids = self._start(self._make_requests(workflows), connection)
         return [self._make_ref(run_id) for run_id in run_ids]
@@ -307,9 +305,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
     ) -> RunRequest:
         where = f"workflow {self.name!r}"
         options = options or TriggerWorkflowOptions()
-        chosen = next(
-            value for value in (priority, options.priority, self.default_priority) if value is not None
-        )
+        chosen = next(value for value in (priority, options.priority, self.default_priority) if value is not None)
         key = options.idempotency_key if idempotency_key is None else idempotency_key
         layers = (self.default_additional_metadata, options.additional_metadata, additional_metadata)
         return RunRequest(
@@ -326,8 +322,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         for place, item in enumerate(items):
             if not isinstance(item, WorkflowRunTriggerConfig):
                 raise InvalidInputError(
-                    f"workflow {self.name!r}: item {place} is {shorten(item)}: make items with "
-                    f"create_bulk_run_item"
+                    f"workflow {self.name!r}: item {place} is {shorten(item)}: make items with create_bulk_run_item"
                 )
             if item.workflow is not self:
                 raise InvalidInputError(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from plait.errors import InvalidInputError, NotFoundError, TaskRunError
 from plait.graph.definition import Status, TaskKind
+from plait.refs import WorkflowRunRef
 from plait.results import read_task_error
 from plait.types import TaskStatus, WorkflowRunStatus
 from plait.values import decode_json, encode_metadata
@@ -88,6 +89,10 @@ class RunDetails:
         return self.run.status
 
 
+Page = list[RunSummary]
+"""Runs, newest first. (A name of its own: inside ``RunsClient``, ``list`` is the method.)"""
+
+
 class RunsClient:
     """Queries about runs, synchronous and (``aio_``) asynchronous. All raise ``NotFoundError`` for unknown ids."""
 
@@ -108,6 +113,10 @@ class RunsClient:
     async def aio_get_status(self, workflow_run_id: str) -> WorkflowRunStatus:
         return (await self.aio_get(workflow_run_id)).status
 
+    def get_run_ref(self, workflow_run_id: str) -> WorkflowRunRef:
+        """A reference to a run by its id, to wait for its result. Asks nothing of the database."""
+        return WorkflowRunRef(self._plait, parse_run_id(workflow_run_id), "")
+
     def get_details(self, workflow_run_id: str) -> RunDetails:
         """One run with its input and, for every task, status, output, error and attempts."""
         return self._plait.portal.call(self._get_details(workflow_run_id))
@@ -125,7 +134,7 @@ class RunsClient:
         additional_metadata: Mapping[str, Any] | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> list[RunSummary]:
+    ) -> Page:
         """A page of runs, newest first; ``before`` is the id of the last run of the page before.
 
         Args:
@@ -147,7 +156,7 @@ class RunsClient:
         additional_metadata: Mapping[str, Any] | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> list[RunSummary]:
+    ) -> Page:
         """``list`` without blocking the loop."""
         page = (since, until, statuses, workflow_names, additional_metadata, limit, before)
         return await self._plait.portal.acall(self._list(*page))
@@ -192,7 +201,7 @@ class RunsClient:
         additional_metadata: Mapping[str, Any] | None,
         limit: int,
         before: str | None,
-    ) -> list[RunSummary]:
+    ) -> Page:
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidInputError(f"limit={limit!r} must be between 1 and {MAX_PAGE}")
         store = (await self._plait.open_engine()).store
@@ -215,7 +224,9 @@ def parse_run_id(text: str) -> UUID:
     try:
         return UUID(text)
     except (ValueError, AttributeError, TypeError):
-        raise InvalidInputError(f"{text!r} is not a run id; run ids look like 0198c0de-7abc-7def-8123-456789abcdef") from None
+        raise InvalidInputError(
+            f"{text!r} is not a run id; run ids look like 0198c0de-7abc-7def-8123-456789abcdef"
+        ) from None
 
 
 def _translate_statuses(statuses: Sequence[WorkflowRunStatus] | None) -> tuple[list[int] | None, bool | None]:
@@ -225,7 +236,7 @@ def _translate_statuses(statuses: Sequence[WorkflowRunStatus] | None) -> tuple[l
     open_names = names & {WorkflowRunStatus.QUEUED, WorkflowRunStatus.RUNNING}
     codes = [int(Status[name]) for name in names - open_names]
     begun = None if len(open_names) != 1 else WorkflowRunStatus.RUNNING in open_names
-    return (codes + [_ACTIVE] if open_names else codes), begun
+    return ([*codes, _ACTIVE] if open_names else codes), begun
 
 
 def _build_summary(row: Any, workflow_name: str, begun: bool) -> RunSummary:

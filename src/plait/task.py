@@ -187,9 +187,7 @@ class TaskDecorator(Generic[TInput]):
         self._declare = declare
 
     @overload
-    def __call__(
-        self, fn: Callable[Concatenate[TInput, Context, ...], Coroutine[Any, Any, T]]
-    ) -> Task[TInput, T]: ...
+    def __call__(self, fn: Callable[Concatenate[TInput, Context, ...], Coroutine[Any, Any, T]]) -> Task[TInput, T]: ...
     @overload
     def __call__(self, fn: Callable[Concatenate[TInput, Context, ...], T]) -> Task[TInput, T]: ...
     def __call__(self, fn: Callable[..., Any]) -> Task[TInput, Any]:

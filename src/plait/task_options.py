@@ -57,9 +57,7 @@ def read_options(given: Mapping[str, Any], where: str) -> TaskOptions:
     return TaskOptions(**given)
 
 
-def define_task(
-    name: str, kind: TaskKind, options: TaskOptions, defaults: TaskDefaults, where: str
-) -> TaskDefinition:
+def define_task(name: str, kind: TaskKind, options: TaskOptions, defaults: TaskDefaults, where: str) -> TaskDefinition:
     """The checked definition of a task, without parents. Raises ``DefinitionError``."""
     given = {field.name: _choose(options, defaults, field.name) for field in fields(options)}
     factor = _check_positive(given["backoff_factor"], f"{where}: backoff_factor")
@@ -109,9 +107,7 @@ def _check_retries(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise DefinitionError(f"{where}: retries is {shorten(value)}: give a whole number, 0 for no retry")
     if not 0 <= value <= MAX_RETRIES:
-        raise DefinitionError(
-            f"{where}: retries is {shorten(value)}: give a number from 0 to {MAX_RETRIES:,}"
-        )
+        raise DefinitionError(f"{where}: retries is {shorten(value)}: give a number from 0 to {MAX_RETRIES:,}")
     return value
 
 

@@ -74,7 +74,11 @@ def _classify(connection: Any) -> str:
     names = {f"{base.__module__}.{base.__qualname__}" for base in type(connection).__mro__}
     packages = {name.split(".")[0] for name in names}
     if "sqlalchemy" in packages:
-        return "async sqlalchemy" if any("Async" in name for name in names if "sqlalchemy.ext.asyncio" in name) else "sqlalchemy"
+        return (
+            "async sqlalchemy"
+            if any("Async" in name for name in names if "sqlalchemy.ext.asyncio" in name)
+            else "sqlalchemy"
+        )
     if "asyncpg" in packages:
         return "asyncpg"
     if "psycopg" in packages:

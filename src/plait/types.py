@@ -176,9 +176,7 @@ def _read_seconds(value: object, where: str) -> float:
         if value.startswith("-") and _DURATION.fullmatch(value[1:]):
             raise DefinitionError(f"{where} is {shorten(value)}: a duration must be greater than zero")
         if _DURATION.fullmatch(value):
-            return sum(
-                float(number) * _SECONDS_PER_UNIT[unit] for number, unit in _DURATION_PART.findall(value)
-            )
+            return sum(float(number) * _SECONDS_PER_UNIT[unit] for number, unit in _DURATION_PART.findall(value))
         problem = "cannot be read"
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         problem = "has no unit"
@@ -205,8 +203,7 @@ def check_idempotency_key(key: object, where: str) -> str | None:
         raise InvalidInputError(f"{where} is {shorten(key)}: give a str that is not empty")
     if len(key) > MAX_KEY_LENGTH:
         raise InvalidInputError(
-            f"{where} {shorten(key)} has {len(key):,} characters: use at most {MAX_KEY_LENGTH}, e.g. a "
-            f"hash of it"
+            f"{where} {shorten(key)} has {len(key):,} characters: use at most {MAX_KEY_LENGTH}, e.g. a hash of it"
         )
     if fault := find_fault(key, "idempotency_key", try_leaves=False):
         raise InvalidInputError(f"{where}: {fault}")

@@ -25,12 +25,10 @@ _SHOWN_STEPS = 8
 _INTEGER_TOO_LARGE = f"is an integer of more than {MAX_DIGITS} digits: pass it as a string in hexadecimal"
 _NOT_STORABLE = "which cannot be stored"
 _BYTES_NOT_TEXT = (
-    "is bytes that are not valid UTF-8: encode binary data as base64 (pydantic.Base64Bytes), or store it "
-    "elsewhere"
+    "is bytes that are not valid UTF-8: encode binary data as base64 (pydantic.Base64Bytes), or store it elsewhere"
 )
 _SECRET = (
-    "is a secret, which JSON would mask: pass a reference to it, or give the field a field_serializer that "
-    "reveals it"
+    "is a secret, which JSON would mask: pass a reference to it, or give the field a field_serializer that reveals it"
 )
 
 Step = int | str

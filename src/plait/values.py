@@ -106,9 +106,7 @@ def encode_metadata(metadata: Mapping[str, Any] | None, *, where: str) -> str | 
         )
     for key in metadata:
         if not isinstance(key, str):
-            raise InvalidInputError(
-                f"{where}: additional_metadata has the key {shorten(key)}, keys must be strings"
-            )
+            raise InvalidInputError(f"{where}: additional_metadata has the key {shorten(key)}, keys must be strings")
     if not metadata:
         return None
     return encode_value(
@@ -121,9 +119,7 @@ def encode_metadata(metadata: Mapping[str, Any] | None, *, where: str) -> str | 
     ).decode()
 
 
-def _dump(
-    validated: Any, adapter: TypeAdapter[Any], where: str, root: str, error: type[InvalidValueError]
-) -> bytes:
+def _dump(validated: Any, adapter: TypeAdapter[Any], where: str, root: str, error: type[InvalidValueError]) -> bytes:
     try:
         # "error": an instance whose fields were changed to a wrong type after validation could not be read
         # back.
@@ -136,9 +132,7 @@ def _dump(
     # No fault in any field: either a field does not fit its type, or pydantic warned about a harmless
     # difference.
     try:
-        adapter.validator.validate_python(
-            adapter.serializer.to_python(validated, warnings=False), by_name=True
-        )
+        adapter.validator.validate_python(adapter.serializer.to_python(validated, warnings=False), by_name=True)
         return adapter.serializer.to_json(validated, warnings=False)
     except ValidationError as failure:
         raise error(_describe_mismatch(failure, where, root)) from failure
@@ -148,9 +142,7 @@ def _dump(
 
 def _has_odd_content(data: bytes) -> bool:
     """Whether there may be a NaN or infinity (as value or key), a NUL or a masked secret."""
-    text = str(
-        data, "latin-1"
-    )  # searching a str is ten times faster than searching bytes, and the marks are ASCII
+    text = str(data, "latin-1")  # searching a str is ten times faster than searching bytes, and the marks are ASCII
     return (
         "null" in text
         or "\\u0000" in text

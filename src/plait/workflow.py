@@ -79,15 +79,11 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
         """
         return self._decorator(TaskKind.TASK, name, options, parents)
 
-    def on_failure_task(
-        self, name: str | None = None, **options: Unpack[TaskKeywords]
-    ) -> TaskDecorator[TInput]:
+    def on_failure_task(self, name: str | None = None, **options: Unpack[TaskKeywords]) -> TaskDecorator[TInput]:
         """Declare the task that runs once when the run has failed and all else has ended. One only."""
         return self._decorator(TaskKind.ON_FAILURE, name, options)
 
-    def on_success_task(
-        self, name: str | None = None, **options: Unpack[TaskKeywords]
-    ) -> TaskDecorator[TInput]:
+    def on_success_task(self, name: str | None = None, **options: Unpack[TaskKeywords]) -> TaskDecorator[TInput]:
         """Declare the task that runs once when every leaf of the graph has completed. One only."""
         return self._decorator(TaskKind.ON_SUCCESS, name, options)
 
@@ -124,8 +120,7 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
         if callable(name):
             method = "task" if kind is TaskKind.TASK else f"{kind.value}_task"
             raise DefinitionError(
-                f"workflow {self.name!r}: write @workflow.{method}() with parentheses above "
-                f"{name_function(name)}"
+                f"workflow {self.name!r}: write @workflow.{method}() with parentheses above {name_function(name)}"
             )
         options = read_options(given, f"workflow {self.name!r}" + (f", task {name!r}" if name else ""))
         return TaskDecorator(lambda fn, names: self._declare(fn, kind, name, options, parents, names))
@@ -169,8 +164,7 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
                 )
             if parent.kind is not TaskKind.TASK:
                 raise DefinitionError(
-                    f"{where}: parent {parent.name!r} is the {parent.kind.value} task, which no task can "
-                    f"follow"
+                    f"{where}: parent {parent.name!r} is the {parent.kind.value} task, which no task can follow"
                 )
             if parent.name in seen:
                 raise DefinitionError(f"{where}: parent {parent.name!r} is listed twice, remove one")
@@ -204,9 +198,7 @@ class Standalone(Runnable[TInput, R, TaskRunRef[TInput, R]], Generic[TInput, R])
     ) -> None:
         name = name_task(fn, name, "plait.task")
         super().__init__(name, **workflow_options)
-        definition = define_task(
-            name, TaskKind.TASK, options, self.task_defaults, f"workflow {name!r}, task {name!r}"
-        )
+        definition = define_task(name, TaskKind.TASK, options, self.task_defaults, f"workflow {name!r}, task {name!r}")
         self.task: Task[TInput, R] = Task(
             fn, workflow=self, definition=definition, options=options, local_names=local_names
         )

@@ -140,8 +140,7 @@ class BaseWorkflow(Generic[TInput]):
             for other in self.tasks:
                 if other.kind is task.kind:
                     raise DefinitionError(
-                        f"{where} already has an {task.kind.value} task, {other.name!r}: do both things in "
-                        f"one"
+                        f"{where} already has an {task.kind.value} task, {other.name!r}: do both things in one"
                     )
         self.tasks.append(task)
         self.task_by_name[task.name] = task
@@ -184,8 +183,7 @@ def _check_description(description: object, where: str) -> str | None:
         raise DefinitionError(f"{where}: description is {shorten(description)}: give a str")
     if len(description) > MAX_DESCRIPTION_LENGTH:
         raise DefinitionError(
-            f"{where}: description has {len(description):,} characters: shorten it to "
-            f"{MAX_DESCRIPTION_LENGTH:,}"
+            f"{where}: description has {len(description):,} characters: shorten it to {MAX_DESCRIPTION_LENGTH:,}"
         )
     if fault := find_fault(description, "description", try_leaves=False):
         raise DefinitionError(f"{where}: {fault}")

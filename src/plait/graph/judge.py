@@ -70,8 +70,10 @@ def judge(
         return Cancel("the run has ended")
     if signals.lost_attempts >= MAX_LOST_ATTEMPTS:
         return Fail(f"its worker was lost {signals.lost_attempts} times while it ran; not tried again")
-    verdict = _judge_hook(spec.kind, signals.worst) if spec.kind is not TaskKind.TASK else _judge_parents(
-        definition, spec.parents, outcomes
+    verdict = (
+        _judge_hook(spec.kind, signals.worst)
+        if spec.kind is not TaskKind.TASK
+        else _judge_parents(definition, spec.parents, outcomes)
     )
     if verdict is RUN and signals.expired:
         return Cancel(f"schedule timeout: no worker took it within {spec.schedule_timeout:g} s")

@@ -108,9 +108,7 @@ def _check_names(where: str, tasks: Sequence[DraftTask]) -> None:
         seen.add(name)
 
 
-def _index_parents(
-    where: str, plain: Sequence[DraftTask], tasks: Sequence[DraftTask]
-) -> list[tuple[int, ...]]:
+def _index_parents(where: str, plain: Sequence[DraftTask], tasks: Sequence[DraftTask]) -> list[tuple[int, ...]]:
     """For each plain task its parents as indices into ``plain``."""
     index_by_name = {draft.task.name: index for index, draft in enumerate(plain)}
     hooks = {draft.task.name for draft in tasks if draft.task.kind is not TaskKind.TASK}
@@ -135,9 +133,7 @@ def _index_parents(
     return found
 
 
-def _sort_topologically(
-    where: str, plain: Sequence[DraftTask], parents: Sequence[tuple[int, ...]]
-) -> list[int]:
+def _sort_topologically(where: str, plain: Sequence[DraftTask], parents: Sequence[tuple[int, ...]]) -> list[int]:
     """Kahn's algorithm with a heap of declaration indices."""
     children: list[list[int]] = [[] for _ in plain]
     missing = [len(of_task) for of_task in parents]
@@ -178,9 +174,7 @@ def _find_cycle(parents: Sequence[tuple[int, ...]], stuck: set[int]) -> list[int
     return cycle
 
 
-def _place_hooks(
-    where: str, tasks: Sequence[DraftTask], ordered: Sequence[TaskDefinition]
-) -> list[TaskDefinition]:
+def _place_hooks(where: str, tasks: Sequence[DraftTask], ordered: Sequence[TaskDefinition]) -> list[TaskDefinition]:
     hooks: dict[TaskKind, DraftTask] = {}
     for draft in tasks:
         kind = draft.task.kind
@@ -188,8 +182,7 @@ def _place_hooks(
             continue
         if kind in hooks:
             raise DefinitionError(
-                f"{where} has two {kind.value} tasks, {hooks[kind].task.name!r} and {draft.task.name!r}: "
-                f"keep one"
+                f"{where} has two {kind.value} tasks, {hooks[kind].task.name!r} and {draft.task.name!r}: keep one"
             )
         if draft.parents:
             raise DefinitionError(

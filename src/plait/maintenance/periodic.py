@@ -20,6 +20,8 @@ class PeriodicService(ABC):
     logged and tried again later, it never ends the loop."""
 
     name = "service"
+    hint: str | None = None
+    """The kind of hint upon which the next round is due at once."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
@@ -29,8 +31,8 @@ class PeriodicService(ABC):
     async def run_once(self) -> float:
         """Do one bounded round and return the seconds until the next is due; 0 when there is more to do now."""
 
-    def poke(self) -> None:
-        """Have the next round now."""
+    def poke(self, _subjects: list[str] | None = None) -> None:
+        """Have the next round now. A subscriber of hints."""
         self._poked.set()
 
     def start(self) -> None:

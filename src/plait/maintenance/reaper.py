@@ -20,13 +20,13 @@ class Reaper(PeriodicService):
     """Declares silent workers dead and puts back what dead workers hold."""
 
     name = "reaper"
+    hint = "orphans"
 
     def __init__(self, store: Store, hub: Hub, *, every: float) -> None:
         super().__init__()
         self._store = store
         self._hub = hub
         self._every = every
-        hub.subscribe("orphans", lambda _: self.poke())
 
     async def run_once(self) -> float:
         dead, moved, actions = await self._store.reap_workers(BATCH)

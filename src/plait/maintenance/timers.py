@@ -22,13 +22,13 @@ class Timers(PeriodicService):
     """
 
     name = "timers"
+    hint = "timer"
 
     def __init__(self, store: Store, hub: Hub, cancel_expired: Callable[[int], Awaitable[int]]) -> None:
         super().__init__()
         self._store = store
         self._hub = hub
         self._cancel_expired = cancel_expired
-        hub.subscribe("timer", lambda _: self.poke())
 
     async def run_once(self) -> float:
         moved, actions = await self._store.wake_tasks(BATCH)

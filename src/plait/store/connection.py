@@ -111,7 +111,9 @@ async def connect(url: str, *, application_name: str = "plait", timeout: float =
     """Open a connection with Plait's session settings. Raises ``DatabaseUnavailableError``."""
     try:
         return await asyncpg.connect(
-            url, timeout=timeout, server_settings={**SESSION_SETTINGS, "application_name": application_name}
+            url,
+            timeout=timeout,  # pyright: ignore[reportArgumentType] - any number of seconds will do
+            server_settings={**SESSION_SETTINGS, "application_name": application_name},
         )
     except (*_BROKEN, *_REFUSED, ValueError) as error:
         translated = translate_error(error, url)
@@ -160,7 +162,7 @@ class Link:
             try:
                 return await send(connection)
             except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) or isinstance(error, _BROKEN):
+                if isinstance(error, (asyncio.CancelledError, *_BROKEN)):
                     self._drop()
                 translated = translate_error(error, self._url)
                 if translated is None:

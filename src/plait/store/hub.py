@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -28,10 +28,12 @@ Subscriber = Callable[[list[str]], None]
 
 class Hub:
     """Sends and receives hints. ``subscribe`` before ``start``; a subscriber gets the list of subjects, and an empty
-    list when hints may have been missed (just connected, or connected again), so that it polls once."""
+    list when hints may have been missed (just connected, or connected again), so that it polls once. ``revive`` is
+    called before connecting again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, revive: Callable[[], Awaitable[None]] | None = None) -> None:
         self._url = url
+        self._revive = revive
         self._sender = Link(url, name="plait hints")
         self._subscribers: dict[str, list[Subscriber]] = {}
         self._outbox: dict[str, dict[str, None]] = {}
@@ -90,9 +92,17 @@ class Hub:
                 connection = await connect(self._url, application_name="plait listener")
                 backoff = iter_backoff()
                 await self._serve(connection)
-            except (PlaitError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError) as error:
+            except (TimeoutError, PlaitError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 logger.debug("listener disconnected: %s", error)
             await asyncio.sleep(next(backoff))
+            await self._try_to_revive()
+
+    async def _try_to_revive(self) -> None:
+        if self._revive is not None:
+            try:
+                await self._revive()
+            except PlaitError as error:
+                logger.debug("the server cannot be revived: %s", error)
 
     async def _serve(self, connection: asyncpg.Connection) -> None:
         closed = asyncio.Event()

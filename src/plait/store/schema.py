@@ -53,7 +53,8 @@ async def read_version(connection: Connection) -> int:
     """The schema version of the database; 0 when there is no Plait schema yet."""
     if await connection.fetchval("SELECT to_regclass('plait.migration')") is None:
         return 0
-    return int(await connection.fetchval("SELECT coalesce(max(version), 0) FROM plait.migration"))
+    found: int | None = await connection.fetchval("SELECT max(version) FROM plait.migration")
+    return found or 0
 
 
 async def check_version(connection: Connection) -> None:

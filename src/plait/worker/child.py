@@ -32,7 +32,8 @@ class Child:
     """One place for a worker process, and the process that has it now.
 
     Attributes: ``number`` (1, 2, …); ``start_at``, when its next process is due on the monotonic clock, None
-    while it has one or waits for something else; ``asked``, whether it was told to stop, and ``kill_at``, when it is killed then;
+    while it has one or waits for something else; ``asked``, whether it was told to stop, and ``kill_at``, when it is
+    killed then;
     ``ready_at``, since when its process takes tasks; ``failures``, processes in a row that did not serve.
     """
 

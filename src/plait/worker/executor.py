@@ -1,4 +1,4 @@
-"""Runs the user's code: ``async def`` tasks on the user's loop, ``def`` tasks on threads; never on the engine's loop."""
+"""Runs the user's code: ``async def`` tasks on the user's loop, ``def`` tasks on threads; never on the engine's own."""
 
 from __future__ import annotations
 
@@ -154,4 +154,3 @@ class Executor:
         while self._done:
             assignment, report = self._done.popleft()
             self._conclude(assignment, report)
-

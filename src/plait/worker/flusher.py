@@ -269,4 +269,3 @@ class _Plan:
             return False
         self.slots.add(key)
         return True
-

@@ -40,7 +40,12 @@ class Heartbeat:
     """Renews the lease; calls ``lose`` when it was lost, by the database's word or by the clock."""
 
     def __init__(
-        self, store: Store, timings: Timings, *, tell_alone: Callable[[bool], None], lose: Callable[[str], Awaitable[None]]
+        self,
+        store: Store,
+        timings: Timings,
+        *,
+        tell_alone: Callable[[bool], None],
+        lose: Callable[[str], Awaitable[None]],
     ) -> None:
         self._store = store
         self._timings = timings
@@ -60,7 +65,7 @@ class Heartbeat:
             sent = time.monotonic()
             try:
                 await self._beat(sent)
-            except (DatabaseUnavailableError, asyncio.TimeoutError) as error:
+            except (TimeoutError, DatabaseUnavailableError) as error:
                 logger.warning("heartbeat not answered: %s", error or "timed out")
             if time.monotonic() - self._last_ok > self._timings.lease - self._timings.margin:
                 await self._lose("the database did not answer until the lease was about to end")

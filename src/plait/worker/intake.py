@@ -17,7 +17,7 @@ from plait.worker.reports import Report, describe_failure
 if TYPE_CHECKING:
     from asyncpg import Record
 
-    from plait.store.store import Store, StoredVersion
+    from plait.store.store import Store
     from plait.task import Task
 
 CodeBook = Mapping[int, "Task[Any, Any]"]
@@ -127,6 +127,7 @@ class Intake:
 
     async def _fetch_results(self, missing: list[tuple[RunState, int]]) -> None:
         by_id: dict[UUID, RunState] = {run.id: run for run, _ in missing}
+        rows: list[Record] = []
         for delay in iter_backoff():
             try:
                 rows = await self._store.read_outcomes([run.id for run, _ in missing], [task for _, task in missing])
@@ -147,7 +148,7 @@ def _read_signals(assignment: Assignment, expired: bool) -> Signals:
 
 
 def _list_missing(assignments: list[Assignment]) -> list[tuple[RunState, int]]:
-    missing = []
+    missing: list[tuple[RunState, int]] = []
     for assignment in assignments:
         run = assignment.run
         tasks = run.version.definition.tasks
@@ -169,4 +170,3 @@ def _report_verdict(verdict: Skip | Cancel | Fail | Any) -> Report:
             return Report(Status.CANCELLED, reason=reason)
         case _:
             return Report(Status.FAILED, error=describe_failure("WorkerLost", verdict.reason))
-

@@ -18,6 +18,7 @@ from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import Status
 from plait.ids import new_run_id
 from plait.maintenance.leader import Leader
+from plait.maintenance.periodic import PeriodicService
 from plait.maintenance.reaper import Reaper
 from plait.maintenance.timers import Timers
 from plait.store.connection import iter_backoff
@@ -66,7 +67,8 @@ class Session:
         )
         timers = Timers(self.store, engine.hub, self._cancel_expired)
         reaper = Reaper(self.store, engine.hub, every=min(5.0, worker.timings.heartbeat))
-        self.leader = Leader(self.store, worker.id, [timers, reaper])
+        self._services: list[PeriodicService] = [timers, reaper]
+        self.leader = Leader(self.store, worker.id, self._services)
         self._hub = engine.hub
         self._tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
@@ -75,9 +77,12 @@ class Session:
         """Register and begin to work. ``replaces``: a worker known to be dead."""
         await self._register(replaces)
         self._hub.start()
+        for service in self._services:
+            if service.hint is not None:
+                self._hub.subscribe(service.hint, service.poke)
         watchdog = Watchdog(self.holdings, self.executor, self.conclude)
-        for loop in (self.flusher.run, self.claimer.run, self.heartbeat.run, watchdog.run):
-            self._tasks.append(asyncio.create_task(loop(), name=f"plait-{type(loop.__self__).__name__.lower()}"))
+        for part in (self.flusher, self.claimer, self.heartbeat, watchdog):
+            self._tasks.append(asyncio.create_task(part.run(), name=f"plait-{type(part).__name__.lower()}"))
         for task in self._tasks:
             task.add_done_callback(self._report_crash)
         self.leader.start()
@@ -97,6 +102,9 @@ class Session:
             task.remove_done_callback(self._report_crash)
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for service in self._services:
+            if service.hint is not None:
+                self._hub.unsubscribe(service.hint, service.poke)
         with suppress(DatabaseUnavailableError):
             await self.leader.stop()
             await self.store.end_worker(self._worker.id)

@@ -20,7 +20,7 @@ from plait.context import Context, ContextHost
 from plait.errors import DefinitionError, InvalidInputError
 from plait.ids import new_run_id
 from plait.portal import new_event_loop
-from plait.values import DEFAULT_PAYLOAD_LIMIT, encode_metadata
+from plait.values import encode_metadata
 from plait.worker.executor import Executor
 from plait.worker.heartbeat import Timings
 from plait.worker.holdings import Assignment
@@ -76,7 +76,9 @@ class Worker:
     def register_workflow(self, workflow: BaseWorkflow[Any]) -> None:
         """Add a workflow; only before the worker starts."""
         if self._session is not None:
-            raise DefinitionError(f"worker {self.name!r} runs already: register workflow {workflow.name!r} before start()")
+            raise DefinitionError(
+                f"worker {self.name!r} runs already: register workflow {workflow.name!r} before start()"
+            )
         self._workflows.append(workflow)
 
     def register_workflows(self, workflows: Sequence[BaseWorkflow[Any]]) -> None:
@@ -102,7 +104,7 @@ class Worker:
         self._user_loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()
         async with AsyncExitStack() as stack:
-            stack.enter_context(_signals_handled(self._on_signal))
+            stack.enter_context(_HandledSignals(self._on_signal))
             lifespan = await stack.enter_async_context(_open_lifespan(self._lifespan)) if self._lifespan else None
             session = await self._plait.portal.acall(self._open_session(lifespan))
             self._session = session
@@ -168,7 +170,7 @@ class Worker:
             self._user_loop,
             make_context=make_context,
             conclude=session.conclude,
-            payload_limit=DEFAULT_PAYLOAD_LIMIT,
+            payload_limit=self._plait.payload_limit,
         )
         await session.open(_take_id(REPLACES_VARIABLE))
         return session
@@ -192,7 +194,7 @@ async def _open_lifespan(lifespan: Lifespan) -> AsyncGenerator[Any, None]:
             await anext(generator)
 
 
-class _signals_handled:  # noqa: N801 - reads as a phrase where it is used
+class _HandledSignals:
     """SIGTERM and SIGINT call ``handler`` for the time of the block, if this is the main thread."""
 
     def __init__(self, handler: Callable[[], None]) -> None:
@@ -207,4 +209,3 @@ class _signals_handled:  # noqa: N801 - reads as a phrase where it is used
     def __exit__(self, *_: object) -> None:
         for number, previous in self._previous.items():
             signal.signal(number, previous)
-
