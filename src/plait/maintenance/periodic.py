@@ -56,6 +56,9 @@ class PeriodicService(ABC):
             except (PlaitError, asyncpg.PostgresError) as error:
                 pause = next(backoff)
                 logger.warning("%s: %s; again in %.1f s", self.name, error, pause)
+            except Exception:
+                pause = next(backoff)
+                logger.exception("%s failed; again in %.1f s", self.name, pause)
             with suppress(asyncio.TimeoutError):
                 if pause > 0:
                     await asyncio.wait_for(self._poked.wait(), pause)

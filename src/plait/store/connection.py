@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from plait.errors import DatabaseUnavailableError, OperationError, SchemaError
+from plait.errors import DatabaseUnavailableError, OperationError, SchemaError, UnknownVersionError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,6 +33,9 @@ SESSION_SETTINGS = {
     "timezone": "UTC",
 }
 
+UNKNOWN_VERSION = "PLT01"
+"""SQLSTATE raised by ``plait.start_runs``."""
+
 _BROKEN = (
     OSError,
     asyncio.TimeoutError,
@@ -48,6 +51,9 @@ _BROKEN = (
     asyncpg.exceptions.DiskFullError,
     asyncpg.exceptions.OutOfMemoryError,
 )
+# Classes of SQLSTATE that speak of the server's state and not of what was sent: connection, transaction rollback (a
+# deadlock), resources, object not in prerequisite state (a lock), operator intervention, system error.
+_TRANSIENT_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
 _REFUSED = (
     asyncpg.exceptions.InvalidAuthorizationSpecificationError,
     asyncpg.exceptions.InvalidCatalogNameError,
@@ -97,11 +103,18 @@ def iter_backoff(first: float = 0.1, ceiling: float = 2.0) -> Iterator[float]:
 
 def translate_error(error: BaseException, url: str) -> Exception | None:
     """The Plait error for what a driver raised, or None when it is no matter of operation (a bad value, a bug)."""
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == UNKNOWN_VERSION:
+        return UnknownVersionError(
+            "the database does not know the workflow versions that this process stored: it was replaced or restored "
+            "meanwhile. Nothing was started; trigger again, the versions will be stored anew"
+        )
     if isinstance(error, _NO_SCHEMA):
         return SchemaError(f"the database has no (complete) Plait schema: run `plait db upgrade` ({error})")
     if isinstance(error, _REFUSED):
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} refused: {error}")
-    if isinstance(error, _BROKEN):
+    if isinstance(error, _BROKEN) or (
+        isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in _TRANSIENT_CLASSES
+    ):
         what = str(error) or type(error).__name__
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} is not available: {what}")
     return None

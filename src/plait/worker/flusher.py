@@ -106,11 +106,13 @@ class Flusher:
             return
         batch.sort(key=lambda entry: (entry[0].run.id, entry[0].task))
         plan = _Plan(self, batch)
+        worker_id = self.worker_id
         self._holdings.reserve(plan.reserved)
         try:
             finished = await self._send(plan)
         except BaseException:
-            self._holdings.release(plan.reserved)
+            if self.worker_id == worker_id:  # else everything was let go of, slots set aside included
+                self._holdings.release(plan.reserved)
             raise
         self._settle(batch, plan, finished)
 

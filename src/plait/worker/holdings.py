@@ -96,7 +96,9 @@ class Holdings:
 
     def remove(self, assignment: Assignment) -> None:
         """Forget an assignment and its run with the last one. The caller settles the slot."""
-        self.assignments.pop(assignment.key, None)
+        # The same task may be here again: its retry can be claimed before the answer to its first outcome is read.
+        if self.assignments.get(assignment.key) is assignment:
+            del self.assignments[assignment.key]
         assignment.execution = None  # breaks the cycle, so that nothing waits for the garbage collector
         run = assignment.run
         run.users -= 1

@@ -146,6 +146,7 @@ CREATE FUNCTION plait.start_runs(
 DECLARE
     effective uuid[] := run_ids;
     woken text;
+    known integer;
 BEGIN
     IF idempotency_keys IS NOT NULL THEN
         -- DO UPDATE, not DO NOTHING: it waits for a concurrent holder and returns that holder's row.
@@ -190,7 +191,12 @@ BEGIN
         CROSS JOIN LATERAL unnest(v.roots, v.root_schedule_us) AS root(task, schedule_us)
         RETURNING action_id
     )
-    SELECT string_agg(DISTINCT action_id::text, ',') INTO woken FROM queued;
+    SELECT (SELECT count(*) FROM wanted), (SELECT string_agg(DISTINCT action_id::text, ',') FROM queued)
+    INTO known, woken;
+
+    IF known < (SELECT count(*) FROM unnest(run_ids, effective) AS r(asked, got) WHERE r.asked = r.got) THEN
+        RAISE EXCEPTION 'a workflow version that is to be run is not stored here' USING ERRCODE = 'PLT01';
+    END IF;
 
     IF notify AND woken IS NOT NULL THEN
         PERFORM pg_notify('plait', 'ready:' || left(woken, 7900));
