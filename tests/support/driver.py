@@ -46,9 +46,13 @@ class Driver:
     async def open(self, definition: WorkflowDefinition, *, lease: float = 60.0) -> Driver:
         self.connection = await connect(self.url, application_name="driver")
         self.version = await self.store.register_version(definition)
+        await self.register(lease=lease)
+        return self
+
+    async def register(self, *, lease: float = 60.0) -> None:
+        """Announce itself as a worker."""
         row = WorkerRow(self.id, "driver", "test", 0, 1, None, list(self.version.actions), "0", lease)
         await self.store.register_worker(row, None)
-        return self
 
     async def close(self) -> None:
         self.connection.terminate()
@@ -96,7 +100,7 @@ async def settle(task: asyncio.Task[Any], pid: int, watcher: asyncpg.Connection)
         blocked = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
         if task.done() or await watcher.fetchval(blocked, pid):
             return
-        await asyncio.wait([task], timeout=0.01)
+        await asyncio.wait([task], timeout=0.002)
     raise AssertionError("neither done nor blocked")
 
 

@@ -1,0 +1,201 @@
+"""Every pair of statements that lock rows, in both orders, each stuck in the middle of its work: no deadlock.
+
+Three runs are touched by both statements. A third session holds a lock on something of the middle one, so that the
+first statement stops there, holding what it took before; then the second begins; then the middle is let go. Had the
+two taken their rows in opposite orders, each would now wait for the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from plait.graph.definition import Status
+from plait.ids import new_run_id
+from plait.store.store import load_sql
+from plait.worker.holdings import Assignment
+from plait.worker.reports import Report
+from support.database import Database
+from support.driver import Driver, make_definition, settle
+from support.oracle import check_log
+
+GRAPH = make_definition(
+    "pairs", left=[], right=[], third=[], one=["left", "right", "third"], two=["left", "right"], three=["left", "third"]
+)
+
+
+@dataclass
+class Scene:
+    """Three runs; worker ``one`` holds all their lefts, ``two`` their rights; the thirds are ready."""
+
+    one: Driver
+    two: Driver
+    runs: list[UUID]
+    left: list[Assignment]
+    right: list[Assignment]
+
+
+Statement = Callable[[Scene, Driver], Coroutine[Any, Any, Any]]
+
+
+async def finish_left(scene: Scene, driver: Driver) -> Any:
+    return await driver.connection.fetchrow(load_sql("finish_tasks"), scene.one.id, *scene.one.plan(scene.left))
+
+
+async def finish_right(scene: Scene, driver: Driver) -> Any:
+    return await driver.connection.fetchrow(load_sql("finish_tasks"), scene.two.id, *scene.two.plan(scene.right))
+
+
+async def fail_right(scene: Scene, driver: Driver) -> Any:
+    plan = scene.two.plan(scene.right, Report(Status.FAILED, error=b"{}"))
+    return await driver.connection.fetchrow(load_sql("finish_tasks"), scene.two.id, *plan)
+
+
+async def retry_left(scene: Scene, driver: Driver) -> Any:
+    plan = scene.one.plan(scene.left, Report(Status.RETRIED, error=b"{}", retry_us=0))
+    return await driver.connection.fetchrow(load_sql("finish_tasks"), scene.one.id, *plan)
+
+
+async def reap(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("reap_workers", 1000)
+
+
+async def claim(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000)
+
+
+async def claim_expired(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("claim_expired", driver.id, 1000)
+
+
+async def wake(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("wake_tasks", 1000)
+
+
+async def beat(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("beat_worker", scene.one.id)
+
+
+async def end(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("end_worker", scene.one.id)
+
+
+OBSTACLES: dict[str, tuple[str, list[Statement]]] = {
+    "run": (
+        "SELECT 1 FROM plait.run WHERE id = $1 FOR UPDATE",
+        [finish_left, finish_right, fail_right, retry_left, reap, claim],
+    ),
+    "running": (
+        "SELECT 1 FROM plait.running WHERE run_id = $1 FOR UPDATE",
+        [finish_left, finish_right, fail_right, retry_left, reap],
+    ),
+    "ready": (
+        "SELECT 1 FROM plait.ready WHERE run_id = $1 FOR UPDATE",
+        [claim, claim_expired, finish_left, retry_left, reap, wake],
+    ),
+    "waiting": ("SELECT 1 FROM plait.waiting WHERE run_id = $1 FOR UPDATE", [wake, finish_left, retry_left]),
+    "worker": ("SELECT 1 FROM plait.worker WHERE $1::uuid <> id FOR UPDATE", [reap, beat, end, finish_left]),
+}
+"""What the third session locks, and the statements that could meet there."""
+
+
+async def set_scene(one: Driver, two: Driver) -> Scene:
+    """A fresh scene in the place of the last one."""
+    sql = one.connection.execute
+    await sql("TRUNCATE plait.ready, plait.waiting, plait.running, plait.run, plait.attempt, plait.worker")
+    for driver in (one, two):
+        await driver.register()
+    runs = sorted(await one.start(3))
+    left, right = await one.claim("left"), await two.claim("right")
+    # Something for every statement: the lefts' worker is dead to the reaper, the thirds have expired, one is due.
+    await sql("UPDATE plait.worker SET heartbeat_at = '-infinity' WHERE id = $1", one.id)
+    await sql("UPDATE plait.ready SET expires_at = plait.now()")
+    await sql(
+        "INSERT INTO plait.waiting (run_id, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+        "SELECT run_id, plait.now(), -1, action_id, 5, 1, 0, 0, 1 FROM plait.ready"
+    )
+    return Scene(one, two, runs, left, right)
+
+
+async def run_stuck_together(scene: Scene, watcher: Driver, obstacle: str, *statements: Statement) -> bool:
+    """Returns whether both had to wait: only then did the pair mean anything."""
+    transaction = watcher.connection.transaction()
+    await transaction.start()
+    await watcher.connection.execute(obstacle, scene.runs[1])
+    tasks: list[asyncio.Task[Any]] = []
+    for statement, driver in zip(statements, (scene.one, scene.two), strict=True):
+        tasks.append(asyncio.create_task(statement(scene, driver)))
+        await settle(tasks[-1], driver.pid, watcher.connection)
+    waited = not any(task.done() for task in tasks)
+    await transaction.commit()
+    await asyncio.wait_for(asyncio.gather(*tasks), 20)
+    return waited
+
+
+@pytest.mark.parametrize("room", OBSTACLES)
+async def test_no_pair_of_statements_deadlocks_in_either_order(database: Database, room: str) -> None:
+    obstacle, statements = OBSTACLES[room]
+    one, two, watcher = [await Driver(database.url).open(GRAPH) for _ in range(3)]
+    waited = []
+    for first, second in product(statements, repeat=2):
+        scene = await set_scene(one, two)
+        if await run_stuck_together(scene, watcher, obstacle, first, second):
+            waited.append((first.__name__, second.__name__))
+    for driver in (one, two, watcher):
+        await driver.close()
+    check_log(database)
+    # The pairs that wait for one another are the finishes; everything else steps over what is locked.
+    if room in ("run", "running"):
+        assert ("finish_left", "finish_right") in waited
+        assert ("finish_right", "finish_left") in waited
+    if room in ("ready", "waiting"):
+        assert waited == []
+
+
+async def start_with_keys(driver: Driver, keys: list[str]) -> Any:
+    ids = [new_run_id() for _ in keys]
+    return await driver.run("start_runs", ids, [driver.version.id] * 3, [b"{}"] * 3, [None] * 3, [1] * 3, keys)
+
+
+async def test_starts_with_the_same_keys_in_opposite_orders_do_not_deadlock(database: Database) -> None:
+    one, two, holder = [await Driver(database.url).open(GRAPH) for _ in range(3)]
+    transaction = holder.connection.transaction()
+    await transaction.start()
+    await holder.connection.execute(
+        "INSERT INTO plait.idempotency_key (workflow, key, run_id) VALUES ('pairs', 'b', $1)", new_run_id()
+    )
+    tasks = []
+    for driver, keys in ((one, ["a", "b", "c"]), (two, ["c", "b", "a"])):
+        tasks.append(asyncio.create_task(start_with_keys(driver, keys)))
+        await settle(tasks[-1], driver.pid, holder.connection)
+    await transaction.rollback()
+    (first,), (second,) = await asyncio.wait_for(asyncio.gather(*tasks), 20)
+    assert first["run_ids"] == second["run_ids"][::-1]
+    assert database.count("run") == 3
+    check_log(database)
+    for driver in (one, two, holder):
+        await driver.close()
+
+
+async def test_registering_versions_with_shared_tasks_in_opposite_orders_does_not_deadlock(
+    database: Database,
+) -> None:
+    drivers = [await Driver(database.url).open(GRAPH) for _ in range(2)]
+    forward = make_definition("shared", **{name: [] for name in "abcdefgh"})
+    backward = make_definition("shared", **{name: [] for name in "hgfedcba"})
+    for _ in range(10):
+        database.query("DELETE FROM plait.workflow_version WHERE workflow = 'shared'")
+        database.query("DELETE FROM plait.action WHERE workflow = 'shared'")
+        one, two = await asyncio.gather(
+            drivers[0].store.register_version(forward), drivers[1].store.register_version(backward)
+        )
+        assert one.actions == two.actions[::-1]
+    check_log(database)
+    for driver in drivers:
+        await driver.close()
