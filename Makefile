@@ -46,10 +46,11 @@ test: $(VENV)/.test ## run all tests, and check that every line of the graph rul
 	$(BIN)/python -m coverage report --data-file=.coverage.graph --show-missing --fail-under=100
 
 lint: $(VENV)/.lint ## check style and types
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/mypy
+	@status=0; \
+	for tool in 'ruff check' 'ruff format --check' 'pyright --pythonpath $(BIN)/python' mypy; do \
+		echo "$$tool"; $(BIN)/$$tool || status=1; \
+	done; \
+	exit $$status
 
 format: $(VENV)/.lint ## put the code into shape
 	$(BIN)/ruff check --fix
