@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from plait.cli import execute
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS, eventually
 
@@ -79,7 +81,7 @@ class Command:
 def project(tmp_path: Path) -> Path:
     """A folder with ``flows.py``."""
     folder = tmp_path / "project"
-    folder.mkdir()
+    (folder / ".plait").mkdir(parents=True)  # nobody's .plait further up makes it a part of another project
     shutil.copy(Path(__file__).with_name("sample_flows.py"), folder / "flows.py")
     return folder
 
@@ -126,6 +128,27 @@ def plait_command(project: Path, environment: dict[str, str]) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def execute_here(
+    project: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Runs ``plait`` in this process, for the many cases that end before they do anything: (code, stdout, stderr)."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = execute(arguments)
+        return code, *capfd.readouterr()
+
+    yield run
+    root.handlers[:], root.level = handlers, level
+    sys.modules.pop("flows", None)
 
 
 @pytest.fixture

@@ -91,6 +91,6 @@ def test_the_watcher_sees_python_files_only_and_not_those_of_environments(tmp_pa
 @pytest.mark.parametrize("target", ["app/flows.py:plait", "app.flows:plait", "app/flows.py"])
 def test_the_project_around_the_target_is_watched(tmp_path, monkeypatch, target):
     (tmp_path / "app").mkdir()
-    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".plait").mkdir()
     monkeypatch.chdir(tmp_path)
     assert find_watched(target)[0] == tmp_path

@@ -56,12 +56,12 @@ def test_input_from_json_a_file_stdin_and_pairs(plait_command, project):
         (["-i", '{"n": NaN}'], "input.n"),
     ],
 )
-def test_a_bad_input_exits_with_2_and_starts_nothing(plait_command, database, arguments, says):
-    done = plait_command("run", "flows.py:diamond", *arguments)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_bad_input_exits_with_2_and_starts_nothing(execute_here, database, arguments, says):
+    code, stdout, stderr = execute_here("run", "flows.py:diamond", *arguments)
+    assert code == 2, stderr
+    assert stdout == ""
+    assert says in stderr
+    assert "Traceback" not in stderr
     assert database.count("run") == 0
 
 

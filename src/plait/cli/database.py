@@ -29,12 +29,17 @@ def find_source() -> DatabaseSource:
     return DatabaseSource(url, "--database-url") if url else find_database()
 
 
-def make_plait() -> Plait:
+@contextmanager
+def open_plait() -> Iterator[Plait]:
     """A Plait on that database, for looking. A schema is made only in a database of Plait's own."""
     from plait.client import Plait  # noqa: PLC0415 - not for commands that only ask where the database is
 
     source = find_source()
-    return Plait(source.url, auto_upgrade=source.url is None)
+    plait = Plait(source.url, auto_upgrade=source.url is None)
+    try:
+        yield plait
+    finally:
+        plait.close()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from plait.cli.database import make_plait
+from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
 from plait.cli.options import MomentType, common_options, output_option
 from plait.cli.text import can_show, clean, format_span, format_table, format_time, style, to_json
@@ -37,13 +37,14 @@ def list_runs(
     output: str,
 ) -> None:
     """List runs, newest first."""
-    found = make_plait().runs.list(
-        since=since,
-        statuses=[WorkflowRunStatus(name.upper()) for name in status] or None,
-        workflow_names=workflow or None,
-        limit=limit,
-        before=before,
-    )
+    with open_plait() as plait:
+        found = plait.runs.list(
+            since=since,
+            statuses=[WorkflowRunStatus(name.upper()) for name in status] or None,
+            workflow_names=workflow or None,
+            limit=limit,
+            before=before,
+        )
     if output == "json":
         click.echo(to_json([describe_summary(run) for run in found], indent=2))
         return
@@ -63,7 +64,8 @@ def list_runs(
 @common_options
 def show_run(run_id: str, with_input: bool, output: str) -> None:
     """Show one run: its tasks as a tree, with attempts, times and errors."""
-    details = make_plait().runs.get_details(run_id)
+    with open_plait() as plait:
+        details = plait.runs.get_details(run_id)
     if output == "json":
         click.echo(to_json(describe_details(details), indent=2))
         return
