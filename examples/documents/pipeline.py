@@ -133,9 +133,7 @@ def write_report(input: Document, ctx: Context) -> Report:
     )
 
 
-def render_report(
-    path: Path, extracted: Extracted, stats: Statistics, terms: list[Term], guess: LanguageGuess
-) -> str:
+def render_report(path: Path, extracted: Extracted, stats: Statistics, terms: list[Term], guess: LanguageGuess) -> str:
     """The report as Markdown."""
     best, share = next(iter(guess.shares.items()))
     language_line = (
@@ -232,17 +230,12 @@ async def describe_all(documents: list[Document]) -> list[Report | BaseException
         items = [report.create_bulk_run_item(document) for document in documents]
         results = await report.aio_run_many(items, return_exceptions=True)
         worker.stop()
-    return [
-        result if isinstance(result, BaseException) else Report(**result["write_report"])
-        for result in results
-    ]
+    return [result if isinstance(result, BaseException) else Report(**result["write_report"]) for result in results]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Describe text files: language, keywords, statistics.")
-    parser.add_argument(
-        "files", nargs="*", type=Path, help="text files (left out: the texts of this example)"
-    )
+    parser.add_argument("files", nargs="*", type=Path, help="text files (left out: the texts of this example)")
     parser.add_argument("--out", type=Path, default=HERE / "out", help="folder for the reports")
     arguments = parser.parse_args()
     paths = arguments.files or sorted(SAMPLE_TEXTS.glob("*.txt"))

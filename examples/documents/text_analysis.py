@@ -177,9 +177,7 @@ def _trim_apostrophe(word: str) -> str:
     head, _, tail = word.partition("'")
     if not tail or word in ALL_FUNCTION_WORDS:
         return word
-    return (
-        tail if len(head) <= 2 < len(tail) or head in {"dell", "all", "nell", "dall", "sull", "qu"} else head
-    )
+    return tail if len(head) <= 2 < len(tail) or head in {"dell", "all", "nell", "dall", "sull", "qu"} else head
 
 
 def _function_word_forms(paragraph: str) -> Iterator[str]:

@@ -205,9 +205,7 @@ def _stage(input: ClimateInput, ctx: Context, data: bytes) -> Staged:
     return Staged(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
-def _clean(
-    input: ClimateInput, ctx: Context, staged: Staged, model: type[HourlyRow] | type[DailyRow]
-) -> Cleaned:
+def _clean(input: ClimateInput, ctx: Context, staged: Staged, model: type[HourlyRow] | type[DailyRow]) -> Cleaned:
     """Validate a source's rows. Raises when more of them are faulty than a slip here and there explains."""
     data = staged.path.read_bytes()
     if hashlib.sha256(data).hexdigest() != staged.sha256:
@@ -286,9 +284,7 @@ def main() -> int:
         return 2
     with serve_flaky(source) as url:
         print(f"Three sources, one of them flaky: {url}", flush=True)
-        run_id, outcome = asyncio.run(
-            run_once(ClimateInput(san_francisco_url=HttpUrl(url), out=arguments.out))
-        )
+        run_id, outcome = asyncio.run(run_once(ClimateInput(san_francisco_url=HttpUrl(url), out=arguments.out)))
     for task in plait.runs.get_details(run_id).tasks.values():
         print(f"  {task.status.value.lower():<10} {task.name}")
         for attempt in task.attempts:

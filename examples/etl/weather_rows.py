@@ -86,9 +86,7 @@ class Comparison(BaseModel):
     unmatched: int
 
 
-def join_hours(
-    seattle: Sequence[HourlyRow], san_francisco: Sequence[HourlyRow]
-) -> list[tuple[datetime, float, float]]:
+def join_hours(seattle: Sequence[HourlyRow], san_francisco: Sequence[HourlyRow]) -> list[tuple[datetime, float, float]]:
     """The hours that both cities have, in order."""
     other = {row.time: row.celsius for row in san_francisco}
     return [(row.time, row.celsius, other[row.time]) for row in seattle if row.time in other]
@@ -104,9 +102,7 @@ def compare_hours(hours: Sequence[tuple[datetime, float, float]], total: int) ->
     )
 
 
-def summarise_months(
-    hours: Iterable[tuple[datetime, float, float]], days: Iterable[DailyRow]
-) -> list[MonthRow]:
+def summarise_months(hours: Iterable[tuple[datetime, float, float]], days: Iterable[DailyRow]) -> list[MonthRow]:
     """Mean temperature and rain of each month."""
     seattle: dict[int, list[float]] = defaultdict(list)
     san_francisco: dict[int, list[float]] = defaultdict(list)

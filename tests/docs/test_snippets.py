@@ -20,9 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(
-    r"^```(?P<kind>python|console)(?: title=\"(?P<title>[\w.]+)\")?\n(?P<code>.*?)^```$", re.M | re.S
-)
+BLOCK = re.compile(r"^```(?P<kind>python|console)(?: title=\"(?P<title>[\w.]+)\")?\n(?P<code>.*?)^```$", re.M | re.S)
 DEADLINE_SECONDS = 60
 
 

@@ -29,9 +29,7 @@ def read_paragraphs(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("code", "language"), LANGUAGES.items())
-def test_single_paragraphs_of_the_declaration_are_recognised_in_every_language(
-    code: str, language: str
-) -> None:
+def test_single_paragraphs_of_the_declaration_are_recognised_in_every_language(code: str, language: str) -> None:
     paragraphs = [text for text in read_paragraphs(f"udhr-{code}.txt") if len(text) > 60]
     hits = sum(guess_language([paragraph]).language == language for paragraph in paragraphs)
     assert len(paragraphs) > 50

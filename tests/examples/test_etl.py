@@ -23,10 +23,7 @@ def test_the_flaky_source_is_retried_and_everything_is_loaded(run_example: Run, 
     assert "is busy, asks to wait 1 s" in finished.stdout
     assert "broke off after" in finished.stdout
     with closing(sqlite3.connect(tmp_path / "out" / "climate.sqlite")) as database:
-        counts = [
-            database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("hour", "day", "month")
-        ]
+        counts = [database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("hour", "day", "month")]
         july = database.execute("SELECT seattle, san_francisco, rain FROM month WHERE month = 7").fetchone()
     assert counts == [8759, 1461, 12]
     assert july == (18.3, 16.5, 12.1)
@@ -65,9 +62,7 @@ def test_rows_that_do_not_validate_are_named_by_line_and_field() -> None:
 
 
 def test_the_join_keeps_the_hours_of_both_cities() -> None:
-    seattle, _ = parse_rows(
-        "temp,date\n50,2010/01/01 00:00\n59,2010/01/01 01:00\n68,2010/01/01 02:00\n", HourlyRow
-    )
+    seattle, _ = parse_rows("temp,date\n50,2010/01/01 00:00\n59,2010/01/01 01:00\n68,2010/01/01 02:00\n", HourlyRow)
     other, _ = parse_rows("date,temp\n2010/01/01 01:00:00,50\n2010/01/01 02:00:00,70\n", HourlyRow)
     hours = join_hours(seattle, other)
     assert [(first, second) for _, first, second in hours] == [(15.0, 10.0), (20.0, 21.11)]
