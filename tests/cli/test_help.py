@@ -38,6 +38,10 @@ def test_a_command_without_a_terminal_does_not_import_rich():
     assert "rich" not in list_modules("run", "--help")
 
 
+def test_a_supervisor_loads_neither_the_driver_nor_pydantic():
+    assert not list_modules("worker", "--help") & {"asyncpg", "pydantic", "rich"}
+
+
 def test_help_lists_every_command():
     from plait.cli import COMMANDS  # noqa: PLC0415 - the table under test
 

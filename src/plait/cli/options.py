@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from plait.errors import PlaitError
-from plait.types import parse_duration
 
 if TYPE_CHECKING:  # generic, in recent versions of click
     _ParamType = click.ParamType[Any]
@@ -37,6 +36,8 @@ class DurationType(_ParamType):
             text += "s"
         except ValueError:
             pass
+        from plait.types import parse_duration  # noqa: PLC0415 - brings pydantic, which a supervisor does without
+
         if self.zero and text.strip("0.") == "s":
             return 0.0
         try:
@@ -60,6 +61,8 @@ class MomentType(_ParamType):
             return moment.astimezone() if moment.tzinfo is None else moment
         except ValueError:
             pass
+        from plait.types import parse_duration  # noqa: PLC0415 - see above
+
         try:
             ago = timedelta(seconds=parse_duration(value, where="moment"))
             return datetime.now(UTC) - ago

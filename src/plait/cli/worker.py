@@ -17,8 +17,8 @@ from plait.cli.serving import serve_target, supervise
 @click.option(
     "--grace",
     type=DurationType(zero=True),
-    default="30s",
-    show_default=True,
+    default=30.0,
+    show_default="30s",
     help="Time that running tasks have after SIGTERM or Ctrl-C.",
 )
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
