@@ -32,7 +32,7 @@ class LocalWorker:
         from plait.worker.heartbeat import Timings  # noqa: PLC0415 - not needed with --no-worker
 
         self._worker: Worker = plait.worker("plait run", slots=slots, timings=Timings(grace=2.0))
-        self._worker.on_start = self._note_start
+        self._worker.on_registered = self._note_start
         self._begun = threading.Event()
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="plait-run-worker", daemon=True)

@@ -57,7 +57,7 @@ def serve_target(text: str, *, name: str, slots: int, grace: float) -> None:
     def announce() -> None:
         logger.info("serving %s", ", ".join(workflow.name for workflow in workflows))
         if link is not None:
-            link.tell_ready()
+            link.tell_ready(worker.id)
 
-    worker.on_start = announce
+    worker.on_registered = announce
     worker.start()

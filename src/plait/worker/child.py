@@ -16,16 +16,14 @@ import time
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from plait.ids import new_run_id
-
 logger = logging.getLogger("plait.supervisor")
 
-# The worker reads the first two (worker.py); they are spelled out here so that the parent loads none of it.
-ID_VARIABLE = "PLAIT_WORKER_ID"
+# The worker reads the first (worker.py); it is spelled out here so that the parent loads none of it.
 REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
 LINK_VARIABLE = "PLAIT_SUPERVISOR_LINK"
 
-_READY = b"r"
+_ID_BYTES = 16
+"""A worker says its id when it begins to take tasks, and again when a lost lease made it take another id."""
 
 
 class Child:
@@ -46,14 +44,13 @@ class Child:
         self.kill_at: float | None = None
         self.ready_at: float | None = None
         self.failures = 0
-        self._worker_id: UUID | None = None
         self._replaces: UUID | None = None
+        self._heard = b""
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start a process as the worker that replaces the last one that was ready, if that died."""
-        self._worker_id = new_run_id()
         ours, theirs = socket.socketpair()
-        ids = {ID_VARIABLE: str(self._worker_id), LINK_VARIABLE: str(theirs.fileno())}
+        ids = {LINK_VARIABLE: str(theirs.fileno())}
         if self._replaces is not None:
             ids[REPLACES_VARIABLE] = str(self._replaces)
         # A process group of its own: Ctrl-C reaches the parent only, which passes it on once.
@@ -68,6 +65,7 @@ class Child:
         ours.setblocking(False)
         self.link = ours
         self.asked = False
+        self._heard = b""
         self.start_at = self.kill_at = self.ready_at = None
 
     def read_link(self) -> bool:
@@ -75,13 +73,15 @@ class Child:
         if self.link is None:
             return False
         try:
-            data = self.link.recv(16)
+            data = self.link.recv(4096)
         except BlockingIOError:
             return True
         except OSError:
             return False
-        if data:
-            self.ready_at, self._replaces = time.monotonic(), self._worker_id
+        self._heard += data
+        while len(self._heard) >= _ID_BYTES:
+            self._replaces, self._heard = UUID(bytes=self._heard[:_ID_BYTES]), self._heard[_ID_BYTES:]
+            self.ready_at = self.ready_at or time.monotonic()
         return bool(data)
 
     def terminate(self, patience: float) -> None:
@@ -119,10 +119,10 @@ class ParentLink:
         descriptor = os.environ.pop(LINK_VARIABLE, "")
         return cls(int(descriptor)) if descriptor else None
 
-    def tell_ready(self) -> None:
-        """This worker takes tasks now."""
+    def tell_ready(self, worker_id: UUID) -> None:
+        """This worker takes tasks now, under this id."""
         try:
-            self._socket.send(_READY)
+            self._socket.sendall(worker_id.bytes)
         except OSError:
             logger.debug("the supervisor is gone")
 

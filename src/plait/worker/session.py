@@ -181,6 +181,7 @@ class Session:
         for delay in iter_backoff():
             try:
                 await self._register(lost)
+                self._worker.announce()
                 return
             except DatabaseUnavailableError:
                 await asyncio.sleep(delay)

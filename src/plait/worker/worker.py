@@ -36,9 +36,8 @@ logger = logging.getLogger("plait.worker")
 
 Lifespan = Callable[[], AsyncGenerator[Any, None]]
 
-ID_VARIABLE = "PLAIT_WORKER_ID"
 REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
-"""Set by the supervisor: the id the worker shall have, and that of the worker before it, whose process it saw die."""
+"""Set by the supervisor: the id of the worker before this one, whose process it saw die."""
 
 
 class Worker:
@@ -60,9 +59,9 @@ class Worker:
         self.name = name
         self.slots = slots
         self.timings = timings
-        self.id = _take_id(ID_VARIABLE) or new_run_id()
-        self.on_start: Callable[[], None] | None = None
-        """Called on the user's loop once the worker is registered and takes tasks."""
+        self.id = new_run_id()
+        self.on_registered: Callable[[], None] | None = None
+        """Called when the worker takes tasks under its ``id``, and again whenever a lost lease gave it another id."""
         self._plait = plait
         self._workflows = list(workflows)
         self._labels = encode_metadata(labels, where=f"worker {name!r}: labels")
@@ -109,8 +108,7 @@ class Worker:
             session = await self._plait.portal.acall(self._open_session(lifespan))
             self._session = session
             logger.info("worker %s started: %d slots, id %s", self.name, self.slots, self.id)
-            if self.on_start is not None:
-                self.on_start()
+            self.announce()
             try:
                 await self._stop_requested.wait()
             finally:
@@ -128,6 +126,11 @@ class Worker:
                 self._user_loop.call_soon_threadsafe(self._stop_requested.set)
         if self._hurry and self._session is not None:
             self._session.hurry()
+
+    def announce(self) -> None:
+        """Tell who wants to know that this worker takes tasks under its present id."""
+        if self.on_registered is not None:
+            self.on_registered()
 
     def fail(self, error: BaseException | None) -> None:
         """Stop because a part of the engine failed; ``start`` raises the error."""
