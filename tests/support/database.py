@@ -23,15 +23,18 @@ class Database:
         server.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Rows of a statement, in autocommit."""
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(self.url, autocommit=True, application_name="test")
-        try:
-            cursor = self._connection.execute(sql, parameters)  # type: ignore[call-overload]
-            return cursor.fetchall() if cursor.description else []
-        except psycopg.OperationalError:
-            self._connection.close()
-            raise
+        """Rows of a statement, in autocommit; on a new connection if the server has been restarted."""
+        for last_try in (False, True):
+            if self._connection is None or self._connection.closed:
+                self._connection = psycopg.connect(self.url, autocommit=True, application_name="test")
+            try:
+                cursor = self._connection.execute(sql, parameters)  # type: ignore[call-overload]
+                return cursor.fetchall() if cursor.description else []
+            except psycopg.OperationalError:
+                self._connection.close()
+                if last_try:
+                    raise
+        raise AssertionError("unreachable")
 
     def value(self, sql: str, *parameters: Any) -> Any:
         """The one value of a statement."""

@@ -1,0 +1,107 @@
+"""Whatever a task does, the worker stays up, its neighbours are unharmed, and the outcome is recorded with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flows import hostile
+from flows.steps import Number
+from plait import FailedTaskRunExceptionGroup, Plait
+from support.database import Database
+from support.ledger import Ledger
+from support.oracle import check_at_rest
+from support.waiting import eventually
+from support.workers import QUICK
+
+StartProcess = Callable[..., Any]
+
+EXPECTED = {
+    "sys_exit": ("SystemExit", "3"),
+    "system_exit": ("SystemExit", "bye"),
+    "keyboard_interrupt": ("KeyboardInterrupt", ""),
+    "generator_exit": ("GeneratorExit", ""),
+    "cancelled": ("CancelledError", ""),
+    "stop_iteration": (None, "1"),  # inside a coroutine Python makes it a RuntimeError
+    "recursion": ("RecursionError", "maximum recursion depth"),
+    "unprintable": ("Unprintable", "RuntimeError"),
+    "unserialisable": ("InvalidOutputError", "output"),
+    "cycle": ("InvalidOutputError", "output"),
+    "nan": ("InvalidOutputError", "output.a[0]"),
+    "infinity": ("InvalidOutputError", "output"),
+    "nul": ("InvalidOutputError", "output.text"),
+    "surrogate": ("InvalidOutputError", "output"),
+    "deep": ("InvalidOutputError", "output"),
+    "huge": ("PayloadTooLargeError", "output"),
+    "nul_in_error": ("ValueError", "a\\0b"),
+    "long_error": ("ValueError", "left out"),
+    "group": ("BaseExceptionGroup", "many"),
+    "lambda": ("InvalidOutputError", "output"),
+}
+
+
+def test_every_misdeed_is_recorded_and_harms_nobody_else(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess
+) -> None:
+    declared = hostile.declare(plait)
+    worker = worker_process("hostile", slots=50)
+    bad = {
+        name: getattr(declared, name).run_no_wait(Number())
+        for misdeed in hostile.MISDEEDS
+        for name in (f"sync_{misdeed}", f"async_{misdeed}")
+    }
+    good = declared.good.run_many_no_wait([declared.good.create_bulk_run_item(Number(n=n)) for n in range(49)])
+    assert [reference.result(30) for reference in good] == list(range(49))
+    wrong = {}
+    for name, reference in bad.items():
+        kind, message = EXPECTED[name.partition("_")[2]]
+        with pytest.raises(FailedTaskRunExceptionGroup) as failure:
+            reference.result(30)
+        error = failure.value.exceptions[0]
+        if (kind is not None and error.exc_type != kind) or message not in error.exc or len(error.exc) > 20_000:
+            wrong[name] = (error.exc_type, error.exc[:200])
+    assert wrong == {}
+    assert worker.process.poll() is None
+    assert declared.good.run(Number(n=7)) == 7
+    assert all(count == 1 for count in ledger.count_begins().values())
+    check_at_rest(database)
+
+
+def test_a_task_that_kills_its_worker_again_and_again_fails_with_the_reason(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess
+) -> None:
+    declared = hostile.declare(plait)
+    run = declared.os_exit.run_no_wait(Number())
+    previous: dict[str, str] = {}
+    for number in range(5):
+        worker = worker_process("hostile", ready=False, timings=QUICK, env=previous)
+        assert worker.wait() == 9
+        begins = number + 1
+        eventually(lambda begins=begins: len(ledger.select("os_exit", "begin")) == begins)  # type: ignore[misc]
+        previous = {"PLAIT_REPLACES_WORKER": str(worker.id)}
+    survivor = worker_process("hostile", timings=QUICK, env=previous)
+    with pytest.raises(FailedTaskRunExceptionGroup, match="its worker was lost 5 times") as failure:
+        run.result(30)
+    assert failure.value.exceptions[0].exc_type == "WorkerLost"
+    assert len(ledger.select("os_exit", "begin")) == 5
+    assert survivor.process.poll() is None
+    assert declared.good.run(Number(n=1)) == 1
+    outcomes = [a.outcome for a in plait.runs.get_details(run.workflow_run_id).tasks["os_exit"].attempts]
+    assert outcomes == ["LOST"] * 5 + ["FAILED"]
+    check_at_rest(database)
+
+
+def test_a_task_that_blocks_the_loop_does_not_cost_the_worker_its_lease(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess
+) -> None:
+    declared = hostile.declare(plait)
+    worker = worker_process("hostile", timings=QUICK)  # a lease of 1.2 s
+    worker_id = worker.id
+    declared.blocker.run_no_wait(Number())
+    eventually(lambda: ledger.select("blocker", "begin"))
+    database.wait("SELECT plait.now() - started_at > interval '3 seconds' FROM plait.running")
+    assert worker.id == worker_id
+    assert database.count("attempt") == 0
+    assert "lost its lease" not in worker.read_log()

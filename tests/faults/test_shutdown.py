@@ -1,0 +1,127 @@
+"""SIGTERM: claim no more, let running tasks finish, hand back the rest without spending a retry, exit 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flows import hostile, pipeline
+from flows.steps import Gate, Number
+from plait import Plait
+from plait.worker.heartbeat import Timings
+from support.database import Database
+from support.ledger import Ledger
+from support.oracle import check_at_rest, check_oracle
+from support.waiting import eventually
+
+StartProcess = Callable[..., Any]
+
+BRIEF = Timings(heartbeat=1.0, lease=20.0, margin=2.0, grace=0.3)
+LONG = Timings(heartbeat=1.0, lease=60.0, margin=2.0, grace=60.0)
+
+
+def test_running_tasks_finish_within_the_grace_and_nothing_new_is_claimed(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess, tmp_path: Path
+) -> None:
+    declared = hostile.declare(plait)
+    worker = worker_process("hostile", gates=str(tmp_path), timings=LONG)
+    first = declared.patient.run_no_wait(Number())
+    eventually(lambda: ledger.select("patient", "begin"))
+    worker.terminate()
+    eventually(lambda: "stopping" in worker.read_log())
+    later = declared.good.run_no_wait(Number(n=1))
+    Gate(tmp_path, "patient").open()
+    assert worker.wait() == 0
+    assert first.result(20) == 1
+    assert later.status() == "QUEUED"
+    assert ledger.select("good") == []
+    assert database.count("running") == 0
+    assert database.value("SELECT ended_at IS NOT NULL FROM plait.worker")
+
+
+def test_what_does_not_finish_is_handed_back_and_costs_no_retry(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess, tmp_path: Path
+) -> None:
+    declared = hostile.declare(plait)
+    worker = worker_process("hostile", gates=str(tmp_path), timings=BRIEF)
+    runs = [declared.patient.run_no_wait(Number()), declared.stubborn.run_no_wait(Number())]
+    eventually(lambda: len(ledger.select(what="begin")) == 2)
+    worker.terminate()
+    assert worker.wait() == 0
+    assert database.query("SELECT attempt, retry, lost FROM plait.ready") == [(2, 0, 0)] * 2
+    assert database.query("SELECT DISTINCT status, reason FROM plait.attempt") == [(-1, "its worker stopped")]
+    for gate in ("patient", "stubborn"):
+        Gate(tmp_path, gate).open()
+    worker_process("hostile", gates=str(tmp_path))
+    assert [run.result(30) for run in runs] == [2, "done"]
+    check_at_rest(database)
+
+
+def test_a_second_signal_hands_back_at_once(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess, tmp_path: Path
+) -> None:
+    declared = hostile.declare(plait)
+    worker = worker_process("hostile", gates=str(tmp_path), timings=LONG)
+    declared.stubborn.run_no_wait(Number())
+    eventually(lambda: ledger.select("stubborn", "begin"))
+    worker.terminate()
+    eventually(lambda: "stopping" in worker.read_log())
+    worker.terminate()
+    assert worker.wait(15) == 0  # not after the 60 s of the grace
+    assert database.query("SELECT attempt, retry, lost FROM plait.ready") == [(2, 0, 0)]
+
+
+def test_a_coroutine_that_will_not_be_cancelled_cannot_hold_the_worker(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess
+) -> None:
+    declared = hostile.declare(plait)
+    worker = worker_process("hostile", timings=BRIEF)
+    declared.deaf.run_no_wait(Number())
+    eventually(lambda: ledger.select("deaf", "begin"))
+    worker.terminate()
+    assert worker.wait(15) == 0
+    assert database.query("SELECT attempt, retry, lost FROM plait.ready") == [(2, 0, 0)]
+
+
+def test_a_coroutine_that_blocks_the_loop_cannot_hold_the_worker(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess
+) -> None:
+    declared = hostile.declare(plait)
+    worker = worker_process("hostile", timings=BRIEF)
+    declared.blocker.run_no_wait(Number())
+    eventually(lambda: ledger.select("blocker", "begin"))
+    worker.terminate()
+    eventually(lambda: "stopping" in worker.read_log())
+    worker.terminate()
+    assert worker.wait(15) == 0  # the task blocks for 60 s
+    assert database.query("SELECT attempt, retry, lost FROM plait.ready") == [(2, 0, 0)]
+
+
+def test_workers_that_come_and_go_repeat_and_lose_nothing(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess
+) -> None:
+    """A rolling deployment under load."""
+    declared = pipeline.declare(plait)
+    old = [worker_process("pipeline", slots=4, work_ms=5) for _ in range(2)]
+    items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(60)]
+    references = declared.flow.run_many_no_wait(items)
+    for number, worker in enumerate(old):
+        goal = 80 * (number + 1)
+        eventually(lambda goal=goal: len(ledger.select(what="end")) >= goal)  # type: ignore[misc]
+        worker_process("pipeline", slots=4, work_ms=5)
+        worker.terminate()
+        assert worker.wait() == 0
+    assert [reference.result(30) for reference in references] == [pipeline.expect({"n": n}) for n in range(60)]
+    check_oracle(database, ledger, pipeline.expect, runs=60, reruns=0)
+
+
+def test_an_idle_worker_leaves_promptly_and_gives_its_maintenance_back(
+    database: Database, worker_process: StartProcess
+) -> None:
+    worker = worker_process("pipeline", timings=LONG)
+    database.wait("SELECT count(*) = 1 FROM plait.lease")
+    worker.terminate()
+    assert worker.wait(15) == 0
+    assert database.count("lease") == 0
+    assert database.value("SELECT ended_at IS NOT NULL FROM plait.worker")
