@@ -34,6 +34,11 @@ START_PATIENCE = 10.0
 """Seconds for which a trigger is sent again while the database does not answer; its run id makes that harmless."""
 
 
+QUIET_SECONDS = 0.1
+"""After so long without a trigger, the next one carries its hint in its own commit: a round trip less until its first
+task starts. Not oftener, for all commits with a notification wait for each other."""
+
+
 class Engine:
     """One per ``Plait`` and process; made at first use. ``await connect()`` before anything else.
 
@@ -54,6 +59,7 @@ class Engine:
         self._versions: dict[str, StoredVersion] = {}
         self._starts: Batcher[StartRow, UUID]
         self._closed = False
+        self._last_start = 0.0
         atexit.register(_close_at_exit, weakref.ref(self))
 
     async def connect(self) -> None:
@@ -142,11 +148,13 @@ class Engine:
     async def _write_starts(self, rows: list[StartRow]) -> list[UUID]:
         from plait.store.connection import iter_backoff  # noqa: PLC0415
 
-        deadline = time.monotonic() + START_PATIENCE
+        now = time.monotonic()
+        deadline = now + START_PATIENCE
+        quiet, self._last_start = now - self._last_start > QUIET_SECONDS, now
         backoff = iter_backoff()
         while True:
             try:
-                started = await self.store.start_runs(rows)
+                started = await self.store.start_runs(rows, notify=quiet)
                 break
             except UnknownVersionError:
                 self._versions.clear()  # so that the next trigger stores them again
@@ -156,7 +164,7 @@ class Engine:
                 if time.monotonic() + delay > deadline:
                     raise
                 await asyncio.sleep(delay)
-        self.hub.publish("ready", self._root_actions(rows))
+        self.hub.publish("ready", self._root_actions(rows), elsewhere=not quiet)
         if self._have_schedule_timeouts(rows):
             self.hub.publish("timer", [])  # the timers sleep until the next one they know of
         return started

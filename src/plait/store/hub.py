@@ -64,10 +64,13 @@ class Hub:
                 await asyncio.wait_for(self._sending, timeout=2)
         await self._sender.close()
 
-    def publish(self, kind: str, subjects: Iterable[str]) -> None:
-        """Tell everybody, this process first. Returns at once; a hint that cannot be sent is dropped."""
+    def publish(self, kind: str, subjects: Iterable[str], *, elsewhere: bool = True) -> None:
+        """Tell everybody, this process first (and only this one without ``elsewhere``). Returns at once; a hint that
+        cannot be sent is dropped."""
         subjects = list(subjects)
         self._deliver(kind, subjects)
+        if not elsewhere:
+            return
         self._outbox.setdefault(kind, {}).update(dict.fromkeys(subjects))
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send(), name="plait-hints")

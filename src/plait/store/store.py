@@ -131,9 +131,9 @@ class Store:
 
     # the four statements
 
-    async def start_runs(self, rows: Sequence[StartRow]) -> list[UUID]:
+    async def start_runs(self, rows: Sequence[StartRow], *, notify: bool = False) -> list[UUID]:
         """Start runs in one commit; a run that exists already starts nothing. Returns the effective ids in order:
-        another id than the given one where an idempotency key was taken."""
+        another id than the given one where an idempotency key was taken. ``notify``: the commit carries the hint."""
         keys = [row.idempotency_key for row in rows]
         answer = await self.pool.fetchrow(
             load_sql("start_runs"),
@@ -143,6 +143,7 @@ class Store:
             [row.metadata for row in rows],
             [row.priority for row in rows],
             keys if any(keys) else None,
+            notify,
         )
         if answer is None:
             raise OperationError("plait.start_runs returned nothing")
