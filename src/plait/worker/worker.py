@@ -36,6 +36,9 @@ logger = logging.getLogger("plait.worker")
 
 Lifespan = Callable[[], AsyncGenerator[Any, None]]
 
+LEAVE_SECONDS = 2.0
+"""How long a signalled process whose tasks are handed back waits for their code to end."""
+
 REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
 """Set by the supervisor: the id of the worker before this one, whose process it saw die."""
 
@@ -71,6 +74,10 @@ class Worker:
         self._user_loop: asyncio.AbstractEventLoop | None = None
         self._hurry = False
         self._failure: BaseException | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._signalled = False
+        self._owns_process = False
+        self._leaver: threading.Timer | None = None
 
     def register_workflow(self, workflow: BaseWorkflow[Any]) -> None:
         """Add a workflow; only before the worker starts."""
@@ -89,12 +96,22 @@ class Worker:
         """Run until SIGTERM or SIGINT (in the main thread) or ``stop()``.
 
         Then it claims nothing more, lets running tasks finish within the grace, hands back the rest and returns. A
-        second signal shortens the grace to nothing. Raises ``DatabaseUnavailableError`` if there is no database at
-        the start; later outages are waited for.
+        second signal shortens the grace to nothing. Code that does not end even when it is cancelled (it blocks the
+        loop, swallows ``CancelledError`` or holds a thread of the loop's executor) cannot keep a signalled process:
+        with its tasks handed back it exits with 0 after ``LEAVE_SECONDS``.
+
+        Raises ``DatabaseUnavailableError`` if there is no database at the start; later outages are waited for.
         """
         tune_interpreter()
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(self.aio_start())
+        self._owns_process = threading.current_thread() is threading.main_thread()
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                try:
+                    runner.run(self.aio_start())
+                finally:
+                    self._set_leaver()  # the runner waits for what it cancels, however long that takes
+        finally:
+            self._drop_leaver()
 
     async def aio_start(self) -> None:
         """``start`` with the running loop as the user's loop."""
@@ -112,7 +129,8 @@ class Worker:
             try:
                 await self._stop_requested.wait()
             finally:
-                await self._plait.portal.acall(session.close(0.0 if self._hurry else self.timings.grace))
+                await self._plait.portal.acall(self._close(session))
+                self._drop_leaver()  # the loop lives; the user's own clean-up takes the time it takes
                 self._session = None
                 logger.info("worker %s stopped", self.name)
         if self._failure is not None:
@@ -124,8 +142,37 @@ class Worker:
         if self._user_loop is not None and self._stop_requested is not None:
             with suppress(RuntimeError):
                 self._user_loop.call_soon_threadsafe(self._stop_requested.set)
-        if self._hurry and self._session is not None:
-            self._session.hurry()
+        session = self._session
+        if session is not None:
+            if self._hurry:
+                session.hurry()
+            # Not left to the user's loop: a task may be blocking it.
+            self._plait.portal.spawn(self._close(session))
+
+    async def _close(self, session: Session) -> None:
+        """Close the session (engine's loop); only the first call does it, all wait for it."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close_once(session))
+        await asyncio.shield(self._closing)
+
+    async def _close_once(self, session: Session) -> None:
+        await session.close(0.0 if self._hurry else self.timings.grace)
+        self._set_leaver()  # in case the user's loop does not come to the rest
+
+    def _set_leaver(self) -> None:
+        if self._owns_process and (self._signalled or self._failure is not None):
+            self._leaver = threading.Timer(LEAVE_SECONDS, self._leave)
+            self._leaver.daemon = True
+            self._leaver.start()
+
+    def _drop_leaver(self) -> None:
+        if self._leaver is not None:
+            self._leaver.cancel()
+
+    def _leave(self) -> None:
+        logger.warning("worker %s leaves without code of its tasks that does not end", self.name)
+        logging.shutdown()
+        os._exit(0 if self._failure is None else 1)
 
     def announce(self) -> None:
         """Tell who wants to know that this worker takes tasks under its present id."""
@@ -138,10 +185,11 @@ class Worker:
         self.stop(hurry=True)
 
     def _on_signal(self) -> None:
-        if self._stop_requested is not None and self._stop_requested.is_set():
+        if self._signalled:
             logger.warning("second signal: handing running tasks back now")
             self.stop(hurry=True)
         else:
+            self._signalled = True
             logger.info("stopping: running tasks have %g s to finish", self.timings.grace)
             # At once, not when the user's loop comes to it: a task may be blocking it.
             if self._session is not None:
