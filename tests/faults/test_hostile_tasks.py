@@ -24,7 +24,7 @@ EXPECTED = {
     "keyboard_interrupt": ("KeyboardInterrupt", ""),
     "generator_exit": ("GeneratorExit", ""),
     "cancelled": ("CancelledError", ""),
-    "stop_iteration": (None, "1"),  # inside a coroutine Python makes it a RuntimeError
+    "stop_iteration": (None, ""),  # inside a coroutine Python makes it a RuntimeError
     "recursion": ("RecursionError", "maximum recursion depth"),
     "unprintable": ("Unprintable", "RuntimeError"),
     "unserialisable": ("InvalidOutputError", "output"),
