@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError, ResultTimeoutError, TaskRunError
+from plait.errors import DatabaseUnavailableError, InvalidValueError, ResultTimeoutError, TaskRunError
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.values import decode_json
 
@@ -128,8 +128,12 @@ class RunWaiter:
         rows = await self._store.read_ended(run_ids)
         for run_id, group in groupby(rows, key=lambda row: row["id"]):
             future = self._waiting.get(run_id)
-            if future is not None and not future.done():
+            if future is None or future.done():
+                continue
+            try:
                 future.set_result(await self._build_outcome(run_id, list(group)))
+            except InvalidValueError as error:  # what is stored of this run cannot be read; others are not to suffer
+                future.set_exception(error)
 
     async def _build_outcome(self, run_id: UUID, rows: list[Any]) -> RunOutcome:
         version = await self._store.read_version(rows[0]["version_id"])
