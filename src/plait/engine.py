@@ -77,7 +77,7 @@ class Engine:
         from plait.results import RunWaiter  # noqa: PLC0415
         from plait.store import schema  # noqa: PLC0415
         from plait.store.batcher import Batcher  # noqa: PLC0415
-        from plait.store.connection import connect, normalise_url  # noqa: PLC0415
+        from plait.store.connection import connect, normalise_url, translate_error  # noqa: PLC0415
         from plait.store.hub import Hub  # noqa: PLC0415
         from plait.store.store import Store  # noqa: PLC0415
 
@@ -96,6 +96,10 @@ class Engine:
                 for migration in await schema.upgrade(connection):
                     logger.info("applied migration %04d %s", migration.version, migration.name)
             await schema.check_version(connection)
+        except Exception as error:
+            if translated := translate_error(error, url):
+                raise translated from error
+            raise
         finally:
             await connection.close()
         self.store = Store(url)

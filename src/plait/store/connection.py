@@ -110,6 +110,11 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
         )
     if isinstance(error, _NO_SCHEMA):
         return SchemaError(f"the database has no (complete) Plait schema: run `plait db upgrade` ({error})")
+    if isinstance(error, asyncpg.exceptions.InsufficientPrivilegeError):
+        return DatabaseUnavailableError(
+            f"PostgreSQL at {hide_password(url)} refused: {error}. Grant that to the role (to use Plait: USAGE on schema "
+            "plait, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` needs a role that may create it"
+        )
     if isinstance(error, _REFUSED):
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} refused: {error}")
     if isinstance(error, _BROKEN) or (
