@@ -59,6 +59,8 @@ class PeriodicService(ABC):
             except Exception:
                 pause = next(backoff)
                 logger.exception("%s failed; again in %.1f s", self.name, pause)
-            with suppress(asyncio.TimeoutError):
+            with suppress(TimeoutError):
                 if pause > 0:
-                    await asyncio.wait_for(self._poked.wait(), pause)
+                    # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the poke.
+                    async with asyncio.timeout(pause):
+                        await self._poked.wait()

@@ -60,8 +60,9 @@ class Hub:
             with suppress(asyncio.CancelledError):
                 await self._listening
         if self._sending is not None:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._sending, timeout=2)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._sending
         await self._sender.close()
 
     def publish(self, kind: str, subjects: Iterable[str], *, elsewhere: bool = True) -> None:
@@ -116,8 +117,9 @@ class Hub:
                 self._deliver(kind, [])
             while not closed.is_set():
                 # A half-open connection never says that it is gone, so it is asked now and then.
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(closed.wait(), timeout=15)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(15):
+                        await closed.wait()
                 if not closed.is_set():
                     await connection.execute("SELECT 1", timeout=5)
         finally:

@@ -76,7 +76,8 @@ class Heartbeat:
         worker_id = self.worker_id
         assert worker_id is not None
         left = self._timings.lease - self._timings.margin - (sent - self._last_ok)
-        alone = await asyncio.wait_for(self._store.beat_worker(worker_id), max(0.05, left))
+        async with asyncio.timeout(max(0.05, left)):
+            alone = await self._store.beat_worker(worker_id)
         if worker_id != self.worker_id:
             return
         if alone is None:
