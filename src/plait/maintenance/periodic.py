@@ -43,8 +43,7 @@ class PeriodicService(ABC):
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
 
     async def _run(self) -> None:
         backoff = iter_backoff()

@@ -130,7 +130,7 @@ async def connect(url: str, *, application_name: str = "plait", timeout: float =
     try:
         return await asyncpg.connect(
             url,
-            timeout=timeout,  # pyright: ignore[reportArgumentType] - any number of seconds will do
+            timeout=timeout,  # pyright: ignore[reportArgumentType] - a float will do
             server_settings={**SESSION_SETTINGS, "application_name": application_name},
         )
     except (*_BROKEN, *_REFUSED, ValueError) as error:

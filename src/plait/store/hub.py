@@ -57,8 +57,7 @@ class Hub:
         """Send what is still to be sent, then disconnect."""
         if self._listening is not None:
             self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
+            await asyncio.wait([self._listening])
         if self._sending is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2):
