@@ -42,7 +42,7 @@ CREATE TABLE plait.run (
     CONSTRAINT run_status_known CHECK (status IN (0, 2, 3, 4) AND worst IN (2, 3, 4)),
     CONSTRAINT run_ends_with_a_time CHECK ((status = 0) = (finished_at IS NULL)),
     CONSTRAINT run_counters_not_negative CHECK (0 <= ALL (pending))
-) WITH (fillfactor = 50);                      -- room for one more version of every row: all its updates stay HOT
+) WITH (fillfactor = 45);  -- room for one more version of every row, 8 bytes longer once it has ended: all its updates stay HOT
 
 -- Keys that make a trigger happen once; apart from run because run's own keys all lead with the run id.
 CREATE TABLE plait.idempotency_key (
