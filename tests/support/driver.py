@@ -85,6 +85,22 @@ class Driver:
         """Finish these in one commit. Returns the statement's row."""
         return await self.connection.fetchrow(load_sql("finish_tasks"), self.id, *self.plan(assignments, report))
 
+    def continue_locally(self, local: bool) -> None:
+        """Whether what a finish frees goes on here, as in a worker with room for everything, or to ready."""
+        self._flusher.draining = not local
+        if local:
+            self._flusher._codes = dict.fromkeys(self.version.actions, cast(Any, None))
+
+    def take_continued(self, answer: Any) -> list[Assignment]:
+        """The assignments that a finish put into this worker's hands."""
+        pairs = zip(answer["continued_runs"] or (), answer["continued_tasks"] or (), strict=True)
+        return [
+            Assignment(
+                RunState(run_id, self.version, b"", None, 1, Status.COMPLETED, ended=False), task, 1, 0, 0, None
+            )
+            for run_id, task in pairs
+        ]
+
     async def run(self, statement: str, *arguments: Any) -> Any:
         """Any other statement file, on this driver's connection."""
         return await self.connection.fetch(load_sql(statement), *arguments)
