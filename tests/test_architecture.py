@@ -163,10 +163,8 @@ def test_importing_plait_starts_nothing() -> None:
 
 
 def test_importing_plait_takes_at_most_three_tenths_of_a_second() -> None:
-    code = (
-        "import time; begin = time.perf_counter(); from plait import Context, EmptyModel, Plait; "
-        "print(time.perf_counter() - begin)"
-    )
+    # CPU time, of which importing consists: the other tests take the machine's attention, not this process's.
+    code = "from plait import Context, EmptyModel, Plait; import time; print(time.process_time())"
     best = min(float(run_python(code)) for _ in range(7))
     assert best <= 0.3
 

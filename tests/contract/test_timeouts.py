@@ -57,7 +57,7 @@ def test_a_task_that_blocks_the_loop_still_times_out(plait: Plait, work: Work) -
 
     @plait.task(execution_timeout="200ms")
     async def blocks(input: EmptyModel, ctx: Context) -> bool:
-        return gate.wait(60)  # noqa: ASYNC251 - the point
+        return gate.wait(60)
 
     work(blocks)
     with pytest.raises(FailedTaskRunExceptionGroup, match="TaskTimeoutError"):
@@ -118,9 +118,7 @@ def _wait_until_timers_sleep(database: Database) -> None:
     )
 
 
-def test_a_task_nobody_takes_in_time_is_cancelled_with_the_reason(
-    plait: Plait, work: Work, database: Database
-) -> None:
+def test_a_task_nobody_takes_in_time_is_cancelled_with_the_reason(plait: Plait, work: Work, database: Database) -> None:
     flow = plait.workflow(name="impatient")
     gate = threading.Event()
 
@@ -156,9 +154,7 @@ def test_a_task_nobody_takes_in_time_is_cancelled_with_the_reason(
     assert first.result(20) == {"busy": True}
 
 
-def test_the_schedule_timeout_of_a_child_begins_when_it_is_queued(
-    plait: Plait, work: Work, database: Database
-) -> None:
+def test_the_schedule_timeout_of_a_child_begins_when_it_is_queued(plait: Plait, work: Work, database: Database) -> None:
     flow = plait.workflow(name="later")
     begun, gate = threading.Event(), threading.Event()
 
@@ -191,9 +187,7 @@ def test_without_a_schedule_timeout_a_backlog_cancels_nothing(plait: Plait, work
     assert run.result(20) == 1
 
 
-def test_a_worker_in_the_way_does_not_time_out_a_retry_that_waits(
-    plait: Plait, work: Work, database: Database
-) -> None:
+def test_a_worker_in_the_way_does_not_time_out_a_retry_that_waits(plait: Plait, work: Work, database: Database) -> None:
     @plait.task(retries=1, backoff_factor=3600.0, schedule_timeout="100ms")
     def fails(input: EmptyModel, ctx: Context) -> int:
         if ctx.retry_count == 0:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connections, transaction
 from psycopg.rows import dict_row
 from pydantic import BaseModel
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
@@ -123,9 +123,9 @@ async def asyncpg_connection(url: str) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def asyncpg_from_a_pool(url: str) -> AsyncIterator[Any]:
-    async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool, pool.acquire() as connection:
-        async with connection.transaction():
-            yield connection
+    pool = asyncpg.create_pool(url, min_size=1, max_size=1)
+    async with pool, pool.acquire() as connection, connection.transaction():
+        yield connection
 
 
 @asynccontextmanager
@@ -148,7 +148,14 @@ async def async_connection(url: str) -> AsyncIterator[Any]:
         await engine.dispose()
 
 
-ASYNC: list[Opener] = [async_psycopg, async_psycopg_with_dict_rows, asyncpg_connection, asyncpg_from_a_pool, async_session, async_connection]
+ASYNC: list[Opener] = [
+    async_psycopg,
+    async_psycopg_with_dict_rows,
+    asyncpg_connection,
+    asyncpg_from_a_pool,
+    async_session,
+    async_connection,
+]
 
 TEXT = 'Ünïcode \U0001f600 "quotes" \\ back'
 
@@ -164,7 +171,7 @@ def echo(plait: Plait) -> Any:
 
 @pytest.mark.parametrize("open_connection", SYNC, ids=lambda opener: opener.__name__)
 def test_a_rollback_leaves_no_run(echo: Any, database: Database, open_connection: Opener) -> None:
-    with pytest.raises(_RollBack), open_connection(database.url) as connection:
+    with pytest.raises(_RollBack), open_connection(database.url) as connection:  # noqa: PT012 - the roll back
         echo.run_no_wait(Note(text="gone"), connection=connection, idempotency_key="k")
         raise _RollBack
     for table in ("run", "ready", "idempotency_key"):
@@ -172,9 +179,7 @@ def test_a_rollback_leaves_no_run(echo: Any, database: Database, open_connection
 
 
 @pytest.mark.parametrize("open_connection", SYNC, ids=lambda opener: opener.__name__)
-def test_a_commit_starts_the_run_promptly(
-    echo: Any, work: Work, database: Database, open_connection: Opener
-) -> None:
+def test_a_commit_starts_the_run_promptly(echo: Any, work: Work, database: Database, open_connection: Opener) -> None:
     work()
     with open_connection(database.url) as connection:
         reference = echo.run_no_wait(
@@ -195,7 +200,7 @@ def test_a_bulk_is_part_of_the_transaction(echo: Any, database: Database, open_c
 
 @pytest.mark.parametrize("open_connection", ASYNC, ids=lambda opener: opener.__name__)
 async def test_an_async_rollback_leaves_no_run(echo: Any, database: Database, open_connection: Opener) -> None:
-    with pytest.raises(_RollBack):
+    with pytest.raises(_RollBack):  # noqa: PT012 - the roll back
         async with open_connection(database.url) as connection:
             await echo.aio_run_no_wait(Note(text="gone"), connection=connection)
             raise _RollBack

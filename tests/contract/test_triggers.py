@@ -78,9 +78,7 @@ def test_many_threads_share_one_plait(double: Any, work: Work) -> None:
     assert results == {n: 2 * n for n in range(20)}
 
 
-def test_an_async_task_starts_runs_of_other_workflows_and_waits_for_them(
-    plait: Plait, double: Any, work: Work
-) -> None:
+def test_an_async_task_starts_runs_of_other_workflows_and_waits_for_them(plait: Plait, double: Any, work: Work) -> None:
     @plait.task(input_validator=Number)
     async def fan_out(input: Number, ctx: Context) -> int:
         first = await double.aio_run(Number(n=input.n))

@@ -71,9 +71,7 @@ def test_a_run_started_before_a_change_goes_on_in_the_middle_of_its_graph(
     assert {entry.pid for entry in ledger.select("old")} == {old_worker.pid}
 
 
-def test_a_task_without_code_stays_ready_and_is_never_claimed(
-    plait: Plait, work: Work, database: Database
-) -> None:
+def test_a_task_without_code_stays_ready_and_is_never_claimed(plait: Plait, work: Work, database: Database) -> None:
     @plait.task()
     def known(input: EmptyModel, ctx: Context) -> int:
         return 1

@@ -54,7 +54,9 @@ async def test_concurrent_claims_never_return_more_than_asked_nor_a_task_twice(
             seen.extend(assignment.key for assignment in held)
             empty = 0 if held else empty + 1
 
-    await asyncio.gather(*(drain(claimer, limit) for claimer, limit in zip([driver, *others], (7, 13, 50, 1), strict=True)))
+    await asyncio.gather(
+        *(drain(claimer, limit) for claimer, limit in zip([driver, *others], (7, 13, 50, 1), strict=True))
+    )
     assert len(seen) == len(set(seen)) == database.count("running") == 2000
     check_log(database)
     for other in others:
@@ -118,7 +120,7 @@ async def test_no_statement_costs_more_for_what_does_not_concern_it(
     foreign = await driver.store.register_version(FOREIGN)
     database.query(BACKLOGS[backlog], list(foreign.actions))
     after = await count_all(driver, held)
-    # An index of 200,000 entries is up to two levels deeper; that is a few pages for each look-up, and all there may be.
+    # An index of 200,000 entries is up to two levels deeper: a few pages more for each look-up, and nothing else.
     allowed = {statement: pages + 2 * LOOKUPS[statement] for statement, pages in before.items()}
     assert {name: pages for name, pages in after.items() if pages > allowed[name]} == {}, (before, after)
 

@@ -166,7 +166,12 @@ def test_a_trigger_whose_reply_was_lost_makes_one_run(
 
 
 def test_a_waiter_outlives_a_crash_of_postgresql(
-    own_server: OwnServer, database: Database, plait: Plait, ledger: Ledger, worker_process: StartProcess, tmp_path: Path
+    own_server: OwnServer,
+    database: Database,
+    plait: Plait,
+    ledger: Ledger,
+    worker_process: StartProcess,
+    tmp_path: Path,
 ) -> None:
     declared = pipeline.declare(plait)
     worker_process("pipeline", hold="root", gates=str(tmp_path))

@@ -1,4 +1,4 @@
-"""Whatever a task does, the worker stays up, its neighbours are unharmed, and the outcome is recorded with the reason."""
+"""Whatever a task does, the worker stays up, neighbours are unharmed, the outcome is recorded with its reason."""
 
 from __future__ import annotations
 

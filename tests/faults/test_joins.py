@@ -154,7 +154,9 @@ async def test_finishers_and_the_reaper_at_a_barrier_accept_each_task_once(datab
     assert database.count("run", "status = 2") == accepted
     await two.finish(await two.claim("left"))
     assert database.count("run", "status = 2") == 300
-    assert database.query("SELECT run_id FROM plait.attempt WHERE status > 0 GROUP BY run_id HAVING count(*) <> 2") == []
+    assert (
+        database.query("SELECT run_id FROM plait.attempt WHERE status > 0 GROUP BY run_id HAVING count(*) <> 2") == []
+    )
     check_log(database)
 
 

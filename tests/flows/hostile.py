@@ -67,23 +67,23 @@ MISDEEDS: dict[str, Any] = {
 }
 
 
+def declare_misdeed(plait: Plait, name: str, misdeed: Any) -> list[Any]:
+    """A misdeed as a sync and as an async task."""
+
+    def sync_body(input: Number, ctx: Context) -> Any:
+        record(ctx, "begin")
+        return misdeed()
+
+    async def async_body(input: Number, ctx: Context) -> Any:
+        record(ctx, "begin")
+        return misdeed()
+
+    bodies = {"sync": sync_body, "async": async_body}
+    return [plait.task(name=f"{kind}_{name}", input_validator=Number)(body) for kind, body in bodies.items()]
+
+
 def declare(plait: Plait, *, gates: str = "") -> SimpleNamespace:
-    tasks = {}
-
-    def add(name: str, misdeed: Any) -> None:
-        def sync_body(input: Number, ctx: Context) -> Any:
-            record(ctx, "begin")
-            return misdeed()
-
-        async def async_body(input: Number, ctx: Context) -> Any:
-            record(ctx, "begin")
-            return misdeed()
-
-        tasks[f"sync_{name}"] = plait.task(name=f"sync_{name}", input_validator=Number)(sync_body)
-        tasks[f"async_{name}"] = plait.task(name=f"async_{name}", input_validator=Number)(async_body)
-
-    for name, misdeed in MISDEEDS.items():
-        add(name, misdeed)
+    standalones = [task for name, misdeed in MISDEEDS.items() for task in declare_misdeed(plait, name, misdeed)]
 
     @plait.task(input_validator=Number)
     def os_exit(input: Number, ctx: Context) -> None:
@@ -113,7 +113,7 @@ def declare(plait: Plait, *, gates: str = "") -> SimpleNamespace:
         """A coroutine that blocks the loop of all coroutines."""
         record(ctx, "begin")
         await asyncio.to_thread(int)
-        time.sleep(60)
+        time.sleep(60)  # noqa: ASYNC251 - the point
         return "done"
 
     @plait.task(input_validator=Number, retries=0)
@@ -131,6 +131,5 @@ def declare(plait: Plait, *, gates: str = "") -> SimpleNamespace:
         record(ctx, "end", input.n)
         return input.n
 
-    for standalone in (os_exit, stubborn, deaf, blocker, patient, good):
-        tasks[standalone.name] = standalone
-    return SimpleNamespace(**tasks)
+    standalones += [os_exit, stubborn, deaf, blocker, patient, good]
+    return SimpleNamespace(**{standalone.name: standalone for standalone in standalones})

@@ -95,9 +95,7 @@ class Driver:
         """The assignments that a finish put into this worker's hands."""
         pairs = zip(answer["continued_runs"] or (), answer["continued_tasks"] or (), strict=True)
         return [
-            Assignment(
-                RunState(run_id, self.version, b"", None, 1, Status.COMPLETED, ended=False), task, 1, 0, 0, None
-            )
+            Assignment(RunState(run_id, self.version, b"", None, 1, Status.COMPLETED, ended=False), task, 1, 0, 0, None)
             for run_id, task in pairs
         ]
 
@@ -118,5 +116,3 @@ async def settle(task: asyncio.Task[Any], pid: int, watcher: asyncpg.Connection)
             return
         await asyncio.wait([task], timeout=0.002)
     raise AssertionError("neither done nor blocked")
-
-
