@@ -69,7 +69,7 @@ class Driver:
         rows = await self.connection.fetch(
             load_sql("claim_tasks"), self.id, [self.version.actions[index[task]] for task in tasks], limit
         )
-        return [self.take(row) for row in rows]
+        return [self.take(row) for row in rows if row["run_id"] is not None]  # a claim tells at least what it saw
 
     def take(self, row: Any) -> Assignment:
         run = RunState(row["run_id"], self.version, b"", None, row["priority"], Status.COMPLETED, ended=False)

@@ -28,12 +28,13 @@ class Leader(PeriodicService):
     def __init__(self, store: Store, holder: UUID, services: Sequence[PeriodicService]) -> None:
         super().__init__()
         self._store = store
-        self._holder = holder
+        self.holder = holder
+        """The worker that holds the lease: whoever replaces a dead one takes over its lease at once."""
         self._services = services
 
     async def run_once(self) -> float:
         try:
-            leads = await self._store.take_lease(LEASE, self._holder, LEASE_SECONDS)
+            leads = await self._store.take_lease(LEASE, self.holder, LEASE_SECONDS)
         except DatabaseUnavailableError:
             await self._stop_services()
             raise
@@ -48,7 +49,7 @@ class Leader(PeriodicService):
         """Stop the loops and give the lease to the next."""
         await super().stop()
         await self._stop_services()
-        await self._store.drop_lease(LEASE, self._holder)
+        await self._store.drop_lease(LEASE, self.holder)
 
     async def _stop_services(self) -> None:
         for service in self._services:

@@ -112,8 +112,8 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
         return SchemaError(f"the database has no (complete) Plait schema: run `plait db upgrade` ({error})")
     if isinstance(error, asyncpg.exceptions.InsufficientPrivilegeError):
         return DatabaseUnavailableError(
-            f"PostgreSQL at {hide_password(url)} refused: {error}. Grant that to the role (to use Plait: USAGE on schema "
-            "plait, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` needs a role that may create it"
+            f"PostgreSQL at {hide_password(url)} refused: {error}. Grant that to the role (to use Plait: USAGE on "
+            "schema plait, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` needs one that may create it"
         )
     if isinstance(error, _REFUSED):
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} refused: {error}")
@@ -130,7 +130,7 @@ async def connect(url: str, *, application_name: str = "plait", timeout: float =
     try:
         return await asyncpg.connect(
             url,
-            timeout=timeout,  # pyright: ignore[reportArgumentType] - a float will do
+            timeout=timeout,  # pyright: ignore[reportArgumentType]
             server_settings={**SESSION_SETTINGS, "application_name": application_name},
         )
     except (*_BROKEN, *_REFUSED, ValueError) as error:

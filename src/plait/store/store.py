@@ -78,6 +78,14 @@ class Finished:
     committed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The tasks that a claim took. ``seen``: how many it found before it locked; others may have taken the rest."""
+
+    rows: list[Record]
+    seen: int
+
+
 class Store:
     """Statements over a few connections: claims and finishes have one each, all else shares a small pool."""
 
@@ -109,8 +117,8 @@ class Store:
             schedules,
             list(definition.pending),
         )
-        if row is None:  # another process stored it between our snapshot and its commit
-            return await self.register_version(definition)
+        if row is None:
+            raise OperationError("register_version returned nothing")
         version = StoredVersion(row["id"], definition, tuple(row["actions"]))
         self._versions[version.id] = version
         return version
@@ -149,9 +157,11 @@ class Store:
             raise OperationError("plait.start_runs returned nothing")
         return list(answer["run_ids"])
 
-    async def claim_tasks(self, worker_id: UUID, actions: list[int], limit: int) -> list[Record]:
+    async def claim_tasks(self, worker_id: UUID, actions: list[int], limit: int) -> Claimed:
         """Take up to ``limit`` ready tasks of ``actions`` for a worker."""
-        return await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit)
+        rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit)
+        seen: int = rows[0]["seen"]
+        return Claimed(rows if rows[0]["run_id"] is not None else [], seen)
 
     async def claim_expired(self, worker_id: UUID, limit: int) -> list[Record]:
         """Take ready tasks whose schedule timeout has passed, whatever their action."""
@@ -182,9 +192,14 @@ class Store:
         """The terminal attempts of given tasks, where there is one."""
         return await self.pool.fetch(load_sql("read_outcomes"), runs, tasks)
 
-    async def read_held(self, worker_id: UUID) -> list[Record]:
-        """The tasks a worker holds according to the database, shaped as a claim returns them."""
-        return await self.pool.fetch(load_sql("read_held"), worker_id)
+    async def read_held(self, worker_id: UUID) -> set[tuple[UUID, int, int]]:
+        """Run, task and attempt of what a worker holds according to the database."""
+        rows = await self.pool.fetch(load_sql("read_held"), worker_id)
+        return {(row["run_id"], row["task"], row["attempt"]) for row in rows}
+
+    async def read_running(self, worker_id: UUID, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
+        """Tasks that a worker holds, by key, shaped as a claim returns them."""
+        return await self.pool.fetch(load_sql("read_running"), worker_id, runs, tasks)
 
     async def read_ended(self, runs: Sequence[UUID]) -> list[Record]:
         """Which of these runs have ended, with the outcome of each of their tasks, in task order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ logger = logging.getLogger("plait.worker")
 CLAIM_CAP = 500
 POLL_SECONDS = 1.0
 PEEK_SECONDS = 0.05
+CONTENTION_SECONDS = 0.002
+HURRIED_LOOK_SECONDS = 0.5
+LOOK_SECONDS = 10.0
 
 
 class Claimer:
@@ -39,36 +43,41 @@ class Claimer:
         self._actions = actions
         self._subjects = {str(action) for action in actions}
         self._hinted = asyncio.Event()
-        self._adopt = False
         self._backoff: Iterator[float] = iter_backoff()
+        self._next_look = 0.0
+        self._hurried_looks = 0
+        self._unknown: set[tuple[UUID, int, int]] = set()
         self.worker_id: UUID | None = None
         self.stopping = False
         self._hub = hub
         hub.subscribe("ready", self._receive)
 
     def expect_lost_reply(self) -> None:
-        """A reply was lost: before the next claim, ask the database what this worker holds."""
-        self._adopt = True
+        """A reply was lost: look soon, and again, at what the database says this worker holds."""
+        self._hurried_looks = 3
+        self._next_look = 0.0
         self._holdings.changed.set()
 
     def stop(self) -> None:
-        """Claim nothing more, starting now."""
+        """Claim nothing more, starting now; ``run`` ends once a claim in flight was answered."""
+        if not self.stopping:
+            self._hub.unsubscribe("ready", self._receive)
         self.stopping = True
-        self._hub.unsubscribe("ready", self._receive)
+        self._hinted.set()
+        self._holdings.changed.set()
 
     async def run(self) -> None:
-        """Claim until cancelled."""
+        """Claim until stopped."""
         while not self.stopping:
             if self.worker_id is None:  # between a lost lease and the next registration
                 await asyncio.sleep(PEEK_SECONDS)
                 continue
             try:
-                if self._adopt:
-                    await self._adopt_held()
+                await self._reconcile()
                 await self._claim_or_wait()
                 self._backoff = iter_backoff()
             except DatabaseUnavailableError as error:
-                self._adopt = True
+                self.expect_lost_reply()
                 logger.warning("cannot claim: %s", error)
                 await asyncio.sleep(next(self._backoff))
 
@@ -79,31 +88,37 @@ class Claimer:
             await self._wait_for_slots()
             return
         self._hinted.clear()
-        if await self.claim_once(free) < free:
+        came, more = await self.claim_once(free)
+        if came < free and not more:
             await self._wait_for_hint()
+        elif came == 0:
+            await asyncio.sleep(CONTENTION_SECONDS)
 
-    async def claim_once(self, limit: int) -> int:
-        """Claim up to ``limit`` tasks and send them on. Returns how many came."""
+    async def claim_once(self, limit: int) -> tuple[int, bool]:
+        """Claim up to ``limit`` tasks and send them on. Returns how many came, and whether more were there, held by
+        another claimer at that moment."""
         worker_id = self.worker_id
-        assert worker_id is not None
+        if worker_id is None or self.stopping:
+            return 0, False
         self._holdings.reserve(limit)
-        rows = []
+        used = 0
         try:
-            rows = await self._store.claim_tasks(worker_id, self._actions, limit)
-            if worker_id != self.worker_id:
-                return 0  # the lease was lost meanwhile; the reaper puts them back
-            await self._intake.admit_rows(rows)
+            claimed = await self._store.claim_tasks(worker_id, self._actions, limit)
+            if worker_id == self.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
+                used = len(claimed.rows)
+                await self._intake.admit_rows(claimed.rows)
         except BaseException:
-            if worker_id == self.worker_id:
-                self._holdings.release(limit)
+            used = 0
             raise
-        self._holdings.release(limit - len(rows))
-        return len(rows)
+        finally:
+            if worker_id == self.worker_id:  # a lost lease has freed every slot already
+                self._holdings.release(limit - used)
+        return len(claimed.rows), claimed.seen > len(claimed.rows)
 
     async def _wait_for_slots(self) -> None:
         """All slots are taken. While they stay so, look now and then for something more urgent than what this
         worker continues by itself: continued tasks must not keep urgent ones waiting."""
-        with suppress(asyncio.TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(PEEK_SECONDS):
                 await self._holdings.changed.wait()
             return
@@ -111,7 +126,7 @@ class Claimer:
 
     async def _wait_for_hint(self) -> None:
         self._flusher.continue_from = 1
-        with suppress(asyncio.TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await self._hinted.wait()
 
@@ -119,20 +134,42 @@ class Claimer:
         if not subjects or not self._subjects.isdisjoint(subjects):
             self._hinted.set()
 
-    async def _adopt_held(self) -> None:
-        """Take up what the database says this worker holds and this worker does not know of: a claim or a finish was
-        committed and its reply was lost."""
+    async def _reconcile(self) -> None:
+        """Take up what the database says this worker holds and this worker does not know of.
+
+        A claim or a finish can be committed although its reply was lost, even long after it was given up. So the two
+        are compared for good, soon after a lost reply and now and then always. What is unknown in two looks running
+        is taken up; in one it may be on its way.
+        """
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._hurried_looks = max(0, self._hurried_looks - 1)
+        self._next_look = now + (HURRIED_LOOK_SECONDS if self._hurried_looks else LOOK_SECONDS)
         async with self._flusher.lock:
             worker_id = self.worker_id
             if worker_id is None:
                 return
-            rows = await self._store.read_held(worker_id)
+            held = await self._store.read_held(worker_id)
             if worker_id != self.worker_id:
                 return
             known = self._holdings.assignments
-            unknown = [row for row in rows if (row["run_id"], row["task"]) not in known]
-            self._adopt = False
+            unknown = {key for key in held if key[:2] not in known}
+            found, self._unknown = unknown & self._unknown, unknown
             if unknown:
-                logger.info("took up %d tasks whose claim was answered by silence", len(unknown))
-                self._holdings.reserve(len(unknown))
-                await self._intake.admit_rows(unknown)
+                self._next_look = now + HURRIED_LOOK_SECONDS
+            if found:
+                await self._adopt(worker_id, sorted(found))
+
+    async def _adopt(self, worker_id: UUID, keys: list[tuple[UUID, int, int]]) -> None:
+        rows = await self._store.read_running(worker_id, [run for run, _, _ in keys], [task for _, task, _ in keys])
+        if worker_id != self.worker_id:
+            return
+        logger.info("took up %d tasks whose claim was answered by silence", len(rows))
+        self._holdings.reserve(len(rows))
+        try:
+            await self._intake.admit_rows(rows)
+        except BaseException:
+            if worker_id == self.worker_id:
+                self._holdings.release(len(rows))
+            raise

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plait.context import Context, current_context
@@ -20,17 +23,29 @@ if TYPE_CHECKING:
 Concluder = Callable[["Assignment", Report], None]
 
 
+logger = logging.getLogger("plait.worker")
+
+NO_THREAD_PAUSE_US = 1_000_000
+
+
 class Execution:
     """One attempt while its code runs: its context, its deadline, and how to stop it."""
 
-    __slots__ = ("assignment", "context", "deadline", "started", "task")
+    __slots__ = ("assignment", "context", "deadline", "started", "submitted", "task", "timeout")
 
     def __init__(self, assignment: Assignment, context: Context, timeout: float) -> None:
         self.assignment = assignment
         self.context = context
-        self.started = time.monotonic()
-        self.deadline = self.started + timeout
+        self.timeout = timeout
+        self.submitted = self.started = time.monotonic()
+        self.deadline = math.inf
+        """On the monotonic clock; known once the code has begun. Waiting for a blocked loop costs a task no time."""
         self.task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """The code is called now (user's side)."""
+        self.started = time.monotonic()
+        self.deadline = self.started + self.timeout
 
     @property
     def elapsed_us(self) -> int:
@@ -76,9 +91,17 @@ class Executor:
                 self._to_start.append(execution)
                 wake = True
             else:
-                self._threads.submit(lambda execution=execution: self._run_sync(execution))  # type: ignore[misc]
+                self._submit_to_thread(execution)
         if wake:
             self._user_loop.call_soon_threadsafe(self._start_pending)
+
+    def _submit_to_thread(self, execution: Execution) -> None:
+        try:
+            self._threads.submit(partial(self._run_sync, execution))
+        except RuntimeError as error:  # can't start new thread
+            logger.error("task %s has no thread: %s", execution.assignment.name, error)
+            report = Report(Status.RELEASED, retry_us=NO_THREAD_PAUSE_US, reason="its worker could start no thread")
+            self._conclude(execution.assignment, report)
 
     def stop(self, execution: Execution) -> None:
         """Tell an execution to stop: async code gets ``CancelledError``, sync code sees ``ctx.is_cancelled``."""
@@ -106,6 +129,7 @@ class Executor:
         code = assignment.code
         assert code is not None
         try:
+            execution.begin()
             value = await code.aio_call(execution.context.input, execution.context)
             report = self._report_output(execution, value)
         except BaseException as error:
@@ -124,6 +148,7 @@ class Executor:
         code = assignment.code
         assert code is not None
         try:
+            execution.begin()
             value = code.call(execution.context.input, execution.context)
             report = self._report_output(execution, value)
         except BaseException as error:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("plait.worker")
 
 FLUSH_CAP = 500
+FLUSH_BYTES = 16 * 1024 * 1024
+"""Outputs of one batch: what a statement can carry well within its time limit."""
 _NO_SCHEDULE = -1
 
 Outcome = tuple[Assignment, Report]
@@ -75,8 +77,18 @@ class Flusher:
             self._wake.clear()
             while self._queue:
                 async with self.lock:
-                    batch, self._queue = self._queue[:FLUSH_CAP], self._queue[FLUSH_CAP:]
-                    await self._write_isolating(batch)
+                    await self._write_isolating(self._take_batch())
+
+    def _take_batch(self) -> list[Outcome]:
+        size = 0
+        for count, (_, report) in enumerate(self._queue):
+            size += len(report.output or b"")
+            if count == FLUSH_CAP or (count and size > FLUSH_BYTES):
+                break
+        else:
+            count = len(self._queue)
+        batch, self._queue = self._queue[:count], self._queue[count:]
+        return batch
 
     def discard(self) -> None:
         """Forget what was not written: the lease is lost, somebody else does it again."""
@@ -95,9 +107,8 @@ class Flusher:
                 return
             assignment, report = batch[0]
             logger.error("outcome of task %s refused by the database: %s", assignment.name, error)
-            if report.status is Status.FAILED and report.output is None and report.error == _REFUSED:
-                self._let_go(assignment)
-                return
+            if report.error == _REFUSED:
+                raise  # not even that it failed can be stored: nothing this worker does would be
             await self._write_isolating([(assignment, Report(Status.FAILED, error=_REFUSED))])
 
     async def _write(self, batch: list[Outcome]) -> None:
@@ -119,7 +130,8 @@ class Flusher:
     async def _send(self, plan: _Plan) -> Finished | None:
         """The database's answer; None when the lease was lost while it did not answer."""
         worker_id = self.worker_id
-        assert worker_id is not None
+        if worker_id is None:
+            return None
         for delay in iter_backoff():
             try:
                 finished = await self._store.finish_tasks(worker_id, plan.arrays)
@@ -174,11 +186,6 @@ class Flusher:
             self._hub.publish("ready", [str(action) for action in finished.queued_actions])
         if finished.next_due is not None or (finished.queued_actions and plan.sets_timers):
             self._hub.publish("timer", [])
-
-    def _let_go(self, assignment: Assignment) -> None:
-        """Give up an outcome that cannot be stored in any form; the reaper finds its row when this worker ends."""
-        self._holdings.remove(assignment)
-        self._holdings.release(int(assignment.slot))
 
 
 _REFUSED = describe_failure("OutcomeRefused", "the database refused to store this task's outcome; see the worker's log")

@@ -74,6 +74,8 @@ class Holdings:
         self.assignments: dict[tuple[UUID, int], Assignment] = {}
         self.runs: dict[UUID, RunState] = {}
         self.changed = asyncio.Event()
+        self.epoch = 0
+        """Counts how often everything was let go of; who waited across it works on nothing any more."""
 
     @property
     def free(self) -> int:
@@ -117,5 +119,6 @@ class Holdings:
         self.assignments.clear()
         self.runs.clear()
         self.occupied = 0
+        self.epoch += 1
         self.changed.set()
         return held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from plait.store.store import Store
     from plait.task import Task
+
+logger = logging.getLogger("plait.worker")
+
+RESULTS_PAGE = 250
+"""Parents' outcomes that are read in one statement: each may be as large as the payload limit."""
 
 CodeBook = Mapping[int, "Task[Any, Any]"]
 """What this worker has code for: tasks by action id."""
@@ -49,10 +55,12 @@ class Intake:
     async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
         """Take over tasks as a claim returned them. Their slots have been reserved; ``expired`` ones, which are only
         judged, have none."""
-        versions = {row["version_id"] for row in rows}
-        for version_id in versions:
+        epoch = self._holdings.epoch
+        for version_id in {row["version_id"] for row in rows}:
             if self._store.get_version(version_id) is None:
                 await self._store.read_version(version_id)
+        if epoch != self._holdings.epoch:
+            return
         assignments = [self._admit_row(row, slot=not expired) for row in rows]
         await self._judge_all(assignments, expired=expired)
 
@@ -66,9 +74,14 @@ class Intake:
             waiting = set(incomplete)
             task = asyncio.create_task(self._judge_all(incomplete, expired=False), name="plait-intake")
             self._fetching.add(task)
-            task.add_done_callback(self._fetching.discard)
+            task.add_done_callback(self._end_fetch)
             assignments = [assignment for assignment in assignments if assignment not in waiting]
         self._judge_complete(assignments, expired=False)
+
+    def _end_fetch(self, task: asyncio.Task[None]) -> None:
+        self._fetching.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("outcomes of parents could not be read", exc_info=task.exception())
 
     def _admit_row(self, row: Record, *, slot: bool) -> Assignment:
         run_id = row["run_id"]
@@ -90,9 +103,12 @@ class Intake:
 
     async def _judge_all(self, assignments: list[Assignment], *, expired: bool) -> None:
         missing = _list_missing(assignments)
-        if missing:
-            await self._fetch_results(missing)
-        self._judge_complete(assignments, expired=expired)
+        try:
+            for start in range(0, len(missing), RESULTS_PAGE):
+                await self._fetch_results(missing[start : start + RESULTS_PAGE])
+        finally:
+            # Whatever was read: a task whose parents' outcomes are still missing is failed by the judgement.
+            self._judge_complete(assignments, expired=expired)
 
     def _judge_complete(self, assignments: list[Assignment], *, expired: bool) -> None:
         held = self._holdings.assignments
@@ -100,10 +116,20 @@ class Intake:
             assignment
             for assignment in assignments
             # The lease may have been lost while outcomes were fetched.
-            if held.get(assignment.key) is assignment and self._judge_one(assignment, expired)
+            if held.get(assignment.key) is assignment and self._judge_safely(assignment, expired)
         ]
         if ready:
             self._execute(ready)
+
+    def _judge_safely(self, assignment: Assignment, expired: bool) -> bool:
+        """One task that cannot be judged fails alone, with the reason; the others go on."""
+        try:
+            return self._judge_one(assignment, expired)
+        except Exception as error:
+            logger.exception("task %s of run %s cannot be judged", assignment.name, assignment.run.id)
+            message = f"the task could not be judged: {type(error).__name__}: {error}"
+            self._conclude(assignment, Report(Status.FAILED, error=describe_failure("JudgementError", message)))
+            return False
 
     def _judge_one(self, assignment: Assignment, expired: bool) -> bool:
         run = assignment.run

@@ -6,6 +6,7 @@ import json
 import logging
 import random
 import traceback
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,7 +40,8 @@ def report_failure(assignment: Assignment, error: BaseException, elapsed_us: int
     """The report of an attempt that raised: retried while retries remain, else failed."""
     data = describe_exception(error)
     retryable = not isinstance(error, NonRetryableException)
-    after = error.after.total_seconds() if isinstance(error, RetryAfterException) else None
+    wanted = getattr(error, "after", None) if isinstance(error, RetryAfterException) else None
+    after = wanted.total_seconds() if isinstance(wanted, timedelta) else None
     return choose_failure(assignment, data, elapsed_us, retryable=retryable, after=after)
 
 

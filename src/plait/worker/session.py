@@ -21,7 +21,7 @@ from plait.maintenance.leader import Leader
 from plait.maintenance.periodic import PeriodicService
 from plait.maintenance.reaper import Reaper
 from plait.maintenance.timers import Timers
-from plait.store.connection import iter_backoff
+from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.store.store import Store, WorkerRow
 from plait.worker.claimer import Claimer
 from plait.worker.flusher import Flusher
@@ -71,6 +71,7 @@ class Session:
         self.leader = Leader(self.store, worker.id, self._services)
         self._hub = engine.hub
         self._tasks: list[asyncio.Task[None]] = []
+        self._background: set[asyncio.Task[int]] = set()
         self._hurry = asyncio.Event()
 
     async def open(self, replaces: UUID | None) -> None:
@@ -83,14 +84,18 @@ class Session:
         watchdog = Watchdog(self.holdings, self.executor, self.conclude)
         for part in (self.flusher, self.claimer, self.heartbeat, watchdog):
             self._tasks.append(asyncio.create_task(part.run(), name=f"plait-{type(part).__name__.lower()}"))
+        self._claiming = self._tasks[1]
         for task in self._tasks:
             task.add_done_callback(self._report_crash)
         self.leader.start()
 
     async def close(self, grace: float) -> None:
         """Stop claiming, give running tasks ``grace`` seconds, hand back the rest, store all outcomes, sign off."""
-        self.claimer.stop()
-        self.flusher.draining = True
+        self._stop_claiming()
+        with suppress(DatabaseUnavailableError):
+            await self.leader.stop()
+        # What a claim in flight still brings is held too.
+        await asyncio.wait([self._claiming, *self._background], timeout=CALL_TIMEOUT)
         await self._wait_until_empty(grace, interruptible=True)
         for assignment in list(self.holdings.assignments.values()):
             if not assignment.concluded:
@@ -106,7 +111,6 @@ class Session:
             if service.hint is not None:
                 self._hub.unsubscribe(service.hint, service.poke)
         with suppress(DatabaseUnavailableError):
-            await self.leader.stop()
             await self.store.end_worker(self._worker.id)
         self._hub.publish("orphans", [])
         await self.store.close()
@@ -129,7 +133,7 @@ class Session:
         self._loop.call_soon_threadsafe(self.holdings.release_slot, assignment)
 
     def _stop_claiming(self) -> None:
-        self.claimer.stopping = True
+        self.claimer.stop()
         self.flusher.draining = True
 
     def _execute(self, assignments: list[Assignment]) -> None:
@@ -141,9 +145,23 @@ class Session:
             self.executor.submit(assignments)
 
     async def _cancel_expired(self, limit: int) -> int:
-        rows = await self.store.claim_expired(self._worker.id, limit)
-        if rows:
-            await self.intake.admit_rows(rows, expired=True)
+        # A task of its own: the leader may stop its services at any moment, but what is claimed must be judged.
+        task = asyncio.create_task(self._take_expired(limit), name="plait-expired")
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return await asyncio.shield(task)
+
+    async def _take_expired(self, limit: int) -> int:
+        worker_id = self.claimer.worker_id
+        if worker_id is None or self.claimer.stopping:
+            return 0
+        try:
+            rows = await self.store.claim_expired(worker_id, limit)
+            if rows and worker_id == self.claimer.worker_id:
+                await self.intake.admit_rows(rows, expired=True)
+        except DatabaseUnavailableError:
+            self.claimer.expect_lost_reply()
+            raise
         return len(rows)
 
     async def _register(self, replaces: UUID | None) -> None:
@@ -160,9 +178,10 @@ class Session:
             lease_seconds=worker.timings.lease,
         )
         await self.store.register_worker(row, replaces)
+        self.leader.holder = worker.id
         self.flusher.worker_id = self.claimer.worker_id = worker.id
         self.heartbeat.begin(worker.id)
-        self.flusher.alone = bool(await self.store.beat_worker(worker.id))
+        self.flusher.alone = False  # until the first heartbeat tells
         self.host = ContextHost(str(worker.id), self.host.lifespan, self.host.release_slot)
         if replaces is not None:
             self._hub.publish("orphans", [])

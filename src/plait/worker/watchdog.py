@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from plait.graph.definition import Status
 from plait.worker.reports import Report, choose_failure, describe_failure
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from plait.worker.holdings import Assignment, Holdings
 
 logger = logging.getLogger("plait.worker")
+
+BLOCKED_SECONDS = 30.0
+"""How long an execution may wait for its code to be called before it is handed back for another worker."""
 
 TICK_SECONDS = 0.03
 """How late a timeout may be noticed. One look costs a comparison per running task."""
@@ -36,8 +41,19 @@ class Watchdog:
             now = time.monotonic()
             for assignment in list(self._holdings.assignments.values()):
                 execution = assignment.execution
-                if execution is not None and execution.deadline <= now and not assignment.concluded:
+                if execution is None or assignment.concluded:
+                    continue
+                if execution.deadline <= now:
                     self._expire(assignment)
+                elif execution.deadline == math.inf and now - execution.submitted > BLOCKED_SECONDS:
+                    self._hand_back(assignment)
+
+    def _hand_back(self, assignment: Assignment) -> None:
+        logger.warning(
+            "task %s of run %s could not begin: the event loop is blocked", assignment.name, assignment.run.id
+        )
+        reason = "its worker's event loop was blocked by another task"
+        self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=reason))
 
     def _expire(self, assignment: Assignment) -> None:
         execution = assignment.execution

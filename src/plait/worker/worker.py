@@ -117,6 +117,8 @@ class Worker:
         """``start`` with the running loop as the user's loop."""
         if not self._workflows:
             raise DefinitionError(f"worker {self.name!r} has no workflows: pass workflows=[...]")
+        if self._user_loop is not None:
+            raise DefinitionError(f"worker {self.name!r} was started before: make another with plait.worker(...)")
         self._user_loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()
         async with AsyncExitStack() as stack:

@@ -14,6 +14,7 @@ WITH picked AS MATERIALIZED (
     SELECT run_id, task, attempt, retry, lost, priority, action_id, $1, queued_at, plait.now() FROM taken
 )
 SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at, plait.now() AS started_at,
-       r.version_id, r.input, r.metadata::text AS metadata, r.status, r.worst
+       r.version_id, r.metadata::text AS metadata, r.status, r.worst,
+       CASE WHEN row_number() OVER (PARTITION BY t.run_id) = 1 THEN r.input END AS input
 FROM taken t
 JOIN plait.run r ON r.id = t.run_id

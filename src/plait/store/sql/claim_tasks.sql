@@ -2,7 +2,8 @@
 -- Order: priority, then run (age), then task, over all actions together.
 -- Locks: the ready rows taken, skipping locked ones. Index: ready_order, once per action and never beyond $3 entries,
 -- so that a backlog the worker cannot run costs nothing. `share` first decides how many tasks each action gives,
--- without locking; then exactly that many are locked, so nothing is locked and left.
+-- without locking; then exactly that many are locked, so nothing is locked and left. `seen` tells a claimer that came
+-- second to ask again: what it saw was taken by another, but there may be more. A run's input comes once.
 WITH head AS MATERIALIZED (
     SELECT h.action_id
     FROM unnest($2::int[]) AS a(action_id)
@@ -36,7 +37,8 @@ WITH head AS MATERIALIZED (
         (run_id, task, attempt, retry, lost, priority, action_id, worker_id, queued_at, started_at)
     SELECT run_id, task, attempt, retry, lost, priority, action_id, $1, queued_at, plait.now() FROM taken
 )
-SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at, plait.now() AS started_at,
-       r.version_id, r.input, r.metadata::text AS metadata, r.status, r.worst
-FROM taken t
-JOIN plait.run r ON r.id = t.run_id
+SELECT h.seen, t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at,
+       plait.now() AS started_at, r.version_id, r.metadata::text AS metadata, r.status, r.worst,
+       CASE WHEN row_number() OVER (PARTITION BY t.run_id) = 1 THEN r.input END AS input
+FROM (SELECT count(*)::int AS seen FROM head) h
+LEFT JOIN (taken t JOIN plait.run r ON r.id = t.run_id) ON true

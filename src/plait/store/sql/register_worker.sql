@@ -7,3 +7,4 @@ WITH replaced AS (
 )
 INSERT INTO plait.worker (id, name, host, pid, slots, labels, actions, plait, lease_us)
 VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7::int[], $9, $10)
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = plait.now()  -- the same announcement, sent again
