@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,10 +19,9 @@ FOREIGN = make_definition("foreign", **{f"other_{number}": [] for number in rang
 
 
 @pytest.fixture
-async def driver(database: Database) -> AsyncIterator[Driver]:
-    driver = await Driver(database.url).open(WIDE)
-    yield driver
-    await driver.close()
+async def driver(open_driver: Any) -> Driver:
+    driver: Driver = await open_driver(WIDE)
+    return driver
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 100])
@@ -39,9 +37,9 @@ async def test_a_claim_never_returns_more_than_it_asked_for(driver: Driver, data
 
 
 async def test_concurrent_claims_never_return_more_than_asked_nor_a_task_twice(
-    driver: Driver, database: Database
+    driver: Driver, open_driver: Any, database: Database
 ) -> None:
-    others = [await Driver(database.url).open(WIDE) for _ in range(3)]
+    others = [await open_driver(WIDE) for _ in range(3)]
     await driver.start(100)
     names = [task.name for task in WIDE.tasks]
     seen: list[Any] = []
@@ -59,8 +57,6 @@ async def test_concurrent_claims_never_return_more_than_asked_nor_a_task_twice(
     )
     assert len(seen) == len(set(seen)) == database.count("running") == 2000
     check_log(database)
-    for other in others:
-        await other.close()
 
 
 async def count_pages(driver: Driver, statement: str, *arguments: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from flows.steps import Number
 from plait import Plait
 from plait.graph.definition import WorkflowDefinition
 from support.database import Database
-from support.driver import Driver, make_definition, settle
+from support.driver import make_definition, settle
 from support.ledger import Ledger
 from support.oracle import check_log, check_oracle
 
@@ -28,27 +28,13 @@ BOTH = make_definition("both", left=[], right=[], one=["left", "right"], two=["l
 """Two joins, a plain child and an end of three sinks, all counted in one array."""
 
 
-@pytest.fixture
-async def drivers(database: Database) -> AsyncIterator[Callable[[WorkflowDefinition], Any]]:
-    opened: list[Driver] = []
-
-    async def open_two(definition: WorkflowDefinition) -> tuple[Driver, Driver]:
-        for _ in range(2):
-            opened.append(await Driver(database.url).open(definition))
-        return opened[0], opened[1]
-
-    yield open_two
-    for driver in opened:
-        await driver.close()
-
-
 @pytest.mark.parametrize("definition", [JOIN, END, BOTH], ids=lambda definition: definition.name)
 @pytest.mark.parametrize("size", [1, 7, 40])
 async def test_no_join_is_lost_or_doubled_when_two_workers_finish_its_parents_at_once(
-    database: Database, drivers: Any, definition: WorkflowDefinition, size: int
+    database: Database, open_driver: Any, definition: WorkflowDefinition, size: int
 ) -> None:
     pairs = {1: 400, 7: 700, 40: 2000}[size]
-    one, two = await drivers(definition)
+    one, two = [await open_driver(definition) for _ in range(2)]
     await one.start(pairs)
     left = sorted(await one.claim("left"), key=lambda held: held.run.id)
     right = sorted(await two.claim("right"), key=lambda held: held.run.id)
@@ -79,11 +65,11 @@ def check_fired_once(database: Database, definition: WorkflowDefinition, runs: i
 @pytest.mark.parametrize("definition", [JOIN, END, BOTH], ids=lambda definition: definition.name)
 @pytest.mark.parametrize("first", ["left", "right"])
 async def test_a_finish_that_waits_for_another_counts_on_from_there(
-    database: Database, drivers: Any, definition: WorkflowDefinition, first: str
+    database: Database, open_driver: Any, definition: WorkflowDefinition, first: str
 ) -> None:
     """The exact moment: one worker's transaction is open while the other's statement, begun on the old snapshot,
     waits for it."""
-    one, two = await drivers(definition)
+    one, two = [await open_driver(definition) for _ in range(2)]
     await one.start(20)
     held = {one: await one.claim("left"), two: await two.claim("right")}
     winner, waiter = (one, two) if first == "left" else (two, one)
@@ -98,8 +84,8 @@ async def test_a_finish_that_waits_for_another_counts_on_from_there(
     check_fired_once(database, definition, 20, sum(len(answer["ended_runs"] or ()) for answer in answers))
 
 
-async def test_a_finish_that_waited_for_one_that_rolled_back_counts_alone(database: Database, drivers: Any) -> None:
-    one, two = await drivers(JOIN)
+async def test_a_finish_that_waited_for_one_that_rolled_back_counts_alone(database: Database, open_driver: Any) -> None:
+    one, two = [await open_driver(JOIN) for _ in range(2)]
     await one.start(20)
     left, right = await one.claim("left"), await two.claim("right")
     transaction = one.connection.transaction()
@@ -114,8 +100,8 @@ async def test_a_finish_that_waited_for_one_that_rolled_back_counts_alone(databa
     check_fired_once(database, JOIN, 20, 0)
 
 
-async def test_a_repeated_finish_changes_nothing(database: Database, drivers: Any) -> None:
-    one, two = await drivers(BOTH)
+async def test_a_repeated_finish_changes_nothing(database: Database, open_driver: Any) -> None:
+    one, two = [await open_driver(BOTH) for _ in range(2)]
     await one.start(50)
     left, right = await one.claim("left"), await two.claim("right")
     for _ in range(2):
@@ -127,9 +113,11 @@ async def test_a_repeated_finish_changes_nothing(database: Database, drivers: An
     check_fired_once(database, BOTH, 50, 0)
 
 
-async def test_finishers_and_the_reaper_at_a_barrier_accept_each_task_once(database: Database, drivers: Any) -> None:
+async def test_finishers_and_the_reaper_at_a_barrier_accept_each_task_once(
+    database: Database, open_driver: Any
+) -> None:
     """A worker whose lease has ended finishes while the reaper takes its tasks: each goes one way."""
-    one, two = await drivers(END)
+    one, two = [await open_driver(END) for _ in range(2)]
     await one.start(300)
     left = sorted(await one.claim("left"), key=lambda held: held.run.id)
     right = await two.claim("right")

@@ -41,6 +41,7 @@ class Scene:
     right: list[Assignment]
 
 
+OpenDriver = Callable[..., Coroutine[Any, Any, Driver]]
 Statement = Callable[[Scene, Driver], Coroutine[Any, Any, Any]]
 
 
@@ -139,16 +140,16 @@ async def run_stuck_together(scene: Scene, watcher: Driver, obstacle: str, *stat
 
 
 @pytest.mark.parametrize("room", OBSTACLES)
-async def test_no_pair_of_statements_deadlocks_in_either_order(database: Database, room: str) -> None:
+async def test_no_pair_of_statements_deadlocks_in_either_order(
+    database: Database, open_driver: OpenDriver, room: str
+) -> None:
     obstacle, statements = OBSTACLES[room]
-    one, two, watcher = [await Driver(database.url).open(GRAPH) for _ in range(3)]
+    one, two, watcher = [await open_driver(GRAPH) for _ in range(3)]
     waited = []
     for first, second in product(statements, repeat=2):
         scene = await set_scene(one, two)
         if await run_stuck_together(scene, watcher, obstacle, first, second):
             waited.append((first.__name__, second.__name__))
-    for driver in (one, two, watcher):
-        await driver.close()
     check_log(database)
     # The pairs that wait for one another are the finishes; everything else steps over what is locked.
     if room in ("run", "running"):
@@ -160,11 +161,13 @@ async def test_no_pair_of_statements_deadlocks_in_either_order(database: Databas
 
 async def start_with_keys(driver: Driver, keys: list[str]) -> Any:
     ids = [new_run_id() for _ in keys]
-    return await driver.run("start_runs", ids, [driver.version.id] * 3, [b"{}"] * 3, [None] * 3, [1] * 3, keys)
+    return await driver.run("start_runs", ids, [driver.version.id] * 3, [b"{}"] * 3, [None] * 3, [1] * 3, keys, False)
 
 
-async def test_starts_with_the_same_keys_in_opposite_orders_do_not_deadlock(database: Database) -> None:
-    one, two, holder = [await Driver(database.url).open(GRAPH) for _ in range(3)]
+async def test_starts_with_the_same_keys_in_opposite_orders_do_not_deadlock(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    one, two, holder = [await open_driver(GRAPH) for _ in range(3)]
     transaction = holder.connection.transaction()
     await transaction.start()
     await holder.connection.execute(
@@ -179,14 +182,12 @@ async def test_starts_with_the_same_keys_in_opposite_orders_do_not_deadlock(data
     assert first["run_ids"] == second["run_ids"][::-1]
     assert database.count("run") == 3
     check_log(database)
-    for driver in (one, two, holder):
-        await driver.close()
 
 
 async def test_registering_versions_with_shared_tasks_in_opposite_orders_does_not_deadlock(
-    database: Database,
+    database: Database, open_driver: OpenDriver
 ) -> None:
-    drivers = [await Driver(database.url).open(GRAPH) for _ in range(2)]
+    drivers = [await open_driver(GRAPH) for _ in range(2)]
     forward = make_definition("shared", **{name: [] for name in "abcdefgh"})
     backward = make_definition("shared", **{name: [] for name in "hgfedcba"})
     for _ in range(10):
@@ -197,5 +198,3 @@ async def test_registering_versions_with_shared_tasks_in_opposite_orders_does_no
         )
         assert one.actions == two.actions[::-1]
     check_log(database)
-    for driver in drivers:
-        await driver.close()

@@ -28,7 +28,7 @@ class Database:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(self.url, autocommit=True, application_name="test")
             try:
-                cursor = self._connection.execute(sql, parameters)  # type: ignore[call-overload]
+                cursor = self._connection.execute(sql, parameters)
                 return cursor.fetchall() if cursor.description else []
             except psycopg.OperationalError:
                 self._connection.close()

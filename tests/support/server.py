@@ -53,7 +53,7 @@ class Server(ABC):
     def run(self, sql: str, *, url: str | None = None) -> list[tuple[Any, ...]]:
         """Run one statement in autocommit and return its rows."""
         with psycopg.connect(url or self.url, autocommit=True) as connection:
-            cursor = connection.execute(sql)  # type: ignore[call-overload]
+            cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
     def build_url(self, database: str) -> str:
@@ -64,7 +64,7 @@ class Server(ABC):
         self.run(f"DROP DATABASE IF EXISTS {TEMPLATE}")
         self.run(f"CREATE DATABASE {TEMPLATE}")
         with psycopg.connect(self.build_url(TEMPLATE), autocommit=True) as connection:
-            connection.execute(schema.render_sql())  # type: ignore[call-overload]
+            connection.execute(schema.render_sql())
             # Statistics and warm catalogues are copied along.
             connection.execute("VACUUM ANALYZE")
 
