@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,25 @@ from support.server import OwnServer, Server, open_server
 from support.workers import WorkerProcess, WorkerThread, serve
 
 _numbers = itertools.count(1)
+
+TEST_SECONDS = int(os.environ.get("PLAIT_TEST_SECONDS", "120"))
+
+
+@pytest.fixture(autouse=True)
+def _deadline() -> Iterator[None]:
+    """No test waits for ever, whatever it waits for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def give_up(*_: object) -> None:
+        raise AssertionError(f"the test did not end within {TEST_SECONDS} s")
+
+    previous = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
 
 
 @pytest.fixture(scope="session")
