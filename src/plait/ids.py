@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
+from datetime import datetime
 from uuid import UUID
 
 _lock = threading.Lock()
 _last = 0
+
+
+def bound_run_id(moment: datetime) -> UUID:
+    """The smallest id a run made at ``moment`` can have (by the clock of whoever made it)."""
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def new_run_id() -> UUID:

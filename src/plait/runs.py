@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import InvalidInputError, NotFoundError, TaskRunError
 from plait.graph.definition import Status, TaskKind
+from plait.ids import bound_run_id
 from plait.refs import WorkflowRunRef
 from plait.results import read_task_error
 from plait.types import TaskStatus, WorkflowRunStatus
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_PAGE = 1000
 _ACTIVE = 0
+CLOCK_SLACK = timedelta(hours=25)
+"""How far the clock of who made a run's id may be off for the run to be found by time: an hour, and a time zone."""
+_FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +172,7 @@ class RunsClient:
         if row is None:
             raise NotFoundError(f"there is no run {workflow_run_id}; `plait runs list` shows those there are")
         version = await store.read_version(row["version_id"])
-        begun = row["status"] != _ACTIVE or any(
-            task["room"] in ("attempt", "running") for task in await store.read_tasks(run_id, version.actions)
-        )
-        return _build_summary(row, version.definition.name, begun)
+        return _build_summary(row, version.definition.name, row["begun"])
 
     async def _get_details(self, workflow_run_id: str) -> RunDetails:
         store = (await self._plait.open_engine()).store
@@ -181,10 +182,9 @@ class RunsClient:
             raise NotFoundError(f"there is no run {workflow_run_id}; `plait runs list` shows those there are")
         version = await store.read_version(row["version_id"])
         rows = await store.read_tasks(run_id, version.actions)
-        begun = row["status"] != _ACTIVE or any(task["room"] in ("attempt", "running") for task in rows)
         rows_of = _group_by_task(rows)
         return RunDetails(
-            _build_summary(row, version.definition.name, begun),
+            _build_summary(row, version.definition.name, row["begun"]),
             decode_json(row["input"]),
             {
                 spec.name: _build_task(run_id, version, index, rows_of.get(index, []))
@@ -206,8 +206,10 @@ class RunsClient:
             raise InvalidInputError(f"limit={limit!r} must be between 1 and {MAX_PAGE}")
         store = (await self._plait.open_engine()).store
         wanted, begun = _translate_statuses(statuses)
+        below = [parse_run_id(before)] if before else []
+        below.append(bound_run_id(until + CLOCK_SLACK) if until else _LAST_ID)
         rows = await store.list_runs(
-            parse_run_id(before) if before else None,
+            min(below),
             list(workflow_names) if workflow_names else None,
             wanted,
             begun,
@@ -215,6 +217,7 @@ class RunsClient:
             until,
             encode_metadata(additional_metadata, where="additional_metadata"),
             limit,
+            bound_run_id(since - CLOCK_SLACK) if since else _FIRST_ID,
         )
         return [_build_summary(row, row["workflow"], row["begun"]) for row in rows]
 
@@ -232,7 +235,10 @@ def parse_run_id(text: str) -> UUID:
 def _translate_statuses(statuses: Sequence[WorkflowRunStatus] | None) -> tuple[list[int] | None, bool | None]:
     if not statuses:
         return None, None
-    names = {WorkflowRunStatus(status) for status in statuses}
+    try:
+        names = {WorkflowRunStatus(status) for status in statuses}
+    except ValueError as error:
+        raise InvalidInputError(f"statuses: {error}; there are {', '.join(WorkflowRunStatus)}") from None
     open_names = names & {WorkflowRunStatus.QUEUED, WorkflowRunStatus.RUNNING}
     codes = [int(Status[name]) for name in names - open_names]
     begun = None if len(open_names) != 1 else WorkflowRunStatus.RUNNING in open_names

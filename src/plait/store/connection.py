@@ -113,7 +113,7 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
     if isinstance(error, asyncpg.exceptions.InsufficientPrivilegeError):
         return DatabaseUnavailableError(
             f"PostgreSQL at {hide_password(url)} refused: {error}. Grant that to the role (to use Plait: USAGE on "
-            "schema plait, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` needs one that may create it"
+            "schema plait, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` must be able to create it"
         )
     if isinstance(error, _REFUSED):
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} refused: {error}")
@@ -153,15 +153,15 @@ class Link:
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of a statement."""
-        return await self._call(lambda connection: connection.fetch(sql, *args, timeout=CALL_TIMEOUT))
+        return await self._call(lambda connection: connection.fetch(sql, *args))
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
         """The first row of a statement, or None."""
-        return await self._call(lambda connection: connection.fetchrow(sql, *args, timeout=CALL_TIMEOUT))
+        return await self._call(lambda connection: connection.fetchrow(sql, *args))
 
     async def execute(self, sql: str, *args: Any) -> None:
         """Run a statement for its effect."""
-        await self._call(lambda connection: connection.execute(sql, *args, timeout=CALL_TIMEOUT))
+        await self._call(lambda connection: connection.execute(sql, *args))
 
     async def close(self) -> None:
         """Close the connection, gracefully for two seconds, then at once."""
@@ -173,19 +173,27 @@ class Link:
                 connection.terminate()
 
     async def _call(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        async with self._lock:
-            connection = self._connection
-            if connection is None or connection.is_closed():
-                connection = self._connection = await connect(self._url, application_name=self._name)
-            try:
-                return await send(connection)
-            except BaseException as error:
-                if isinstance(error, (asyncio.CancelledError, *_BROKEN)):
-                    self._drop()
-                translated = translate_error(error, self._url)
-                if translated is None:
-                    raise
-                raise translated from error
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT), self._lock:
+                return await self._send(send)
+        except TimeoutError as error:
+            raise DatabaseUnavailableError(
+                f"PostgreSQL at {hide_password(self._url)} did not answer within {CALL_TIMEOUT:g} s"
+            ) from error
+
+    async def _send(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            connection = self._connection = await connect(self._url, application_name=self._name)
+        try:
+            return await send(connection)
+        except BaseException as error:
+            if isinstance(error, (asyncio.CancelledError, *_BROKEN)):
+                self._drop()
+            translated = translate_error(error, self._url)
+            if translated is None:
+                raise
+            raise translated from error
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -106,7 +106,7 @@ class Store:
 
     async def register_version(self, definition: WorkflowDefinition) -> StoredVersion:
         """Store a version unless it is there, and return it with its ids."""
-        schedules = [_to_microseconds(definition.tasks[root].schedule_timeout) for root in definition.roots]
+        schedules = [_to_microseconds(task.schedule_timeout) for task in definition.tasks]
         row = await self.pool.fetchrow(
             load_sql("register_version"),
             definition.name,

@@ -6,6 +6,10 @@
 CREATE FUNCTION plait.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
 AS 'SELECT pg_catalog.now()';
 
+-- The same at this very moment, where a transaction may be long.
+CREATE FUNCTION plait.clock() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE
+AS 'SELECT pg_catalog.clock_timestamp()';
+
 -- A task's code, known by its names whatever the version: what a worker can run and a claim asks for.
 CREATE TABLE plait.action (
     id       integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -22,7 +26,7 @@ CREATE TABLE plait.workflow_version (
     definition text NOT NULL,
     actions    integer[] NOT NULL,            -- one per task, in task order
     roots      smallint[] NOT NULL,           -- indices of tasks without parents
-    root_schedule_us bigint[] NOT NULL,       -- their schedule timeouts in microseconds, -1 for none
+    schedules_us bigint[] NOT NULL,           -- schedule timeouts of all tasks in microseconds, -1 for none
     pending    integer[] NOT NULL,            -- the counters a run starts with
     created_at timestamptz NOT NULL DEFAULT plait.now(),
     UNIQUE (workflow, digest)
@@ -129,6 +133,8 @@ CREATE TABLE plait.worker (
     ended_at     timestamptz                  -- set when it stopped or was declared dead
 ) WITH (fillfactor = 50);
 
+CREATE INDEX worker_live ON plait.worker (id) WHERE ended_at IS NULL;
+
 -- Who runs the maintenance loops; one row, renewed by its holder.
 CREATE TABLE plait.lease (
     name       text PRIMARY KEY,
@@ -141,11 +147,14 @@ CREATE TABLE plait.lease (
 -- Called by Plait and, through any driver, inside the transaction of the user.
 CREATE FUNCTION plait.start_runs(
     run_ids uuid[], version_ids integer[], inputs bytea[], metadatas text[], priorities smallint[],
-    idempotency_keys text[] DEFAULT NULL, notify boolean DEFAULT false
+    idempotency_keys text[] DEFAULT NULL, notify boolean DEFAULT false, own_transaction boolean DEFAULT false
 ) RETURNS uuid[] LANGUAGE plpgsql AS $function$
 DECLARE
     effective uuid[] := run_ids;
+    -- For a user's transaction the time of the call: the transaction may have begun long before.
+    moment timestamptz := CASE WHEN own_transaction THEN plait.clock() ELSE plait.now() END;
     woken text;
+    timed boolean;
     known integer;
 BEGIN
     IF idempotency_keys IS NOT NULL THEN
@@ -170,29 +179,31 @@ BEGIN
     END IF;
 
     WITH wanted AS MATERIALIZED (
-        SELECT w.run_id, w.version_id, w.input, w.metadata, w.priority, v.pending, v.actions, v.roots,
-               v.root_schedule_us
+        SELECT w.run_id, w.version_id, w.input, w.metadata, w.priority, v.pending
         FROM unnest(run_ids, effective, version_ids, inputs, metadatas, priorities)
              AS w(run_id, effective_id, version_id, input, metadata, priority)
         JOIN plait.workflow_version v ON v.id = w.version_id
         WHERE w.run_id = w.effective_id
     ), started AS (
         INSERT INTO plait.run (id, created_at, version_id, priority, pending, input, metadata)
-        SELECT run_id, plait.now(), version_id, priority, pending, input, metadata::jsonb FROM wanted
+        SELECT run_id, moment, version_id, priority, pending, input, metadata::jsonb FROM wanted
         ON CONFLICT (id) DO NOTHING
         RETURNING id, version_id, priority
     ), queued AS (
         INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-        SELECT s.id, plait.now(),
-               CASE WHEN root.schedule_us >= 0 THEN plait.now() + root.schedule_us * interval '1 microsecond' END,
+        SELECT s.id, moment,
+               CASE WHEN v.schedules_us[root.task + 1] >= 0
+                    THEN moment + v.schedules_us[root.task + 1] * interval '1 microsecond' END,
                v.actions[root.task + 1], root.task, 1, 0, 0, s.priority
         FROM started s
         JOIN plait.workflow_version v ON v.id = s.version_id
-        CROSS JOIN LATERAL unnest(v.roots, v.root_schedule_us) AS root(task, schedule_us)
-        RETURNING action_id
+        CROSS JOIN LATERAL unnest(v.roots) AS root(task)
+        RETURNING action_id, expires_at
     )
-    SELECT (SELECT count(*) FROM wanted), (SELECT string_agg(DISTINCT action_id::text, ',') FROM queued)
-    INTO known, woken;
+    SELECT (SELECT count(*) FROM wanted), string_agg(DISTINCT action_id::text, ','),
+           coalesce(bool_or(expires_at IS NOT NULL), false)
+    INTO known, woken, timed
+    FROM queued;
 
     IF known < (SELECT count(*) FROM unnest(run_ids, effective) AS r(asked, got) WHERE r.asked = r.got) THEN
         RAISE EXCEPTION 'a workflow version that is to be run is not stored here' USING ERRCODE = 'PLT01';
@@ -200,6 +211,9 @@ BEGIN
 
     IF notify AND woken IS NOT NULL THEN
         PERFORM pg_notify('plait', 'ready:' || left(woken, 7900));
+        IF timed THEN
+            PERFORM pg_notify('plait', 'timer:');
+        END IF;
     END IF;
     RETURN effective;
 END
@@ -212,6 +226,6 @@ CREATE FUNCTION plait.enqueue(requests text) RETURNS uuid[] LANGUAGE sql AS $fun
         array_agg((e ->> 'run_id')::uuid ORDER BY ord), array_agg((e ->> 'version_id')::int ORDER BY ord),
         array_agg(convert_to((e -> 'input')::text, 'UTF8') ORDER BY ord),
         array_agg(e ->> 'metadata' ORDER BY ord), array_agg((e ->> 'priority')::int2 ORDER BY ord),
-        array_agg(e ->> 'idempotency_key' ORDER BY ord), true)
+        array_agg(e ->> 'idempotency_key' ORDER BY ord), true, true)
     FROM json_array_elements(requests::json) WITH ORDINALITY AS r(e, ord)
 $function$;

@@ -1,4 +1,7 @@
--- One run with its input and its version. Index: run's key.
-SELECT r.id, r.version_id, r.status, r.priority, r.created_at, r.finished_at, r.input, r.metadata::text AS metadata
+-- One run; `begun` tells whether anything of it has been started. Index: run's key, then one probe per room.
+SELECT r.id, r.version_id, r.status, r.priority, r.created_at, r.finished_at, r.input, r.metadata::text AS metadata,
+       r.status <> 0
+           OR (SELECT true FROM plait.running t WHERE t.run_id = r.id LIMIT 1) IS NOT NULL
+           OR (SELECT true FROM plait.attempt a WHERE a.run_id = r.id LIMIT 1) IS NOT NULL AS begun
 FROM plait.run r
 WHERE r.id = $1

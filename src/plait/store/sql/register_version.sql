@@ -1,6 +1,6 @@
 -- Store a workflow version once and give its id and its tasks' action ids. Repeatable by any number of processes.
--- Locks: the new rows, actions in name order. $3 definition, $4 task names, $5 roots, $6 their schedule timeouts in
--- microseconds (-1: none), $7 counters.
+-- Locks: the new rows, actions in name order. $3 definition, $4 task names, $5 roots, $6 schedule timeouts of
+-- all tasks in microseconds (-1: none), $7 counters.
 WITH wanted AS (
     SELECT name, ord FROM unnest($4::text[]) WITH ORDINALITY AS t(name, ord)
 ), added AS (
@@ -18,7 +18,7 @@ WITH wanted AS (
     SELECT array_agg(a.id ORDER BY w.ord) AS ids FROM wanted w JOIN action a ON a.task = w.name
 ), inserted AS (
     INSERT INTO plait.workflow_version
-        (workflow, digest, definition, actions, roots, root_schedule_us, pending)
+        (workflow, digest, definition, actions, roots, schedules_us, pending)
     SELECT $1, $2, $3, ids, $5::int2[], $6::int8[], $7::int4[] FROM actions
     WHERE NOT EXISTS (SELECT 1 FROM plait.workflow_version WHERE workflow = $1 AND digest = $2)
     ON CONFLICT (workflow, digest) DO UPDATE SET digest = excluded.digest
