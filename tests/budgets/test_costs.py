@@ -3,6 +3,7 @@ one rate."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -165,6 +166,24 @@ def test_at_load_a_task_costs_a_twentieth_of_a_statement_and_hints_are_few(
         "WHERE relname = 'run' AND schemaname = 'plait'"
     )
     assert statements.value(cold) <= 0.03
+
+
+def test_hints_go_out_at_most_a_hundred_times_a_second_however_many_there_are(
+    statements: Database, plait: Plait
+) -> None:
+    plait.runs.list()
+    engine = plait.engine
+    before, begin = count_calls(statements, "%pg_notify%"), time.monotonic()
+
+    async def publish_on_and_on() -> None:
+        while time.monotonic() - begin < 1:
+            engine.hub.publish("ready", ["1"])
+            await asyncio.sleep(0.0005)
+
+    engine.portal.call(publish_on_and_on())
+    seconds = time.monotonic() - begin
+    sent = count_calls(statements, "%pg_notify%") - before
+    assert 5 <= sent <= 100 * seconds + 2
 
 
 def test_an_idle_worker_asks_little(statements: Database, plait: Plait, work: Callable[..., Any]) -> None:

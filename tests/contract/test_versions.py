@@ -39,6 +39,7 @@ def test_a_run_finishes_with_its_own_graph_when_a_worker_has_newer_code(
     assert result["last"] in ("last by 1", "last by 2")
     assert {entry.pid for entry in ledger.select("old", run=old_run)} == {old_worker.pid}
     assert new_worker.process.poll() is None
+    assert database.count("attempt", "status < 0") == 0  # nobody took what he had no code for, not even for a moment
     check_at_rest(database)
 
 
