@@ -93,25 +93,28 @@ def test_a_hundred_tasks_waiting_for_one_parent_occupy_no_slot(plait: Plait, wor
 
 def test_no_more_tasks_run_than_there_are_slots(plait: Plait, work: Work, database: Database) -> None:
     flow = plait.workflow(name="narrow")
-    now, most = 0, 0
+    gate = threading.Event()
     lock = threading.Lock()
+    now = most = 0
 
     def body(input: EmptyModel, ctx: Context) -> None:
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
-        database_rows.append(1)
+        gate.wait(20)
         with lock:
             now -= 1
 
-    database_rows: list[int] = []
     for number in range(30):
         flow.task(name=f"task_{number}")(body)
     work(flow, slots=3)
-    flow.run()
-    assert len(database_rows) == 30
-    assert most <= 3
+    run = flow.run_no_wait()
+    database.wait("SELECT count(*) = 3 AND min(plait.now() - started_at) > interval '300 ms' FROM plait.running")
+    assert database.count("ready") == 27
+    gate.set()
+    run.result(20)
+    assert most == 3
 
 
 def test_a_released_slot_is_taken_by_another_task(plait: Plait, work: Work) -> None:
