@@ -13,25 +13,35 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Writes parcels of items, many callers' parcels in one batch of about ``cap`` items, one batch at a time.
+    """Writes parcels of items, many callers' parcels in one batch, one batch at a time.
+
+    A batch holds at most ``cap`` items, and no more of them than ``weigh`` about ``heaviest`` together: a statement of
+    hundreds of megabytes would outlast its time limit, however often it were sent.
 
     Idle: a parcel is written at once. A write in flight: parcels collect. So batches grow with the load by
     themselves, and nobody waits for a timer. ``write`` returns one result per item. A batch that fails for what is in
     it (not for want of a database: ``PlaitError``) is written again by halves, until the poison parcel fails alone.
     """
 
-    def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, cap: int) -> None:
+    def __init__(
+        self,
+        write: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        *,
+        cap: int,
+        weigh: Callable[[Item], int] = lambda _: 0,
+        heaviest: int = 1,
+    ) -> None:
         self._write = write
         self._cap = cap
+        self._weigh = weigh
+        self._heaviest = heaviest
         self._queue: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """Write ``items`` and return their results in order. Raises what ``write`` raised for them."""
         loop = asyncio.get_running_loop()
-        parcels = [
-            (items[start : start + self._cap], loop.create_future()) for start in range(0, len(items), self._cap)
-        ]
+        parcels = [(parcel, loop.create_future()) for parcel in self._split(items)]
         self._queue.extend(parcels)
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._drain(), name="plait-batcher")
@@ -43,13 +53,24 @@ class Batcher(Generic[Item, Result]):
             results.extend(part)
         return results
 
+    def _split(self, items: Sequence[Item]) -> list[Sequence[Item]]:
+        parcels, begin, weight = [], 0, 0
+        for place, item in enumerate(items):
+            weight += self._weigh(item)
+            if place > begin and (place - begin == self._cap or weight > self._heaviest):
+                parcels.append(items[begin:place])
+                begin, weight = place, self._weigh(item)
+        return [*parcels, items[begin:]] if items else []
+
     async def _drain(self) -> None:
         while self._queue:
-            size, count = 0, 0
+            size, weight, count = 0, 0, 0
             for items, _ in self._queue:
-                if count and size + len(items) > self._cap:
+                size += len(items)
+                weight += sum(map(self._weigh, items))
+                if count and (size > self._cap or weight > self._heaviest):
                     break
-                size, count = size + len(items), count + 1
+                count += 1
             batch, self._queue = self._queue[:count], self._queue[count:]
             await self._write_batch(batch)
 
