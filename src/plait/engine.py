@@ -30,6 +30,8 @@ logger = logging.getLogger("plait")
 T = TypeVar("T")
 
 START_BATCH = 1000
+START_BYTES = 16 << 20
+"""Most bytes of input in one commit of triggers, a single larger run aside."""
 START_PATIENCE = 10.0
 """Seconds for which a trigger is sent again while the database does not answer; its run id makes that harmless."""
 
@@ -105,7 +107,9 @@ class Engine:
         self.store = Store(url)
         self.hub = Hub(url, revive=self._revive if self._embedded is not None else None)
         self.waiter = RunWaiter(self.store, self.hub)
-        self._starts = Batcher(self._write_starts, cap=START_BATCH)
+        self._starts = Batcher(
+            self._write_starts, cap=START_BATCH, weigh=lambda row: len(row.input), heaviest=START_BYTES
+        )
 
     async def _revive(self) -> None:
         """The embedded server does not answer: have it run again, should its keeper be gone too."""
