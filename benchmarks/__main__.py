@@ -61,7 +61,7 @@ def open_server() -> tuple[str, int, Any]:
 
 async def measure(url: str, postmaster: int, options: argparse.Namespace) -> dict[str, Any]:
     """Everything, shape by shape, floor and Plait in turn so that both meet the same machine."""
-    from benchmarks.endtoend import BenchWorker, measure_commit, measure_latency  # noqa: PLC0415
+    from benchmarks.endtoend import BenchWorker, measure_latency  # noqa: PLC0415
     from benchmarks.flows import SHAPES, plait  # noqa: PLC0415
     from benchmarks.machine import describe_machine  # noqa: PLC0415
 
@@ -77,12 +77,8 @@ async def measure(url: str, postmaster: int, options: argparse.Namespace) -> dic
     for name in options.shape or SHAPES:
         shapes[name] = await measure_shape(url, name, engine_versions[name], connection, postmaster, options)
     with BenchWorker(url, options.slots):
-        await asyncio.to_thread(measure_latency, SHAPES["chain of 10"], 20)
-        commit = await measure_commit(connection, options.samples)
-        latency = await asyncio.to_thread(measure_latency, SHAPES["chain of 10"], options.samples)
-    latency["bare_commit_ms"] = round(commit, 3)
-    latency["trigger_to_start_commits"] = round(latency["trigger_to_start_ms"] / commit, 2)
-    latency["parent_to_child_commits"] = round(latency["parent_to_child_ms"] / commit, 2)
+        await asyncio.to_thread(measure_latency, url, SHAPES["chain of 10"], 20)
+        latency = await asyncio.to_thread(measure_latency, url, SHAPES["chain of 10"], options.samples)
     server = await connection.fetchval("SHOW server_version")
     await connection.close()
     print_latency(latency)

@@ -40,10 +40,10 @@ async def measure_floor(url: str, version: StoredVersion, runs: int) -> float:
 async def _drain(store: Store, worker: WorkerRow, version: StoredVersion) -> int:
     done = 0
     while True:
-        rows = await store.claim_tasks(worker.id, worker.actions, BATCH)
-        if not rows:
+        claimed = await store.claim_tasks(worker.id, worker.actions, BATCH)
+        if not claimed.rows:
             return done
-        held = sorted((row["run_id"], row["task"]) for row in rows)
+        held = sorted((row["run_id"], row["task"]) for row in claimed.rows)
         finished = await store.finish_tasks(worker.id, _build_arrays(version, held))
         done += len(finished.accepted)
 

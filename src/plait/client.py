@@ -118,6 +118,10 @@ class Plait(Declarations):
         """Start runs (engine's loop). Returns the effective ids once they are durable."""
         return await self.engine.start_runs(requests)
 
+    async def run_to_end(self, requests: Sequence[RunRequest]) -> list[RunOutcome]:
+        """Start runs and wait until they ended (engine's loop)."""
+        return await self.engine.run_to_end(requests)
+
     async def wait_runs(self, run_ids: Sequence[UUID], timeout: float | None) -> list[RunOutcome]:
         """Wait until runs ended (engine's loop). Raises ``ResultTimeoutError`` after ``timeout`` seconds."""
         engine = await self.open_engine()

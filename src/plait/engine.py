@@ -18,7 +18,7 @@ from plait.settings import find_database
 
 if TYPE_CHECKING:
     from plait.embedded import EmbeddedPostgres
-    from plait.results import RunWaiter
+    from plait.results import RunOutcome, RunWaiter
     from plait.store.batcher import Batcher
     from plait.store.hub import Hub
     from plait.store.store import StartRow, Store, StoredVersion
@@ -36,9 +36,11 @@ START_PATIENCE = 10.0
 """Seconds for which a trigger is sent again while the database does not answer; its run id makes that harmless."""
 
 
-QUIET_SECONDS = 0.1
-"""After so long without a trigger, the next one carries its hint in its own commit: a round trip less until its first
+QUIET_SECONDS = 0.01
+"""After so long without a trigger, a lone one carries its hint in its own commit: a round trip less until its first
 task starts. Not oftener, for all commits with a notification wait for each other."""
+CROWDED_SECONDS, CROWDED_PAUSE = 0.005, 1.0
+"""A trigger with its hint that took so long met others that wait: for the pause hints use their own connection."""
 
 
 class Engine:
@@ -133,6 +135,13 @@ class Engine:
         await self.connect()
         return await self._starts.submit(await self.prepare_rows(requests))
 
+    async def run_to_end(self, requests: Sequence[RunRequest]) -> list[RunOutcome]:
+        """Start runs and wait until they ended; their outcomes in order."""
+        await self.connect()
+        if any(request.idempotency_key for request in requests):  # which runs they are is known only then
+            return await self.waiter.wait(await self.start_runs(requests))
+        return await self.waiter.wait([request.run_id for request in requests], start=self.start_runs(requests))
+
     async def prepare_rows(self, requests: Sequence[RunRequest]) -> list[StartRow]:
         """Requests as rows, their workflow versions stored."""
         from plait.store.store import StartRow  # noqa: PLC0415
@@ -158,7 +167,7 @@ class Engine:
 
         now = time.monotonic()
         deadline = now + START_PATIENCE
-        quiet, self._last_start = now - self._last_start > QUIET_SECONDS, now
+        quiet, self._last_start = len(rows) == 1 and now - self._last_start > QUIET_SECONDS, now
         backoff = iter_backoff()
         while True:
             try:
@@ -172,6 +181,8 @@ class Engine:
                 if time.monotonic() + delay > deadline:
                     raise
                 await asyncio.sleep(delay)
+        if quiet and time.monotonic() - now > CROWDED_SECONDS:
+            self._last_start = now + CROWDED_PAUSE
         self.hub.publish("ready", self._root_actions(rows), elsewhere=not quiet)
         if self._have_schedule_timeouts(rows):
             self.hub.publish("timer", [])  # the timers sleep until the next one they know of

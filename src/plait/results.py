@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,11 +62,20 @@ class RunWaiter:
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._hub = hub
-        hub.subscribe("done", self._receive)
+        self._subscribed = False
 
-    async def wait(self, run_ids: Sequence[UUID], timeout: float | None = None) -> list[RunOutcome]:
+    async def wait(
+        self, run_ids: Sequence[UUID], timeout: float | None = None, *, start: Awaitable[object] | None = None
+    ) -> list[RunOutcome]:
         """The outcomes of runs, in order, once all have ended. Raises ``ResultTimeoutError`` after ``timeout``
-        seconds; the runs themselves go on."""
+        seconds; the runs themselves go on.
+
+        ``start`` starts these runs. It is awaited with the waiting prepared: where hints are heard already, none can
+        be missed, and the database is spared a first look that would find nothing.
+        """
+        if not self._subscribed:
+            self._subscribed = True
+            self._hub.subscribe("done", self._receive)
         self._hub.start()
         loop = asyncio.get_running_loop()
         unique = set(run_ids)
@@ -74,12 +83,16 @@ class RunWaiter:
             self._interest[run_id] = self._interest.get(run_id, 0) + 1
             if run_id not in self._waiting:
                 self._waiting[run_id] = loop.create_future()
-        self._due |= unique
-        self._changed.set()
-        if self._reader is None or self._reader.done():
-            self._reader = asyncio.create_task(self._read(), name="plait-results")
         futures = {run_id: self._waiting[run_id] for run_id in unique}
         try:
+            heard = start is not None and self._hub.is_listening("done")
+            if start is not None:
+                await start
+            if not heard:
+                self._due |= unique
+                self._changed.set()
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.create_task(self._read(), name="plait-results")
             _, late = await asyncio.wait(futures.values(), timeout=timeout)
             if late:
                 raise ResultTimeoutError(

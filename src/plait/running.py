@@ -95,7 +95,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         if not wait_for_result:
             return self.run_no_wait(input, options, **keywords)
         request = self._request_to_wait_for(input, options, **keywords)
-        return self._extract(self._wait(self._start([request]))[0])
+        return self._extract(self._run_to_end([request])[0])
 
     @overload
     async def aio_run(
@@ -127,7 +127,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         if not wait_for_result:
             return await self.aio_run_no_wait(input, options, **keywords)
         request = self._request_to_wait_for(input, options, **keywords)
-        return self._extract((await self._aio_wait(await self._aio_start([request])))[0])
+        return self._extract((await self._aio_run_to_end([request]))[0])
 
     def run_no_wait(
         self,
@@ -202,8 +202,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         """
         if not wait_for_result:
             return self.run_many_no_wait(workflows)
-        run_ids = self._start(self._make_requests(workflows))
-        return self._extract_all(self._wait(run_ids), return_exceptions)
+        return self._extract_all(self._run_to_end(self._make_requests(workflows)), return_exceptions)
 
     @overload
     async def aio_run_many(
@@ -236,8 +235,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         """``run_many`` without blocking the loop."""
         if not wait_for_result:
             return await self.aio_run_many_no_wait(workflows)
-        run_ids = await self._aio_start(self._make_requests(workflows))
-        return self._extract_all(await self._aio_wait(run_ids), return_exceptions)
+        return self._extract_all(await self._aio_run_to_end(self._make_requests(workflows)), return_exceptions)
 
     def run_many_no_wait(self, workflows: Sequence[WorkflowRunTriggerConfig], *, connection: Any = None) -> list[TRef]:
         """Start many runs in bulk and return a reference to each, in order."""
@@ -268,13 +266,13 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
             return await plait.aio_start_in_transaction(requests, connection)
         return await plait.portal.acall(plait.start_runs(requests))
 
-    def _wait(self, run_ids: list[UUID]) -> list[RunOutcome]:
+    def _run_to_end(self, requests: list[RunRequest]) -> list[RunOutcome]:
         plait = self._require_client()
-        return plait.portal.call(plait.wait_runs(run_ids, None)) if run_ids else []
+        return plait.portal.call(plait.run_to_end(requests)) if requests else []
 
-    async def _aio_wait(self, run_ids: list[UUID]) -> list[RunOutcome]:
+    async def _aio_run_to_end(self, requests: list[RunRequest]) -> list[RunOutcome]:
         plait = self._require_client()
-        return await plait.portal.acall(plait.wait_runs(run_ids, None)) if run_ids else []
+        return await plait.portal.acall(plait.run_to_end(requests)) if requests else []
 
     def _split_request(
         self, input: Any, options: TriggerWorkflowOptions | None, *, connection: Any = None, **keywords: Any

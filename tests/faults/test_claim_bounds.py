@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from plait.store.store import load_sql
+from plait.store.statements import load_sql
 from plait.worker.holdings import Assignment
 from support.database import Database
 from support.driver import Driver, make_definition

@@ -18,7 +18,7 @@ import pytest
 
 from plait.graph.definition import Status
 from plait.ids import new_run_id
-from plait.store.store import load_sql
+from plait.store.statements import load_sql
 from plait.worker.holdings import Assignment
 from plait.worker.reports import Report
 from support.database import Database

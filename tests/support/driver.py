@@ -12,7 +12,8 @@ import asyncpg
 from plait.graph.definition import Status, TaskDefinition, WorkflowDefinition
 from plait.ids import new_run_id
 from plait.store.connection import connect
-from plait.store.store import StartRow, Store, StoredVersion, WorkerRow, load_sql
+from plait.store.statements import load_sql
+from plait.store.store import StartRow, Store, StoredVersion, WorkerRow
 from plait.worker.flusher import Flusher, _Plan
 from plait.worker.holdings import Assignment, Holdings, RunState
 from plait.worker.reports import Report

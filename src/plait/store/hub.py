@@ -16,11 +16,15 @@ import asyncpg
 
 from plait.errors import PlaitError
 from plait.store.connection import Link, connect, iter_backoff
+from plait.store.statements import load_sql
 
 logger = logging.getLogger("plait.hub")
 
-CHANNEL = "plait"
+CHANNEL_PREFIX = "plait_"
+"""One channel per kind, so that nobody is woken by what does not concern it."""
 SPACING = 0.010
+QUESTION_SECONDS = 15
+"""A half-open connection never says that it is gone, so it is asked now and then."""
 _PAYLOAD_LIMIT = 7900  # PostgreSQL's own is 8000 bytes
 
 Subscriber = Callable[[list[str]], None]
@@ -40,10 +44,19 @@ class Hub:
         self._sending: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._own_pid: int | None = None
+        self._listened: set[str] = set()
+        self._stirred = asyncio.Event()
 
     def subscribe(self, kind: str, subscriber: Subscriber) -> None:
         """Call ``subscriber`` on the engine's loop for every hint of this kind, from here or elsewhere."""
-        self._subscribers.setdefault(kind, []).append(subscriber)
+        if kind not in self._subscribers:
+            self._subscribers[kind] = []
+            self._stirred.set()  # the listener has a channel more to listen to
+        self._subscribers[kind].append(subscriber)
+
+    def is_listening(self, kind: str) -> bool:
+        """Whether every hint of this kind given from now on will be received, unless the connection breaks."""
+        return kind in self._listened
 
     def unsubscribe(self, kind: str, subscriber: Subscriber) -> None:
         self._subscribers[kind].remove(subscriber)
@@ -77,12 +90,10 @@ class Hub:
 
     async def _send(self) -> None:
         while self._outbox:
-            payloads = _render_payloads(self._outbox)
+            messages = _render_messages(self._outbox)
             self._outbox = {}
             try:
-                rows = await self._sender.fetch(
-                    "SELECT pg_backend_pid() AS pid, pg_notify($1, p) FROM unnest($2::text[]) AS p", CHANNEL, payloads
-                )
+                rows = await self._sender.fetch(load_sql("send_hints"), *map(list, zip(*messages, strict=True)))
                 self._own_pid = rows[0]["pid"]
             except (PlaitError, asyncpg.PostgresError) as error:
                 logger.debug("hints dropped: %s", error)
@@ -108,41 +119,41 @@ class Hub:
                 logger.debug("the server cannot be revived: %s", error)
 
     async def _serve(self, connection: asyncpg.Connection) -> None:
-        closed = asyncio.Event()
-        connection.add_termination_listener(lambda _: closed.set())
+        connection.add_termination_listener(lambda _: self._stirred.set())
         try:
-            await connection.add_listener(CHANNEL, self._receive)
-            for kind in self._subscribers:
-                self._deliver(kind, [])
-            while not closed.is_set():
-                # A half-open connection never says that it is gone, so it is asked now and then.
+            while not connection.is_closed():
+                self._stirred.clear()
+                for kind in [kind for kind in self._subscribers if kind not in self._listened]:
+                    await connection.add_listener(CHANNEL_PREFIX + kind, self._receive)
+                    self._listened.add(kind)
+                    self._deliver(kind, [])
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(15):
-                        await closed.wait()
-                if not closed.is_set():
-                    await connection.execute("SELECT 1", timeout=5)
+                    async with asyncio.timeout(QUESTION_SECONDS):
+                        await self._stirred.wait()
+                        continue
+                await connection.execute("SELECT 1", timeout=5)
         finally:
+            self._listened.clear()
             connection.terminate()
 
-    def _receive(self, _connection: Any, pid: int, _channel: str, payload: object) -> None:
-        if pid == self._own_pid:
-            return  # delivered when it was published
-        kind, _, subjects = str(payload).partition(":")
-        self._deliver(kind, subjects.split(","))
+    def _receive(self, _connection: Any, pid: int, channel: str, payload: object) -> None:
+        if pid != self._own_pid:  # else delivered when it was published
+            self._deliver(channel.removeprefix(CHANNEL_PREFIX), str(payload).split(","))
 
     def _deliver(self, kind: str, subjects: list[str]) -> None:
         for subscriber in self._subscribers.get(kind, ()):
             subscriber(subjects)
 
 
-def _render_payloads(outbox: dict[str, dict[str, None]]) -> list[str]:
-    payloads = []
+def _render_messages(outbox: dict[str, dict[str, None]]) -> list[tuple[str, str]]:
+    """Channels and payloads, as few as the payloads' limit allows."""
+    messages = []
     for kind, subjects in outbox.items():
         line = ""
         for subject in subjects:
-            if len(kind) + len(line) + len(subject) + 2 > _PAYLOAD_LIMIT:
-                payloads.append(f"{kind}:{line}")
+            if len(line) + len(subject) + 1 > _PAYLOAD_LIMIT:
+                messages.append((CHANNEL_PREFIX + kind, line))
                 line = ""
             line = f"{line},{subject}" if line else subject
-        payloads.append(f"{kind}:{line}")
-    return payloads
+        messages.append((CHANNEL_PREFIX + kind, line))
+    return messages

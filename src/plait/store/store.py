@@ -9,23 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
 from plait.graph.definition import WorkflowDefinition
 from plait.store.connection import Link, LinkPool
+from plait.store.statements import load_sql
 
 if TYPE_CHECKING:
     from asyncpg import Record
-
-
-@cache
-def load_sql(name: str) -> str:
-    """The text of one statement file of ``store/sql``."""
-    return files("plait.store").joinpath("sql", f"{name}.sql").read_text()
 
 
 @dataclass(frozen=True, slots=True)
