@@ -125,7 +125,7 @@ def test_only_the_store_sends_sql() -> None:
 
 
 def test_every_statement_file_is_used_and_says_what_it_does() -> None:
-    store = (SOURCE / "store" / "store.py").read_text()
+    store = "".join(path.read_text() for path in (SOURCE / "store").glob("*.py"))
     for path in sorted((SOURCE / "store" / "sql").glob("*.sql")):
         assert f'load_sql("{path.stem}")' in store, f"{path.name} is not used"
         assert path.read_text().startswith("-- "), f"{path.name} has no header"

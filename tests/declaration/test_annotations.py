@@ -178,9 +178,7 @@ def test_a_model_with_a_field_of_a_type_that_is_never_defined_is_refused_before_
     @workflow.task("t")
     def work(input: Any, ctx: Context) -> Broken: ...  # type: ignore[empty-body]
 
-    with pytest.raises(
-        DefinitionError, match=r"task 't': .*Broken refers to 'Missing', which is not defined"
-    ):
+    with pytest.raises(DefinitionError, match=r"task 't': .*Broken refers to 'Missing', which is not defined"):
         _ = workflow.definition
 
 
@@ -190,23 +188,17 @@ def test_the_typed_dict_of_typing_is_refused_with_the_fix() -> None:
         x: int
 
     workflow = Declarations().workflow(name="W")
-    with pytest.raises(
-        DefinitionError, match=r"task 't': .*Old cannot be used: import TypedDict from typing_ext"
-    ):
+    with pytest.raises(DefinitionError, match=r"task 't': .*Old cannot be used: import TypedDict from typing_ext"):
 
         @workflow.task("t")
         def work(input: Any, ctx: Context) -> Old: ...  # type: ignore[empty-body]
 
-    with pytest.raises(
-        DefinitionError, match=r"workflow 'V': input_validator .*Old cannot be used: import Typed"
-    ):
+    with pytest.raises(DefinitionError, match=r"workflow 'V': input_validator .*Old cannot be used: import Typed"):
         Declarations().workflow(name="V", input_validator=Old)
 
 
 def test_an_output_that_does_not_fit_names_task_and_field() -> None:
-    with pytest.raises(
-        InvalidOutputError, match=r"^workflow 'W', task 'a_model': output.body: Input should be"
-    ):
+    with pytest.raises(InvalidOutputError, match=r"^workflow 'W', task 'a_model': output.body: Input should be"):
         declare(a_model).encode_output({"body": 1})
 
 

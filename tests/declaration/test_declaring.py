@@ -86,9 +86,7 @@ def test_the_two_hooks_stand_last_in_the_definition(plait: Declarations) -> None
         (lambda *all: None, False),
     ],
 )
-def test_any_callable_of_two_positional_parameters_is_a_body(
-    plait: Declarations, fn: Any, is_async: bool
-) -> None:
+def test_any_callable_of_two_positional_parameters_is_a_body(plait: Declarations, fn: Any, is_async: bool) -> None:
     assert plait.workflow(name="W").task(name="t")(fn).is_async is is_async
 
 
@@ -183,17 +181,13 @@ async def async_generator(input: Any, ctx: Any) -> AsyncIterator[int]:
         (functools.partial(body, 1), r"body.* cannot be called with \(input, ctx\)"),
     ],
 )
-def test_what_cannot_be_called_with_input_and_ctx_is_refused(
-    plait: Declarations, fn: Any, message: str
-) -> None:
+def test_what_cannot_be_called_with_input_and_ctx_is_refused(plait: Declarations, fn: Any, message: str) -> None:
     with pytest.raises(DefinitionError, match=message):
         plait.workflow(name="W").task(name="t")(fn)
 
 
 def test_a_callable_without_a_name_needs_one(plait: Declarations) -> None:
-    with pytest.raises(
-        DefinitionError, match=r"workflow 'W': .*partial.* has no name of its own: pass name="
-    ):
+    with pytest.raises(DefinitionError, match=r"workflow 'W': .*partial.* has no name of its own: pass name="):
         plait.workflow(name="W").task()(functools.partial(body))
     with pytest.raises(DefinitionError, match="a lambda has no name of its own: pass name="):
         plait.workflow(name="W2").task()(lambda a, b: None)
@@ -298,7 +292,5 @@ def test_a_bad_task_name_is_refused(plait: Declarations) -> None:
 
 
 def test_only_a_standalone_can_be_added(plait: Declarations) -> None:
-    with pytest.raises(
-        DefinitionError, match=r"workflow 'W': add_task\(.*give it what plait.task\(...\) ret"
-    ):
+    with pytest.raises(DefinitionError, match=r"workflow 'W': add_task\(.*give it what plait.task\(...\) ret"):
         plait.workflow(name="W").add_task(body)  # type: ignore[arg-type]

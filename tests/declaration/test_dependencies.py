@@ -72,9 +72,7 @@ def nested(input: Any, ctx: Any, base: Annotated[int, Depends(number)]) -> int:
     return base + 1
 
 
-def doubly(
-    input: Any, ctx: Any, a: Annotated[int, Depends(nested)], *, b: Annotated[int, Depends(number)]
-) -> int:
+def doubly(input: Any, ctx: Any, a: Annotated[int, Depends(nested)], *, b: Annotated[int, Depends(number)]) -> int:
     return a * b
 
 
@@ -166,9 +164,7 @@ def test_what_was_opened_is_closed_when_a_later_dependency_fails() -> None:
     def broken(input: Any, ctx: Any) -> int:
         raise LookupError("no such thing")
 
-    def work(
-        input: Any, ctx: Any, a: Annotated[str, Depends(opened)], b: Annotated[int, Depends(broken)]
-    ) -> None: ...
+    def work(input: Any, ctx: Any, a: Annotated[str, Depends(opened)], b: Annotated[int, Depends(broken)]) -> None: ...
 
     with pytest.raises(LookupError, match="no such thing"):
         declare(work).call(None, None)  # type: ignore[arg-type]
@@ -244,9 +240,7 @@ def test_a_plain_task_cannot_use_an_async_dependency() -> None:
 def test_an_async_context_manager_in_a_plain_task_fails_the_attempt_clearly() -> None:
     def work(input: Any, ctx: Any, a: Annotated[str, Depends(aio_managed)]) -> None: ...
 
-    with pytest.raises(
-        TypeError, match="aio_managed returned an async context manager, which only an async def"
-    ):
+    with pytest.raises(TypeError, match="aio_managed returned an async context manager, which only an async def"):
         declare(work).call(None, None)  # type: ignore[arg-type]
 
 
@@ -254,9 +248,7 @@ def test_a_dependency_takes_input_and_ctx_too() -> None:
     def work(input: Any, ctx: Any, a: Annotated[None, Depends(too_many)]) -> None: ...
     def other(input: Any, ctx: Any, a: Annotated[None, Depends(lambda: 1)]) -> None: ...
 
-    with pytest.raises(
-        DefinitionError, match=r"task 't', dependency too_many: .*missing a required argument: 'more'"
-    ):
+    with pytest.raises(DefinitionError, match=r"task 't', dependency too_many: .*missing a required argument: 'more'"):
         declare(work)
     with pytest.raises(DefinitionError, match=r"task 't', dependency .*<lambda>.* cannot be called with"):
         declare(other)

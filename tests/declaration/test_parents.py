@@ -31,15 +31,11 @@ def refuse(workflow: Workflow[Any], parents: Any) -> str:
 
 def test_a_task_of_another_workflow_is_no_parent(plait: Declarations, workflow: Workflow[Any]) -> None:
     other = plait.workflow(name="Other").task("far")(body)
-    assert "parent 'far' belongs to workflow 'Other': a task follows tasks of its own" in refuse(
-        workflow, [other]
-    )
+    assert "parent 'far' belongs to workflow 'Other': a task follows tasks of its own" in refuse(workflow, [other])
 
 
 def test_a_standalone_is_no_parent(plait: Declarations, workflow: Workflow[Any]) -> None:
-    assert "is a workflow of its own: call workflow.add_task(...)" in refuse(
-        workflow, [plait.task(name="s")(body)]
-    )
+    assert "is a workflow of its own: call workflow.add_task(...)" in refuse(workflow, [plait.task(name="s")(body)])
 
 
 def test_a_name_is_no_parent_but_the_task_it_may_mean_is_named(workflow: Workflow[Any]) -> None:

@@ -211,13 +211,9 @@ def test_no_items_make_no_runs(recorder: Recorder, workflow: Workflow[DocInput])
 def test_items_are_those_of_the_workflow(recorder: Recorder, workflow: Workflow[DocInput]) -> None:
     other: Standalone[EmptyModel, None] = recorder.task(name="other")(lambda input, ctx: None)
     item = workflow.create_bulk_run_item(DocInput(path="x"))
-    with pytest.raises(
-        InvalidInputError, match="'W': item 1 was made by workflow 'other': pass it to run_many of"
-    ):
+    with pytest.raises(InvalidInputError, match="'W': item 1 was made by workflow 'other': pass it to run_many of"):
         workflow.run_many([item, other.create_bulk_run_item()])
-    with pytest.raises(
-        InvalidInputError, match=r"'W': item 0 is {'path': 'x'}: make items with create_bulk_run_item"
-    ):
+    with pytest.raises(InvalidInputError, match=r"'W': item 0 is {'path': 'x'}: make items with create_bulk_run_item"):
         workflow.run_many([{"path": "x"}])  # type: ignore[list-item]
     assert recorder.requests == []
 

@@ -91,9 +91,7 @@ class Project:
         self.handles.append(start_embedded(self.path))
         return self.handles[-1]
 
-    def start_user(
-        self, *arguments: str, uid: int | None = None, python: str = sys.executable, **env: str
-    ) -> User:
+    def start_user(self, *arguments: str, uid: int | None = None, python: str = sys.executable, **env: str) -> User:
         command = [python, str(SCRIPT), str(self.path), *arguments]
         process = subprocess.Popen(
             command,

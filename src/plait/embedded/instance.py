@@ -149,9 +149,7 @@ def _create_instance_folder(home: Path) -> Path:
     return _create_folder_elsewhere(home, account)
 
 
-_README = (
-    "The PostgreSQL of this Plait project: data, log, locks. Stop it (`plait db stop`) before you touch it.\n"
-)
+_README = "The PostgreSQL of this Plait project: data, log, locks. Stop it (`plait db stop`) before you touch it.\n"
 
 
 def _create_folder_elsewhere(home: Path, account: Account) -> Path:

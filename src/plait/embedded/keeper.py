@@ -31,9 +31,7 @@ _LARGEST_LOG_BYTES = 10 * 1024 * 1024
 class Keeper:
     """Serves one instance folder until its users are gone, it is told to stop, or the folder vanishes."""
 
-    def __init__(
-        self, instance: Instance, binaries: Path, *, linger_seconds: float, start_seconds: float
-    ) -> None:
+    def __init__(self, instance: Instance, binaries: Path, *, linger_seconds: float, start_seconds: float) -> None:
         self.instance = instance
         self.cluster = Cluster(instance, binaries)
         self.linger_seconds = linger_seconds
@@ -47,9 +45,7 @@ class Keeper:
 
     def take_office(self) -> bool:
         """Become the keeper of the folder; False if another process is (and stays) it."""
-        limit = (
-            time.monotonic() + 0.5
-        )  # a user that looks whether a keeper lives holds the lock for microseconds
+        limit = time.monotonic() + 0.5  # a user that looks whether a keeper lives holds the lock for microseconds
         while not self._lock.try_exclusive():
             if time.monotonic() > limit:
                 return False
@@ -180,9 +176,7 @@ def _keep(instance: Instance, binaries: Path, linger: float, timeout: float, rep
             return
         keeper.start()
     except Exception as error:
-        message = (
-            str(error) if isinstance(error, EmbeddedPostgresError) else f"{type(error).__name__}: {error}"
-        )
+        message = str(error) if isinstance(error, EmbeddedPostgresError) else f"{type(error).__name__}: {error}"
         _say(message)
         _report(report, EXIT_FAILED, message)
         if keeper is None:
@@ -213,9 +207,7 @@ def main(arguments: list[str]) -> int:
         return 0
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        code, _, message = (
-            pipe.read() or f"{EXIT_FAILED} the keeper died, see {instance.log_file}"
-        ).partition(" ")
+        code, _, message = (pipe.read() or f"{EXIT_FAILED} the keeper died, see {instance.log_file}").partition(" ")
     if message:
         print(message, file=sys.stderr)
     return int(code)

@@ -42,9 +42,7 @@ class EmbeddedPostgres:
         with _registry.guard:
             if self._use is None:
                 raise EmbeddedPostgresError(f"{self!r} was released; call start_embedded again.")
-            _ensure_server(
-                self._instance, self._use, _read_seconds("PLAIT_EMBEDDED_TIMEOUT", DEFAULT_TIMEOUT_SECONDS)
-            )
+            _ensure_server(self._instance, self._use, _read_seconds("PLAIT_EMBEDDED_TIMEOUT", DEFAULT_TIMEOUT_SECONDS))
 
     def release(self) -> None:
         """This process no longer needs the server (as often as it started it). Idempotent."""
@@ -85,8 +83,7 @@ class _Registry:
         lock = wait_shared(instance.users_lock, deadline)
         if lock is None:
             raise EmbeddedPostgresError(
-                f"The PostgreSQL of {instance.folder} is being stopped and does not end."
-                + describe_log(instance)
+                f"The PostgreSQL of {instance.folder} is being stopped and does not end." + describe_log(instance)
             )
         os.utime(lock.descriptor)  # tells the keeper that somebody came, however shortly
         use = self.uses[instance.folder] = _Use(lock)

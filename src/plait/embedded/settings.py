@@ -51,9 +51,7 @@ log_lock_waits = on
 """
 
 
-def render_settings(
-    *, user_conf: Path, socket_dir: Path, port: int, has_lz4: bool, has_statements: bool
-) -> str:
+def render_settings(*, user_conf: Path, socket_dir: Path, port: int, has_lz4: bool, has_statements: bool) -> str:
     """The text of ``postgresql.plait.conf``.
 
     ``has_lz4``: PostgreSQL was built with LZ4; ``has_statements``: ``pg_stat_statements`` is installed.
@@ -64,9 +62,7 @@ def render_settings(
         port=port,
         shared_buffers_mib=choose_shared_buffers(_read_memory_bytes()),
         compression="lz4" if has_lz4 else "pglz",
-        toast_compression="default_toast_compression = lz4          # large payloads cost less\n"
-        if has_lz4
-        else "",
+        toast_compression="default_toast_compression = lz4          # large payloads cost less\n" if has_lz4 else "",
         preload="shared_preload_libraries = 'pg_stat_statements'\n" if has_statements else "",
     )
 

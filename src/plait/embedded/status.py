@@ -44,9 +44,7 @@ def get_status(project: Path | None = None) -> EmbeddedStatus:
         instance = find_instance(home)
         return EmbeddedStatus(running=False, home=home) if instance is None else _read_status(home, instance)
     except PermissionError as error:
-        raise EmbeddedPostgresError(
-            f"{home} belongs to another account: {error}. Ask as its owner."
-        ) from error
+        raise EmbeddedPostgresError(f"{home} belongs to another account: {error}. Ask as its owner.") from error
 
 
 def _read_status(home: Path, instance: Instance) -> EmbeddedStatus:
@@ -91,14 +89,10 @@ def stop_embedded(project: Path | None = None, *, timeout: float = 90.0) -> bool
         except ProcessLookupError:
             continue
         except PermissionError as error:
-            raise EmbeddedPostgresError(
-                f"The PostgreSQL of {home} belongs to another account: {error}."
-            ) from error
+            raise EmbeddedPostgresError(f"The PostgreSQL of {home} belongs to another account: {error}.") from error
         found = True
         _wait_for_end(pid, deadline)
-    raise EmbeddedPostgresError(
-        f"PostgreSQL of {home} did not stop in {timeout:g} s." + describe_log(instance)
-    )
+    raise EmbeddedPostgresError(f"PostgreSQL of {home} did not stop in {timeout:g} s." + describe_log(instance))
 
 
 def _choose_target(instance: Instance) -> int | None:

@@ -103,7 +103,7 @@ def iter_backoff(first: float = 0.1, ceiling: float = 2.0) -> Iterator[float]:
 
 def translate_error(error: BaseException, url: str) -> Exception | None:
     """The Plait error for what a driver raised, or None when it is no matter of operation (a bad value, a bug)."""
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == UNKNOWN_VERSION:
+    if _read_sqlstate(error) == UNKNOWN_VERSION:
         return UnknownVersionError(
             "the database does not know the workflow versions that this process stored: it was replaced or restored "
             "meanwhile. Nothing was started; trigger again, the versions will be stored anew"
@@ -117,12 +117,14 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
         )
     if isinstance(error, _REFUSED):
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} refused: {error}")
-    if isinstance(error, _BROKEN) or (
-        isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in _TRANSIENT_CLASSES
-    ):
+    if isinstance(error, _BROKEN) or (_read_sqlstate(error)[:2] in _TRANSIENT_CLASSES):
         what = str(error) or type(error).__name__
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} is not available: {what}")
     return None
+
+
+def _read_sqlstate(error: BaseException) -> str:
+    return getattr(error, "sqlstate", None) or ""
 
 
 async def connect(url: str, *, application_name: str = "plait", timeout: float = CALL_TIMEOUT) -> asyncpg.Connection:

@@ -63,9 +63,7 @@ def connect(input: DocInput, ctx: Context) -> Iterator[int]:
 
 
 @wf.task(parents=[extract])
-async def summarise(
-    doc: DocInput, context: Context, db: Annotated[int, Depends(connect)]
-) -> list[Text] | None:
+async def summarise(doc: DocInput, context: Context, db: Annotated[int, Depends(connect)]) -> list[Text] | None:
     assert_type(context.task_output(extract), Text)
     return None
 
