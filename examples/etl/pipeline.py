@@ -216,7 +216,7 @@ def _clean(input: ClimateInput, ctx: Context, staged: Staged, model: type[Hourly
         total = len(rows) + len(faults)
         raise NonRetryableException(f"{len(faults)} of {total} rows are faulty: {examples}")
     path = _staging_path(input, ctx, "json")
-    _write_file(path, TypeAdapter(list[model]).dump_json(rows))
+    _write_file(path, TypeAdapter(list[model]).dump_json(rows))  # pyright: ignore[reportInvalidTypeForm]
     return Cleaned(path=path, rows=len(rows), faults=faults)
 
 
