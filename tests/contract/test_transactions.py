@@ -69,6 +69,7 @@ def sqlalchemy_connection(url: str) -> Iterator[Any]:
 @contextmanager
 def django_connection(url: str) -> Iterator[Any]:
     parts = urlsplit(url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if not settings.configured:
         settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.postgresql"}}, USE_TZ=True)
         django.setup()
@@ -76,8 +77,8 @@ def django_connection(url: str) -> Iterator[Any]:
         NAME=parts.path[1:],
         USER=parts.username or "",
         PASSWORD=parts.password or "",
-        HOST=parts.hostname or parse_qs(parts.query).get("host", [""])[0],
-        PORT=str(parts.port or ""),
+        HOST=parts.hostname or query.get("host", ""),
+        PORT=str(parts.port or query.get("port", "")),
     )
     from django.db import connection  # noqa: PLC0415 - only now is it configured
 

@@ -21,7 +21,8 @@ from plait.embedded.programs import Programs
 from plait.store import schema
 from support.waiting import eventually
 
-TEMPLATE = "plait_template"
+TEMPLATE = f"plait_template_{os.getpid()}"
+"""A name of this process: those of `pytest -n` may share the server of ``TEST_DATABASE_URL``."""
 
 # No fsync: these tests kill PostgreSQL, not the machine. No full-page images and no autovacuum: the budgets count
 # bytes of WAL, which only the statements under test shall write. A deadlock is found at once.
