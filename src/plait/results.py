@@ -63,6 +63,7 @@ class RunWaiter:
         self._reader: asyncio.Task[None] | None = None
         self._hub = hub
         self._subscribed = False
+        self._page = _PAGE
 
     async def wait(
         self, run_ids: Sequence[UUID], timeout: float | None = None, *, start: Awaitable[object] | None = None
@@ -126,10 +127,13 @@ class RunWaiter:
                         await self._changed.wait()
             if not self._due:
                 self._due.update(self._waiting)
-            page = [self._due.pop() for _ in range(min(_PAGE, len(self._due)))]
+            page = [self._due.pop() for _ in range(min(self._page, len(self._due)))]
             try:
                 await self._settle([run_id for run_id in page if run_id in self._waiting])
+                self._page = min(_PAGE, self._page * 2)
             except DatabaseUnavailableError:
+                # Away, or what these runs put out is more than an answer can carry in time: then fewer will do.
+                self._page = max(1, self._page // 2)
                 self._due.update(page)
                 await asyncio.sleep(0.5)
             except Exception as error:  # nothing waiting would help with: those who wait shall know

@@ -24,7 +24,6 @@ from plait.values import encode_metadata
 from plait.worker.executor import Executor
 from plait.worker.heartbeat import Timings
 from plait.worker.holdings import Assignment
-from plait.worker.process import tune_interpreter
 
 if TYPE_CHECKING:
     from plait.client import Plait
@@ -102,7 +101,6 @@ class Worker:
 
         Raises ``DatabaseUnavailableError`` if there is no database at the start; later outages are waited for.
         """
-        tune_interpreter()
         self._owns_process = threading.current_thread() is threading.main_thread()
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
