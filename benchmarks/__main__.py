@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds per shape; medians are reported (default 5)")
     parser.add_argument("--tasks", type=int, default=12_000, help="tasks per round and shape (default 12000)")
-    parser.add_argument("--slots", type=int, default=200, help="slots of the worker (default 200)")
+    parser.add_argument("--slots", type=int, default=400, help="slots of the worker (default 400)")
     parser.add_argument("--samples", type=int, default=200, help="runs for the latencies (default 200)")
     parser.add_argument("--shape", action="append", help="only this shape; may be repeated")
     options = parser.parse_args()

@@ -34,5 +34,5 @@ SHAPES = {
 }
 
 if __name__ == "__main__":
-    plait.worker("bench", slots=int(os.environ.get("BENCH_SLOTS", "200"))).start()
+    plait.worker("bench", slots=int(os.environ.get("BENCH_SLOTS", "400"))).start()
     plait.close()
