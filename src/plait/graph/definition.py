@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum, StrEnum
 from functools import cached_property
@@ -32,10 +31,6 @@ class Status(IntEnum):
     COMPLETED = 2
     CANCELLED = 3
     FAILED = 4
-
-    @property
-    def is_terminal(self) -> bool:
-        return self > 0
 
 
 STATUS_BY_CODE = {int(status): status for status in Status}
@@ -166,16 +161,3 @@ def _read_task(data: dict[str, Any]) -> TaskDefinition:
     known["parents"] = tuple(known.get("parents", ()))
     known["kind"] = TaskKind(known.get("kind", "task"))
     return TaskDefinition(**known)
-
-
-def ancestors(tasks: Iterable[TaskDefinition], index: int) -> set[int]:
-    """All tasks that must be terminal before ``index`` is judged."""
-    table = list(tasks)
-    found: set[int] = set()
-    stack = list(table[index].parents)
-    while stack:
-        parent = stack.pop()
-        if parent not in found:
-            found.add(parent)
-            stack.extend(table[parent].parents)
-    return found

@@ -68,7 +68,6 @@ class Finished:
     ended: tuple[UUID, ...]
     queued_actions: tuple[int, ...]
     next_due: datetime | None
-    committed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,6 @@ class Store:
             tuple(row["ended_runs"] or ()),
             tuple(row["queued_actions"] or ()),
             row["next_due"],
-            row["committed_at"],
         )
 
     async def wake_tasks(self, limit: int) -> tuple[int, list[int]]:

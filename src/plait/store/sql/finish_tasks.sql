@@ -114,5 +114,4 @@ SELECT (SELECT array_agg(ord) FROM accepted) AS accepted,
        (SELECT array_agg(task) FROM continued) AS continued_tasks,
        (SELECT array_agg(id) FROM counted WHERE status <> 0) AS ended_runs,
        (SELECT array_agg(DISTINCT action_id) FROM queued) AS queued_actions,
-       (SELECT min(due_at) FROM put_back) AS next_due,
-       plait.now() AS committed_at
+       (SELECT min(due_at) FROM put_back) AS next_due
