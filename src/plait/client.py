@@ -114,7 +114,7 @@ class Plait(Declarations):
         if engine is not None:
             engine.shut_down()
 
-    async def start_runs(self, requests: Sequence[RunRequest], connection: Any = None) -> list[UUID]:
+    async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs (engine's loop). Returns the effective ids once they are durable."""
         return await self.engine.start_runs(requests)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from plait.errors import DefinitionError, InvalidOutputError, TaskRunError
 from plait.graph.definition import Status, TaskKind
+from plait.results import read_task_error
 from plait.types import Duration, parse_duration
 
 if TYPE_CHECKING:
@@ -144,7 +145,9 @@ class Context:
         for index, result in sorted(self._assignment.run.results.items()):
             if result.status is Status.FAILED:
                 name = definition.tasks[index].name
-                found[name] = _read_error(result.error, name, f"{self._assignment.run.id}:{index}")
+                error = read_task_error(result.error, name, f"{self._assignment.run.id}:{index}")
+                if error is not None:
+                    found[name] = error
         return found
 
     def get_task_run_error(self, task: Task[Any, Any]) -> TaskRunError | None:
@@ -207,8 +210,3 @@ class Context:
                 f"({parents}); declare it with parents=[...] to use its output"
             )
         return self._assignment.run.results[index]
-
-
-def _read_error(data: bytes | None, name: str, task_run_id: str) -> TaskRunError:
-    error = json.loads(data or b"{}")
-    return TaskRunError(error.get("message", ""), error.get("type", ""), error.get("trace", ""), task_run_id, name)

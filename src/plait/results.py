@@ -160,7 +160,7 @@ class RunWaiter:
             if index is None:
                 continue
             spec = version.definition.tasks[index]
-            error = read_task_error(row["error"], spec.name, f"{run_id}:{index}") if row["error"] else None
+            error = read_task_error(row["error"], spec.name, f"{run_id}:{index}")
             tasks[index] = TaskOutcome(
                 spec.name, spec.kind, STATUS_BY_CODE[row["task_status"]], row["output"], error, row["reason"]
             )

@@ -82,9 +82,10 @@ class Session:
             if service.hint is not None:
                 self._hub.subscribe(service.hint, service.poke)
         watchdog = Watchdog(self.holdings, self.executor, self.conclude)
-        for part in (self.flusher, self.claimer, self.heartbeat, watchdog):
+        self._claiming = asyncio.create_task(self.claimer.run(), name="plait-claimer")
+        self._tasks.append(self._claiming)
+        for part in (self.flusher, self.heartbeat, watchdog):
             self._tasks.append(asyncio.create_task(part.run(), name=f"plait-{type(part).__name__.lower()}"))
-        self._claiming = self._tasks[1]
         for task in self._tasks:
             task.add_done_callback(self._report_crash)
         self.leader.start()
