@@ -40,7 +40,7 @@ etl: $(VENV)/.runtime ## join real weather data, one source of which fails at fi
 	@$(DEMO) $(BIN)/python examples/etl/pipeline.py
 	@printf '\nPostgreSQL: '; $(DEMO) $(BIN)/plait db stop
 
-test: $(VENV)/.test ## run all tests, and check that every line of the graph rules is covered
+test: $(VENV)/.lint ## run all tests, and check that every line of the graph rules is covered
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 	$(BIN)/python -m coverage run --data-file=.coverage.graph --branch --source=src/plait/graph -m pytest -q tests/graph
 	$(BIN)/python -m coverage report --data-file=.coverage.graph --show-missing --fail-under=100
