@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from plait.graph.definition import Status
+from plait.worker import clock
 from plait.worker.reports import Report, choose_failure, describe_failure
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ class Watchdog:
         """Watch until cancelled."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            now = time.monotonic()
+            now, real = clock.monotonic(), time.monotonic()
             for assignment in list(self._holdings.assignments.values()):
                 execution = assignment.execution
                 if execution is None or assignment.concluded:
                     continue
                 if execution.deadline <= now:
                     self._expire(assignment)
-                elif execution.deadline == math.inf and now - execution.submitted > BLOCKED_SECONDS:
+                elif execution.deadline == math.inf and real - execution.submitted > BLOCKED_SECONDS:
                     self._hand_back(assignment)
 
     def _hand_back(self, assignment: Assignment) -> None:
