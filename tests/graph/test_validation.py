@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait.errors import DefinitionError
-from plait.graph.definition import TaskDefinition, TaskKind, WorkflowDefinition
+from plait.graph.definition import (
+    Condition,
+    ConditionKind,
+    CronDefinition,
+    FilterDefinition,
+    TaskDefinition,
+    TaskKind,
+    WorkflowDefinition,
+)
 from plait.graph.validation import MAX_NAME_LENGTH, MAX_TASKS, DraftTask, build_definition, check_name
 
 
@@ -183,3 +192,34 @@ def test_any_visible_name_is_accepted(name: str) -> None:
 def test_the_name_of_a_task_is_checked_like_that_of_its_workflow() -> None:
     with pytest.raises(DefinitionError, match="workflow 'W': task name is empty"):
         build(draft(""))
+
+
+def test_conditions_name_parents_by_their_index_in_the_sorted_graph() -> None:
+    """In the draft they name them by their place among the task's own parents, in the order these were given."""
+    on_second = Condition(kind=ConditionKind.PARENT, parent=1, expression="output.ok")
+    slow = Condition(kind=ConditionKind.SLEEP, seconds=5.0)
+    task = TaskDefinition(
+        name="join", wait_for=((slow, on_second),), skip_if=((on_second,),), cancel_if=((on_second,),)
+    )
+    definition = build(draft("a"), DraftTask(task, ("c", "b")), draft("b"), draft("c", "b"))
+    joined = definition.tasks[definition.index_by_name["join"]]
+    at_b = replace(on_second, parent=definition.index_by_name["b"])
+    assert definition.index_by_name["b"] != 1 or definition.index_by_name["c"] != 0
+    assert joined.wait_for == ((slow, at_b),)
+    assert joined.skip_if == joined.cancel_if == ((at_b,),)
+
+
+@pytest.mark.parametrize("kind", [TaskKind.ON_SUCCESS, TaskKind.ON_FAILURE])
+@pytest.mark.parametrize("option", ["wait_for", "skip_if", "cancel_if"])
+def test_a_hook_cannot_have_conditions(kind: TaskKind, option: str) -> None:
+    condition = Condition(kind=ConditionKind.SLEEP, seconds=5.0)
+    hook = TaskDefinition(name="h", kind=kind, **{option: ((condition,),)})  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match=f"workflow 'W', task 'h': an {kind.value} task cannot have conditions"):
+        build(draft("a"), DraftTask(hook))
+
+
+def test_events_filters_and_crons_are_passed_on() -> None:
+    one_filter = FilterDefinition(expression="true", scope="s", payload="{}")
+    cron = CronDefinition(name="nightly", expression="0 3 * * *")
+    definition = build_definition("W", [draft("a")], on_events=["user:*"], filters=[one_filter], crons=[cron])
+    assert (definition.on_events, definition.filters, definition.crons) == (("user:*",), (one_filter,), (cron,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum, StrEnum
 from functools import cached_property
@@ -45,9 +46,71 @@ class TaskKind(StrEnum):
     ON_FAILURE = "on_failure"
 
 
+class ConditionKind(StrEnum):
+    """What a condition looks at: the time, an event, or the output of a parent."""
+
+    SLEEP = "sleep"
+    EVENT = "event"
+    PARENT = "parent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One thing that a task can wait for, or that skips or cancels it.
+
+    ``data_key`` names its entry in the task's trigger data. The other fields belong to one kind each:
+
+    - ``SLEEP`` holds ``seconds`` after the last parent is terminal;
+    - ``EVENT`` holds when an event with the key ``event_key`` was pushed since the run was triggered, with ``scope``
+      (if there is one) and with a payload for which ``expression`` (CEL over ``input``) is true. Key and scope may
+      hold the placeholders that ``conditions.render_event_key`` fills in;
+    - ``PARENT`` holds when the task at index ``parent`` completed, and ``expression`` (CEL over ``output``) is true.
+    """
+
+    kind: ConditionKind
+    data_key: str | None = None
+    seconds: float | None = None
+    event_key: str | None = None
+    scope: str | None = None
+    expression: str | None = None
+    parent: int | None = None
+
+
+ConditionGroups = tuple[tuple[Condition, ...], ...]
+"""Conjunctive normal form: all of the groups, and any one condition of each group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterDefinition:
+    """Decides which events start a run: those pushed with ``scope`` for which ``expression`` (CEL) is true.
+
+    ``payload`` is the canonical JSON text of an object that the expression sees as ``payload``.
+    """
+
+    expression: str
+    scope: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronDefinition:
+    """A timetable that starts runs. ``input`` is JSON text; ``catch_up`` says what becomes of missed times."""
+
+    name: str
+    expression: str
+    timezone: str = "UTC"
+    catch_up: str = "latest"
+    catch_up_bound_seconds: float = 86_400.0
+    input: str = "{}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDefinition:
-    """One task of a graph. Durations are seconds; ``parents`` are indices into ``WorkflowDefinition.tasks``."""
+    """One task of a graph. Durations are seconds; ``parents`` are indices into ``WorkflowDefinition.tasks``.
+
+    ``wait_for`` must hold before the task runs; ``skip_if`` and ``cancel_if`` keep it from running. An empty one
+    says nothing.
+    """
 
     name: str
     parents: tuple[int, ...] = ()
@@ -58,6 +121,19 @@ class TaskDefinition:
     backoff_jitter: bool = False
     execution_timeout: float = 60.0
     schedule_timeout: float | None = None
+    wait_for: ConditionGroups = ()
+    skip_if: ConditionGroups = ()
+    cancel_if: ConditionGroups = ()
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All conditions in one row. The place of a condition in it is its *number*."""
+        return tuple(
+            condition
+            for groups in (self.wait_for, self.skip_if, self.cancel_if)
+            for group in groups
+            for condition in group
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +166,9 @@ class WorkflowDefinition:
     description: str | None = None
     default_priority: int = 1
     input_schema: dict[str, Any] | None = field(default=None, hash=False)
+    on_events: tuple[str, ...] = ()
+    filters: tuple[FilterDefinition, ...] = ()
+    crons: tuple[CronDefinition, ...] = ()
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
@@ -138,8 +217,19 @@ class WorkflowDefinition:
         return {task.name: index for index, task in enumerate(self.tasks)}
 
     def to_json(self) -> str:
-        """Canonical JSON: equal definitions give equal text, so its digest names the version."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: equal definitions give equal text, so its digest names the version.
+
+        Fields that were added to the format later are left out where they are empty, so that they do not change
+        the digest of a definition that makes no use of them.
+        """
+        data = _leave_out_empty(asdict(self), ("on_events", "filters", "crons"))
+        for task in data["tasks"]:
+            _leave_out_empty(task, _CONDITION_LISTS)
+            for name in _CONDITION_LISTS:
+                for group in task.get(name, ()):
+                    for condition in group:
+                        _leave_out_empty(condition, tuple(condition))
+        return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def digest(self) -> str:
@@ -149,15 +239,46 @@ class WorkflowDefinition:
     @classmethod
     def from_json(cls, text: str | bytes) -> WorkflowDefinition:
         """The inverse of ``to_json``. Fields this version of Plait does not know are ignored, so that an older
-        worker can read what a newer client stored."""
+        worker can read what a newer client stored; a condition of a kind it does not know raises ``ValueError``."""
         data = json.loads(text)
-        tasks = tuple(_read_task(task) for task in data.pop("tasks"))
-        known = {key: data[key] for key in ("name", "description", "default_priority", "input_schema") if key in data}
-        return cls(tasks=tasks, **known)
+        known = _choose_known(data, ("name", "description", "default_priority", "input_schema"))
+        return cls(
+            tasks=tuple(_read_task(task) for task in data["tasks"]),
+            on_events=tuple(data.get("on_events", ())),
+            filters=tuple(
+                FilterDefinition(**_choose_known(one, FilterDefinition.__slots__)) for one in data.get("filters", ())
+            ),
+            crons=tuple(
+                CronDefinition(**_choose_known(one, CronDefinition.__slots__)) for one in data.get("crons", ())
+            ),
+            **known,
+        )
+
+
+_CONDITION_LISTS = ("wait_for", "skip_if", "cancel_if")
+
+
+def _leave_out_empty(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """``data`` itself, without those of its fields ``names`` that are ``None`` or have no elements."""
+    for name in names:
+        if data[name] in (None, ()):
+            del data[name]
+    return data
+
+
+def _choose_known(data: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: data[name] for name in names if name in data}
 
 
 def _read_task(data: dict[str, Any]) -> TaskDefinition:
-    known = {key: data[key] for key in TaskDefinition.__slots__ if key in data}
+    known = _choose_known(data, TaskDefinition.__slots__)
     known["parents"] = tuple(known.get("parents", ()))
     known["kind"] = TaskKind(known.get("kind", "task"))
+    for name in _CONDITION_LISTS:
+        known[name] = tuple(tuple(map(_read_condition, group)) for group in known.get(name, ()))
     return TaskDefinition(**known)
+
+
+def _read_condition(data: dict[str, Any]) -> Condition:
+    known = _choose_known(data, Condition.__slots__)
+    return Condition(**{**known, "kind": ConditionKind(known["kind"])})

@@ -1,15 +1,25 @@
 """The one place that decides what becomes of a task whose parents are terminal.
 
 A task is judged when it is claimed (or continued) with its parents' outcomes in hand. Pure: no I/O, no clock. A
-failed parent, an ended run, a hook whose moment did not come and a task that killed too many workers all pass here.
+failed parent, an ended run, a hook whose moment did not come, a condition that does not hold and a task that killed
+too many workers all pass here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from plait.graph.definition import Status, TaskKind, WorkflowDefinition
+from plait.graph.conditions import (
+    Truth,
+    describe_condition,
+    describe_groups,
+    evaluate_groups,
+    list_holding,
+    list_hopeless,
+    list_open,
+)
+from plait.graph.definition import ConditionGroups, Status, TaskDefinition, TaskKind, WorkflowDefinition
 
 MAX_LOST_ATTEMPTS = 5
 """After so many lost workers a task fails: it is likely what kills them."""
@@ -41,18 +51,36 @@ class Fail:
     reason: str
 
 
-Verdict = Run | Skip | Cancel | Fail
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """Judge it again when the truth of one of these conditions changes: those that are open and can still matter.
+
+    A condition is named by its number, its place in ``TaskDefinition.conditions``.
+    """
+
+    numbers: tuple[int, ...]
+
+
+Verdict = Run | Skip | Cancel | Fail | WaitFor
 RUN = Run()
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What besides the parents bears on a task: the run's outcome so far, and what happened to this task."""
+    """What besides the parents bears on a task: the run's outcome so far, and what happened to this task.
+
+    ``conditions`` holds the truth of each of the task's conditions by number; empty, nothing is known about any.
+    ``conditions_settled`` says that they let the task run before (this is a later attempt): they are not asked again.
+    ``cancel_requested`` is the reason why somebody cancelled this task.
+    """
 
     worst: Status = Status.COMPLETED
     run_ended: bool = False
     expired: bool = False
     lost_attempts: int = 0
+    conditions: Sequence[Truth] = ()
+    conditions_settled: bool = False
+    cancel_requested: str | None = None
 
 
 NO_SIGNALS = Signals()
@@ -63,11 +91,14 @@ def judge(
 ) -> Verdict:
     """What becomes of ``task``, given the outcome of each of its parents by index.
 
-    Raises ``KeyError`` when a parent's outcome is missing: a task is judged only when all are terminal.
+    Raises ``KeyError`` when a parent's outcome is missing: a task is judged only when all are terminal. Raises
+    ``ValueError`` when the signals are about another number of conditions than the task has.
     """
     spec = definition.tasks[task]
     if signals.run_ended:
         return Cancel("the run has ended")
+    if signals.cancel_requested is not None:
+        return Cancel(signals.cancel_requested)
     if signals.lost_attempts >= MAX_LOST_ATTEMPTS:
         return Fail(f"its worker was lost {signals.lost_attempts} times while it ran; not tried again")
     verdict = (
@@ -75,9 +106,13 @@ def judge(
         if spec.kind is not TaskKind.TASK
         else _judge_parents(definition, spec.parents, outcomes)
     )
-    if verdict is RUN and signals.expired:
+    if verdict is not RUN:
+        return verdict
+    if signals.expired:
         return Cancel(f"schedule timeout: no worker took it within {spec.schedule_timeout:g} s")
-    return verdict
+    if signals.conditions_settled or not (spec.wait_for or spec.skip_if or spec.cancel_if):
+        return RUN
+    return _judge_conditions(definition, task, spec, signals.conditions)
 
 
 def _judge_hook(kind: TaskKind, worst: Status) -> Verdict:
@@ -98,3 +133,37 @@ def _judge_parents(definition: WorkflowDefinition, parents: tuple[int, ...], out
     if parents and skipped == len(parents):
         return Skip("all its parents were skipped")
     return RUN
+
+
+def _judge_conditions(
+    definition: WorkflowDefinition, task: int, spec: TaskDefinition, known: Sequence[Truth]
+) -> Verdict:
+    """Skip before cancel before run; a task whose ``wait_for`` holds runs, whatever is still open elsewhere."""
+    total = len(spec.conditions)
+    truth = known or [None] * total
+    if len(truth) != total:
+        raise ValueError(f"task {spec.name!r} has {total} conditions, the signals are about {len(truth)}")
+    waits = sum(map(len, spec.wait_for))
+    cancels = waits + sum(map(len, spec.skip_if))
+
+    def explain(option: str, groups: ConditionGroups, first: int) -> str | None:
+        if not groups or evaluate_groups(groups, truth, first) is not True:
+            return None
+        held = list_holding(groups, truth, first)
+        return f"{option} holds: " + " and ".join(describe_condition(definition, task, one) for one in held)
+
+    if reason := explain("skip_if", spec.skip_if, waits):
+        return Skip(reason)
+    if reason := explain("cancel_if", spec.cancel_if, cancels):
+        return Cancel(reason)
+    ready = evaluate_groups(spec.wait_for, truth, 0)
+    if ready:
+        return RUN
+    if ready is False:
+        hopeless = list_hopeless(spec.wait_for, truth, 0)
+        return Skip(f"wait_for can never hold: {describe_groups(definition, task, hopeless)}")
+    return WaitFor(
+        list_open(spec.wait_for, truth, 0)
+        + list_open(spec.skip_if, truth, waits)
+        + list_open(spec.cancel_if, truth, cancels)
+    )

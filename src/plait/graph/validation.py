@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from plait.errors import DefinitionError
-from plait.graph.definition import TaskDefinition, TaskKind, WorkflowDefinition
+from plait.graph.definition import (
+    ConditionGroups,
+    CronDefinition,
+    FilterDefinition,
+    TaskDefinition,
+    TaskKind,
+    WorkflowDefinition,
+)
 from plait.wording import shorten, suggest
 
 MAX_TASKS = 32_000
@@ -28,7 +35,10 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 @dataclass(frozen=True, slots=True)
 class DraftTask:
-    """A task as it was declared. ``task.parents`` is ignored; ``parents`` holds names."""
+    """A task as it was declared. ``task.parents`` is ignored; ``parents`` holds names.
+
+    The ``parent`` of a condition is a place in ``parents`` here, and the index of a task in the built definition.
+    """
 
     task: TaskDefinition
     parents: tuple[str, ...] = ()
@@ -41,6 +51,9 @@ def build_definition(
     description: str | None = None,
     default_priority: int = 1,
     input_schema: dict[str, Any] | None = None,
+    on_events: Sequence[str] = (),
+    filters: Sequence[FilterDefinition] = (),
+    crons: Sequence[CronDefinition] = (),
 ) -> WorkflowDefinition:
     """Check the graph and put it into topological order, hooks last.
 
@@ -63,10 +76,7 @@ def build_definition(
     parents = _index_parents(where, plain, tasks)
     order = _sort_topologically(where, plain, parents)
     position = {index: place for place, index in enumerate(order)}
-    ordered = [
-        replace(plain[index].task, parents=tuple(sorted(position[parent] for parent in parents[index])))
-        for index in order
-    ]
+    ordered = [_place_task(plain[index].task, [position[parent] for parent in parents[index]]) for index in order]
     ordered.extend(_place_hooks(where, tasks, ordered))
     return WorkflowDefinition(
         name=name,
@@ -74,6 +84,9 @@ def build_definition(
         description=description,
         default_priority=default_priority,
         input_schema=input_schema,
+        on_events=tuple(on_events),
+        filters=tuple(filters),
+        crons=tuple(crons),
     )
 
 
@@ -174,6 +187,24 @@ def _find_cycle(parents: Sequence[tuple[int, ...]], stuck: set[int]) -> list[int
     return cycle
 
 
+def _place_task(task: TaskDefinition, parents: Sequence[int]) -> TaskDefinition:
+    """The task with its parents, and with conditions that name parents by the same indices."""
+
+    def place(groups: ConditionGroups) -> ConditionGroups:
+        return tuple(
+            tuple(one if one.parent is None else replace(one, parent=parents[one.parent]) for one in group)
+            for group in groups
+        )
+
+    return replace(
+        task,
+        parents=tuple(sorted(parents)),
+        wait_for=place(task.wait_for),
+        skip_if=place(task.skip_if),
+        cancel_if=place(task.cancel_if),
+    )
+
+
 def _place_hooks(where: str, tasks: Sequence[DraftTask], ordered: Sequence[TaskDefinition]) -> list[TaskDefinition]:
     hooks: dict[TaskKind, DraftTask] = {}
     for draft in tasks:
@@ -189,6 +220,11 @@ def _place_hooks(where: str, tasks: Sequence[DraftTask], ordered: Sequence[TaskD
                 f"{where}, task {draft.task.name!r}: an {kind.value} task has no parents of its own, it "
                 f"follows the "
                 f"whole run"
+            )
+        if draft.task.conditions:
+            raise DefinitionError(
+                f"{where}, task {draft.task.name!r}: an {kind.value} task cannot have conditions, it follows the "
+                f"whole run: remove wait_for, skip_if and cancel_if"
             )
         hooks[kind] = draft
     has_child = {parent for task in ordered for parent in task.parents}
