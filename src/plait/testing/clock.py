@@ -1,0 +1,74 @@
+"""Time that a test can skip: the database's clock and the one that attempts are timed by, moved together."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from plait.errors import InvalidInputError
+from plait.testing.server import load_sql
+from plait.types import Duration, parse_duration
+from plait.worker import clock as worker_clock
+
+if TYPE_CHECKING:
+    from plait.portal import Portal
+    from plait.store.connection import Link
+
+
+class VirtualClock:
+    """The time of the test's database. It runs like any clock, and jumps ahead when told to.
+
+    Everything that Plait measures follows it: retries and backoff, sleeps, ``schedule_timeout``, crons, scheduled runs,
+    recorded times, and ``execution_timeout`` of tasks that run in this process. What does not: ``datetime.now()`` and
+    ``asyncio.sleep`` in the code of a task, and timeouts given to ``result()``. The leases of workers move along, so
+    that no jump makes one look dead.
+    """
+
+    def __init__(self, portal: Portal, link: Link) -> None:
+        self._portal = portal
+        self._link = link
+        self._ahead = 0.0
+
+    def now(self) -> datetime:
+        """The time of the database, with a time zone (UTC)."""
+        return self._portal.call(self.read_now())
+
+    def advance(self, by: Duration) -> None:
+        """Jump ahead by ``by`` and wake what is due; returns at once, without waiting for what that sets going.
+
+        It is one jump: what falls due on the way happens at its end, as after a machine has slept.
+        ``run_until_idle(until=...)`` stops at every point in time at which something is due. Raises ``DefinitionError``
+        unless the duration is positive.
+        """
+        self._portal.call(self.skip(parse_duration(by, where="clock.advance(by)")))
+
+    def advance_to(self, moment: datetime) -> None:
+        """Jump to a moment. Raises ``InvalidInputError`` when it has passed or has no time zone."""
+        self._portal.call(self._skip_to(moment))
+
+    async def read_now(self) -> datetime:
+        """``now``, on the portal's loop."""
+        row = await self._link.fetchrow(load_sql("read_clock"))
+        assert row is not None
+        moment: datetime = row["now"]
+        return moment
+
+    async def skip(self, seconds: float) -> None:
+        """``advance``, on the portal's loop. The database goes first: an attempt that times out by the jump shall be
+        recorded at its end."""
+        await self._link.execute(load_sql("skip_time"), round(seconds * 1e6))
+        worker_clock.shift(seconds)
+        self._ahead += seconds
+
+    async def _skip_to(self, moment: datetime) -> None:
+        if moment.tzinfo is None:
+            raise InvalidInputError(f"clock: {moment!r} has no time zone: give datetime(..., tzinfo=...)")
+        seconds = (moment - await self.read_now()) / timedelta(seconds=1)
+        if seconds < 0:
+            raise InvalidInputError(f"clock: {moment} has passed, it is {await self.read_now()}: time only goes on")
+        await self.skip(seconds)
+
+    def restore(self) -> None:
+        """Give this process its own time back."""
+        worker_clock.shift(-self._ahead)
+        self._ahead = 0.0

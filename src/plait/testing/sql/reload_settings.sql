@@ -1,0 +1,2 @@
+-- Have the server follow the settings that ALTER SYSTEM wrote.
+SELECT pg_reload_conf()
