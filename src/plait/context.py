@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plait.errors import DefinitionError, InvalidOutputError, TaskRunError
 from plait.graph.definition import Status, TaskKind
 from plait.results import read_task_error
+from plait.triggers import FILTER_PAYLOAD, RunTrigger, TriggerKind
 from plait.types import Duration, parse_duration
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class ContextHost:
     worker_id: str
     lifespan: Any
     release_slot: Callable[[Assignment], None]
+    cancel: Callable[[Assignment], None]
 
 
 class Context:
@@ -47,6 +50,7 @@ class Context:
         self._workflow = workflow
         self._host = host
         self._cancelled = False
+        self._children: dict[str, Iterator[int]] = {}
         self._input: Any = _UNREAD
 
     # who am I
@@ -132,6 +136,21 @@ class Context:
         """``task_output``, awaitable; it never waits."""
         return self.task_output(task)
 
+    @cached_property
+    def trigger_data(self) -> dict[str, Any]:
+        """The payloads of the events that met this task's conditions, by event key (or ``readable_data_key``)."""
+        if self._assignment.conditions is None:
+            return {}
+        from plait.worker.conditions import collect_trigger_data  # noqa: PLC0415 - where there are conditions at all
+
+        return collect_trigger_data(self._assignment)
+
+    @property
+    def filter_payload(self) -> dict[str, Any]:
+        """What the event filter that let this run start says to it; empty without one."""
+        found = self.additional_metadata.get(FILTER_PAYLOAD)
+        return found if isinstance(found, dict) else {}
+
     def was_skipped(self, task: Task[Any, Any]) -> bool:
         """Whether a parent was skipped. Raises ``DefinitionError`` when ``task`` is not a parent."""
         return self._get_result(task).status is Status.SKIPPED
@@ -153,6 +172,14 @@ class Context:
     def get_task_run_error(self, task: Task[Any, Any]) -> TaskRunError | None:
         """The error of a failed task of this run; None when it did not fail."""
         return self.task_run_errors.get(task.name)
+
+    def link_child(self, workflow: str, key: str | None) -> RunTrigger:
+        """The link of a child run to this task. Plait's own: ``workflow.run(...)`` calls it inside a task."""
+        if key is None:
+            key = f"#{len(workflow)}:{workflow}:{next(self._children.setdefault(workflow, count()))}"
+        else:
+            key = f"={len(workflow)}:{workflow}:{key}"
+        return RunTrigger(TriggerKind.PARENT, self._assignment.run.id, self._assignment.task, key)
 
     # control
 
@@ -180,6 +207,15 @@ class Context:
     async def aio_release_slot(self) -> None:
         """``release_slot``, awaitable; it never waits."""
         self.release_slot()
+
+    def cancel(self) -> None:
+        """End this task as CANCELLED; what depends on it is cancelled too. Asynchronous code gets ``CancelledError``,
+        synchronous code should return: whatever it does afterwards is ignored."""
+        self._host.cancel(self._assignment)
+
+    async def aio_cancel(self) -> None:
+        """``cancel``, awaitable; the ``CancelledError`` comes at the next ``await``."""
+        self.cancel()
 
     def log(self, line: Any) -> None:
         """Write a line to the ``plait.task`` logger, with the ids of the run and the task as extra fields."""

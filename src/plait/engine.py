@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import json
 import logging
 import os
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, UnknownVersionError
+from plait.graph.definition import STATUS_BY_CODE, WorkflowDefinition
+from plait.graph.replay import plan_replay
 from plait.portal import Portal
 from plait.settings import find_database
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from plait.embedded import EmbeddedPostgres
     from plait.results import RunOutcome, RunWaiter
     from plait.store.batcher import Batcher
+    from plait.store.events import EventRow
     from plait.store.hub import Hub
     from plait.store.store import StartRow, Store, StoredVersion
     from plait.types import RunRequest
@@ -29,9 +36,14 @@ logger = logging.getLogger("plait")
 
 T = TypeVar("T")
 
+ReplayChoice = Callable[[WorkflowDefinition], Collection[int]]
+"""Which tasks of a run to replay besides those that did not complete."""
+
 START_BATCH = 1000
 START_BYTES = 16 << 20
 """Most bytes of input in one commit of triggers, a single larger run aside."""
+CONTROL_BATCH = 200
+"""Runs that are cancelled or replayed in one commit."""
 START_PATIENCE = 10.0
 """Seconds for which a trigger is sent again while the database does not answer; its run id makes that harmless."""
 
@@ -62,6 +74,7 @@ class Engine:
         self._embedded: EmbeddedPostgres | None = None
         self._versions: dict[str, StoredVersion] = {}
         self._starts: Batcher[StartRow, UUID]
+        self._pushes: Batcher[EventRow, None]
         self._closed = False
         self._last_start = 0.0
         atexit.register(_close_at_exit, weakref.ref(self))
@@ -112,6 +125,9 @@ class Engine:
         self._starts = Batcher(
             self._write_starts, cap=START_BATCH, weigh=lambda row: len(row.input), heaviest=START_BYTES
         )
+        self._pushes = Batcher(
+            self._write_events, cap=START_BATCH, weigh=lambda row: len(row.payload), heaviest=START_BYTES
+        )
 
     async def _revive(self) -> None:
         """The embedded server does not answer: have it run again, should its keeper be gone too."""
@@ -133,12 +149,99 @@ class Engine:
         then raises ``DatabaseUnavailableError``.
         """
         await self.connect()
-        return await self._starts.submit(await self.prepare_rows(requests))
+        run_ids = await self._starts.submit(await self.prepare_rows(requests))
+        found = [
+            run_id
+            for request, run_id in zip(requests, run_ids, strict=True)
+            if run_id != request.run_id and request.trigger is not None
+        ]
+        if found:
+            await self.replay_runs(found)  # children of an earlier attempt: those that did not complete run again
+        return run_ids
+
+    async def cancel_runs(self, run_ids: Sequence[UUID], reason: str) -> list[UUID]:
+        """Cancel runs and their descendants, ``CONTROL_BATCH`` families in a transaction. Returns those that this
+        ended."""
+        await self.connect()
+        ended: list[UUID] = []
+        for start in range(0, len(run_ids), CONTROL_BATCH):
+            ended += await self._repeat(self.store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
+        if ended:
+            names = [run_id.hex for run_id in ended]
+            self.hub.publish("cancel", names)
+            self.hub.publish("done", names)
+        return ended
+
+    async def replay_runs(self, run_ids: Sequence[UUID], choose: ReplayChoice | None = None) -> list[UUID]:
+        """Replay ended runs: what did not complete, and the tasks that ``choose`` adds. Returns those replayed; runs
+        that are active or have nothing to run again are left alone."""
+        await self.connect()
+        replayed: list[UUID] = []
+        for start in range(0, len(run_ids), CONTROL_BATCH):
+            page = list(dict.fromkeys(run_ids[start : start + CONTROL_BATCH]))
+            rows = await self.store.control.read_replayable(page)
+            plans = [plan for row in rows if (plan := await self._plan_replay(row, choose)) is not None]
+            if plans:
+                replayed += await self._repeat(self.store.control.replay_runs, json.dumps(plans))
+                self._publish_replayed({row["id"]: row["version_id"] for row in rows}, replayed)
+        return replayed
+
+    async def _plan_replay(self, row: Record, choose: ReplayChoice | None) -> dict[str, Any] | None:
+        if row["status"] == 0:
+            return None
+        definition = (await self.store.read_version(row["version_id"])).definition
+        outcomes = {
+            task: STATUS_BY_CODE[code] for task, code in zip(row["tasks"] or (), row["outcomes"] or (), strict=True)
+        }
+        plan = plan_replay(definition, outcomes, choose(definition) if choose else ())
+        if not plan.tasks:
+            return None
+        return {
+            "run_id": str(row["id"]),
+            "finished_at": row["finished_at"].isoformat(),
+            "tasks": plan.tasks,
+            "ready": plan.ready,
+            "pending": plan.pending,
+            "worst": int(plan.worst),
+        }
+
+    def _publish_replayed(self, version_of: Mapping[UUID, int], replayed: Sequence[UUID]) -> None:
+        actions: set[int] = set()
+        for run_id in replayed:
+            version = self.store.get_version(version_of[run_id]) if run_id in version_of else None
+            actions.update(version.actions if version is not None else ())
+        if actions:
+            self.hub.publish("ready", [str(action) for action in actions])
+            self.hub.publish("timer", [])
+
+    async def push_events(self, rows: Sequence[EventRow]) -> None:
+        """Store events durably; returns when they are committed. Concurrent calls share commits."""
+        await self.connect()
+        await self._pushes.submit(rows)
+
+    async def _write_events(self, rows: list[EventRow]) -> list[None]:
+        await self._repeat(self.store.events.push, rows)
+        self.hub.publish("event", [])
+        return [None] * len(rows)
+
+    async def _repeat(self, send: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Send a statement that bears repetition until it is answered, for up to ``START_PATIENCE`` seconds."""
+        from plait.store.connection import iter_backoff  # noqa: PLC0415
+
+        deadline = time.monotonic() + START_PATIENCE
+        for delay in iter_backoff():
+            try:
+                return await send(*args)
+            except DatabaseUnavailableError:
+                if time.monotonic() + delay > deadline:
+                    raise
+                await asyncio.sleep(delay)
+        raise AssertionError("iter_backoff never ends")
 
     async def run_to_end(self, requests: Sequence[RunRequest]) -> list[RunOutcome]:
         """Start runs and wait until they ended; their outcomes in order."""
         await self.connect()
-        if any(request.idempotency_key for request in requests):  # which runs they are is known only then
+        if any(request.idempotency_key or request.trigger for request in requests):  # which runs is known only then
             return await self.waiter.wait(await self.start_runs(requests))
         return await self.waiter.wait([request.run_id for request in requests], start=self.start_runs(requests))
 
@@ -158,29 +261,19 @@ class Engine:
                     request.metadata,
                     request.priority,
                     request.idempotency_key,
+                    request.trigger,
                 )
             )
         return rows
 
     async def _write_starts(self, rows: list[StartRow]) -> list[UUID]:
-        from plait.store.connection import iter_backoff  # noqa: PLC0415
-
         now = time.monotonic()
-        deadline = now + START_PATIENCE
         quiet, self._last_start = len(rows) == 1 and now - self._last_start > QUIET_SECONDS, now
-        backoff = iter_backoff()
-        while True:
-            try:
-                started = await self.store.start_runs(rows, notify=quiet)
-                break
-            except UnknownVersionError:
-                self._versions.clear()  # so that the next trigger stores them again
-                raise
-            except DatabaseUnavailableError:
-                delay = next(backoff)
-                if time.monotonic() + delay > deadline:
-                    raise
-                await asyncio.sleep(delay)
+        try:
+            started = await self._repeat(partial(self.store.start_runs, notify=quiet), rows)
+        except UnknownVersionError:
+            self._versions.clear()  # so that the next trigger stores them again
+            raise
         if quiet and time.monotonic() - now > CROWDED_SECONDS:
             self._last_start = now + CROWDED_PAUSE
         self.hub.publish("ready", self._root_actions(rows), elsewhere=not quiet)

@@ -39,6 +39,10 @@ class PayloadTooLargeError(InvalidValueError):
     """A payload is larger than the configured limit (1 MiB unless set otherwise)."""
 
 
+class ExpressionError(PlaitError, ValueError):
+    """A CEL expression cannot be evaluated on the data it was given, or does not give a boolean."""
+
+
 class NonRetryableException(Exception):
     """Raise this in a task to fail it at once, whatever retries remain."""
 
@@ -81,6 +85,14 @@ class EmbeddedPostgresError(OperationError):
 
 class NotFoundError(PlaitError, LookupError):
     """A run, workflow or task that was asked for does not exist."""
+
+
+class ParentEndedError(PlaitError):
+    """A task of a run that has ended meanwhile asked for a child run. Nothing was started."""
+
+
+class ReplayError(PlaitError, ValueError):
+    """A run cannot be replayed as asked: it is active, or nothing of it is to be run again."""
 
 
 class ResultTimeoutError(PlaitError, TimeoutError):

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, overload
 from uuid import UUID
 
+from plait.context import Context, current_context
 from plait.errors import FailedTaskRunExceptionGroup, InvalidInputError, RunCancelledError
 from plait.ids import new_run_id
+from plait.triggers import FILTER_PAYLOAD, RunTrigger
 from plait.types import (
     UNSET,
     RunRequest,
     TriggerWorkflowOptions,
     Unset,
     WorkflowRunTriggerConfig,
-    check_idempotency_key,
+    check_index_key,
     check_priority,
 )
 from plait.values import encode_metadata
@@ -34,8 +36,10 @@ TRef = TypeVar("TRef")
 
 class ItemKeywords(TypedDict, total=False):
     """The options of one run: ``additional_metadata`` (merged over the workflow's and the ``options``' own),
-    ``priority`` (1 to 3), ``idempotency_key``."""
+    ``priority`` (1 to 3), ``idempotency_key``, and, inside a task, ``child_key``: what finds the child run again, instead
+    of starting another one, when the task runs again. Without it the order of the calls does."""
 
+    child_key: str | None
     additional_metadata: Mapping[str, Any] | None
     priority: int | None
     idempotency_key: str | None
@@ -157,13 +161,14 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         **keywords: Unpack[ItemKeywords],
     ) -> WorkflowRunTriggerConfig:
         """One item for the ``run_many`` methods, its input validated. ``key`` is a label of your own."""
-        request = self._make_request(input, options, **keywords)
+        request = self._make_request(input, options, bulk=True, **keywords)
         return WorkflowRunTriggerConfig(
             workflow=self,
             input=request.input,
             metadata=request.metadata,
             priority=request.priority,
             idempotency_key=request.idempotency_key,
+            child_key=keywords.get("child_key") or (None if options is None else options.child_key),
             key=key,
         )
 
@@ -300,20 +305,39 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
         additional_metadata: Mapping[str, Any] | None = None,
         priority: int | None = None,
         idempotency_key: str | None = None,
+        child_key: str | None = None,
+        bulk: bool = False,
     ) -> RunRequest:
         where = f"workflow {self.name!r}"
         options = options or TriggerWorkflowOptions()
-        chosen = next(value for value in (priority, options.priority, self.default_priority) if value is not None)
+        parent = current_context.get()
+        default = self.default_priority if parent is None else max(self.default_priority, parent.priority)
+        chosen = next(value for value in (priority, options.priority, default) if value is not None)
         key = options.idempotency_key if idempotency_key is None else idempotency_key
-        layers = (self.default_additional_metadata, options.additional_metadata, additional_metadata)
+        inherited = None if parent is None else _list_inherited(parent)
+        layers = (inherited, self.default_additional_metadata, options.additional_metadata, additional_metadata)
         return RunRequest(
             workflow=self,
             input=self.encode_input(input),
             metadata=encode_metadata(merge_metadata(layers, where), where=where),
             priority=check_priority(chosen, f"{where}: priority", InvalidInputError),
             run_id=new_run_id(),
-            idempotency_key=check_idempotency_key(key, f"{where}: idempotency_key"),
+            idempotency_key=check_index_key(key, f"{where}: idempotency_key"),
+            trigger=None if bulk else self._link_to_parent(options.child_key if child_key is None else child_key),
         )
+
+    def _link_to_parent(self, child_key: str | None) -> RunTrigger | None:
+        """Inside a task: the link of a child run to it, under ``child_key`` or else the number of the call."""
+        parent = current_context.get()
+        key = check_index_key(child_key, f"workflow {self.name!r}: child_key")
+        if parent is None:
+            if key is not None:
+                raise InvalidInputError(
+                    f"workflow {self.name!r}: child_key {shorten(key)} was given outside of a task: it finds a child "
+                    f"run again when its parent task runs again; use idempotency_key instead"
+                )
+            return None
+        return parent.link_child(self.name, key)
 
     def _make_requests(self, items: Sequence[WorkflowRunTriggerConfig]) -> list[RunRequest]:
         self.definition  # noqa: B018 - refuse a wrong graph before anything is sent
@@ -336,6 +360,7 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
                 priority=item.priority,
                 run_id=new_run_id(),
                 idempotency_key=item.idempotency_key,
+                trigger=self._link_to_parent(item.child_key),
             )
             for item in items
         ]
@@ -350,6 +375,11 @@ class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
                     raise
                 results.append(failure)
         return results
+
+
+def _list_inherited(parent: Context) -> Mapping[str, Any]:
+    """What a child run takes over of its parent run's metadata."""
+    return {key: value for key, value in parent.additional_metadata.items() if key != FILTER_PAYLOAD}
 
 
 def merge_metadata(layers: Sequence[Mapping[str, Any] | None], where: str) -> Mapping[str, Any] | None:

@@ -65,9 +65,18 @@ def _render_row(row: StartRow) -> str:
             "metadata": row.metadata,
             "priority": row.priority,
             "idempotency_key": row.idempotency_key,
+            **_render_trigger(row),
         }
     )
     return f'{head[:-1]}, "input": {row.input.decode()}}}'
+
+
+def _render_trigger(row: StartRow) -> dict[str, Any]:
+    trigger = row.trigger
+    if trigger is None:
+        return {}
+    names = ("trigger_kind", "trigger_id", "trigger_task", "child_key")
+    return dict(zip(names, (trigger.kind, str(trigger.id), trigger.task, trigger.child_key), strict=True))
 
 
 def _classify(connection: Any) -> str:

@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from plait.errors import DefinitionError, InvalidInputError, PlaitError
+from plait.triggers import RunTrigger
 from plait.value_faults import find_fault
 from plait.wording import shorten
 
@@ -41,7 +42,7 @@ MAX_DURATION_SECONDS: Final = 10 * 366 * 86_400.0
 """Ten years. Longer ones are slips of the unit, and would leave the range of the database's timestamps."""
 
 MAX_KEY_LENGTH: Final = 500
-"""Characters of an idempotency key: at four bytes each it still fits into an index entry of PostgreSQL."""
+"""Characters of an idempotency key, a child key or an event key: at four bytes each it still fits into an index entry of PostgreSQL."""
 
 
 class Unset(Enum):
@@ -116,6 +117,7 @@ class TriggerWorkflowOptions:
     additional_metadata: Mapping[str, Any] | None = None
     priority: Priority | Literal[1, 2, 3] | int | None = None
     idempotency_key: str | None = None
+    child_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ class RunRequest:
     priority: int
     run_id: UUID
     idempotency_key: str | None = None
+    trigger: RunTrigger | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class WorkflowRunTriggerConfig:
     metadata: str | None
     priority: int
     idempotency_key: str | None = None
+    child_key: str | None = None
     key: str | None = None
 
     @property
@@ -195,7 +199,7 @@ def check_priority(value: object, where: str, error: type[PlaitError]) -> int:
     raise error(f"{where} is {shorten(value)}: give Priority.LOW (1), MEDIUM (2) or HIGH (3)")
 
 
-def check_idempotency_key(key: object, where: str) -> str | None:
+def check_index_key(key: object, where: str) -> str | None:
     """``key``, or ``None`` for none. Raises ``InvalidInputError`` unless it can be an index key."""
     if key is None:
         return None
@@ -205,6 +209,6 @@ def check_idempotency_key(key: object, where: str) -> str | None:
         raise InvalidInputError(
             f"{where} {shorten(key)} has {len(key):,} characters: use at most {MAX_KEY_LENGTH}, e.g. a hash of it"
         )
-    if fault := find_fault(key, "idempotency_key", try_leaves=False):
+    if fault := find_fault(key, "the key", try_leaves=False):
         raise InvalidInputError(f"{where}: {fault}")
     return key

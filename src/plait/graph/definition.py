@@ -213,6 +213,11 @@ class WorkflowDefinition:
         )
 
     @cached_property
+    def conditional(self) -> frozenset[int]:
+        """The tasks that have conditions."""
+        return frozenset(index for index, task in enumerate(self.tasks) if task.conditions)
+
+    @cached_property
     def index_by_name(self) -> dict[str, int]:
         return {task.name: index for index, task in enumerate(self.tasks)}
 

@@ -17,7 +17,7 @@ BATCH = 1000
 
 
 class Reaper(PeriodicService):
-    """Declares silent workers dead and puts back what dead workers hold."""
+    """Declares silent workers dead and puts back what dead workers hold; sweeps up what ended runs left behind."""
 
     name = "reaper"
     hint = "orphans"
@@ -30,6 +30,7 @@ class Reaper(PeriodicService):
 
     async def run_once(self) -> float:
         dead, moved, actions = await self._store.reap_workers(BATCH)
+        await self._store.sweep_ended(BATCH)
         if dead or moved:
             logger.warning("%d workers lost, %d of their tasks go to others", dead, moved)
         if actions:

@@ -11,7 +11,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from plait.errors import DatabaseUnavailableError, OperationError, SchemaError, UnknownVersionError
+from plait.errors import (
+    DatabaseUnavailableError,
+    OperationError,
+    ParentEndedError,
+    SchemaError,
+    UnknownVersionError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,8 +39,8 @@ SESSION_SETTINGS = {
     "timezone": "UTC",
 }
 
-UNKNOWN_VERSION = "PLT01"
-"""SQLSTATE raised by ``plait.start_runs``."""
+UNKNOWN_VERSION, PARENT_ENDED = "PLT01", "PLT02"
+"""SQLSTATEs raised by ``plait.start_runs``."""
 
 _BROKEN = (
     OSError,
@@ -107,6 +113,11 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
         return UnknownVersionError(
             "the database does not know the workflow versions that this process stored: it was replaced or restored "
             "meanwhile. Nothing was started; trigger again, the versions will be stored anew"
+        )
+    if _read_sqlstate(error) == PARENT_ENDED:
+        return ParentEndedError(
+            "the run whose task asked for a child run has ended (it was cancelled, or another worker took the task "
+            "over): no child was started"
         )
     if isinstance(error, _NO_SCHEMA):
         return SchemaError(f"the database has no (complete) Plait schema: run `plait db upgrade` ({error})")

@@ -15,7 +15,10 @@ from uuid import UUID
 from plait.errors import NotFoundError, OperationError
 from plait.graph.definition import WorkflowDefinition
 from plait.store.connection import Link, LinkPool
+from plait.store.control import ControlStore
+from plait.store.events import EventStore
 from plait.store.statements import load_sql
+from plait.triggers import RunTrigger
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -40,6 +43,7 @@ class StartRow:
     metadata: str | None
     priority: int
     idempotency_key: str | None
+    trigger: RunTrigger | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Store:
         self.claims = Link(url, name="plait claims")
         self.finishes = Link(url, name="plait finishes")
         self.pool = LinkPool(url)
+        self.events = EventStore(self.pool)
+        self.control = ControlStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
 
     async def close(self) -> None:
@@ -135,6 +141,7 @@ class Store:
         """Start runs in one commit; a run that exists already starts nothing. Returns the effective ids in order:
         another id than the given one where an idempotency key was taken. ``notify``: the commit carries the hint."""
         keys = [row.idempotency_key for row in rows]
+        triggers = _spread_triggers(rows) if any(row.trigger for row in rows) else (None, None, None, None)
         answer = await self.pool.fetchrow(
             load_sql("start_runs"),
             [row.run_id for row in rows],
@@ -144,6 +151,7 @@ class Store:
             [row.priority for row in rows],
             keys if any(keys) else None,
             notify,
+            *triggers,
         )
         if answer is None:
             raise OperationError("plait.start_runs returned nothing")
@@ -183,10 +191,10 @@ class Store:
         """The terminal attempts of given tasks, where there is one."""
         return await self.pool.fetch(load_sql("read_outcomes"), runs, tasks)
 
-    async def read_held(self, worker_id: UUID) -> set[tuple[UUID, int, int]]:
-        """Run, task and attempt of what a worker holds according to the database."""
+    async def read_held(self, worker_id: UUID) -> dict[tuple[UUID, int, int], bool]:
+        """Run, task and attempt of what a worker holds according to the database; whether each is to be cancelled."""
         rows = await self.pool.fetch(load_sql("read_held"), worker_id)
-        return {(row["run_id"], row["task"], row["attempt"]) for row in rows}
+        return {(row["run_id"], row["task"], row["attempt"]): row["cancelled"] for row in rows}
 
     async def read_running(self, worker_id: UUID, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
         """Tasks that a worker holds, by key, shaped as a claim returns them."""
@@ -245,6 +253,10 @@ class Store:
         row = await self.pool.fetchrow(load_sql("reap_workers"), limit)
         return (row["dead"], row["moved"], row["actions"] or []) if row else (0, 0, [])
 
+    async def sweep_ended(self, limit: int) -> None:
+        """Drop what is still held of runs that have ended."""
+        await self.pool.execute(load_sql("sweep_ended"), limit)
+
     async def take_lease(self, name: str, holder: UUID, seconds: float) -> bool:
         """Take or renew a lease. Returns whether ``holder`` has it."""
         return await self.pool.fetchrow(load_sql("take_lease"), name, holder, round(seconds * 1e6)) is not None
@@ -271,6 +283,13 @@ class Store:
     async def read_server(self) -> Record | None:
         """Version and clock of the server, and whether it refuses writes."""
         return await self.pool.fetchrow(load_sql("read_server"))
+
+
+def _spread_triggers(rows: Sequence[StartRow]) -> tuple[list[Any] | None, ...]:
+    """The triggers of rows as the arrays of ``start_runs.sql``: kinds, ids, tasks, child keys."""
+    triggers = [row.trigger or (None, None, None, None) for row in rows]
+    kinds, ids, tasks, child_keys = (list(column) for column in zip(*triggers, strict=True))
+    return kinds, ids, tasks, child_keys if any(child_keys) else None
 
 
 def _to_microseconds(seconds: float | None) -> int:

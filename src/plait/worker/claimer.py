@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from plait.store.store import Store
     from plait.worker.flusher import Flusher
     from plait.worker.intake import Intake
+    from plait.worker.revoker import Revoker
 
 logger = logging.getLogger("plait.worker")
 
@@ -34,12 +35,21 @@ class Claimer:
     """The one claimer of a worker. It asks for as many tasks as there are free slots, never for more."""
 
     def __init__(
-        self, store: Store, hub: Hub, holdings: Holdings, intake: Intake, flusher: Flusher, actions: list[int]
+        self,
+        store: Store,
+        hub: Hub,
+        holdings: Holdings,
+        *,
+        intake: Intake,
+        flusher: Flusher,
+        revoker: Revoker,
+        actions: list[int],
     ) -> None:
         self._store = store
         self._holdings = holdings
         self._intake = intake
         self._flusher = flusher
+        self._revoker = revoker
         self._actions = actions
         self._subjects = {str(action) for action in actions}
         self._hinted = asyncio.Event()
@@ -135,7 +145,8 @@ class Claimer:
             self._hinted.set()
 
     async def _reconcile(self) -> None:
-        """Take up what the database says this worker holds and this worker does not know of.
+        """Take up what the database says this worker holds and this worker does not know of; let go of what it no
+        longer says.
 
         A claim or a finish can be committed although its reply was lost, even long after it was given up. So the two
         are compared for good, soon after a lost reply and now and then always. What is unknown in two looks running
@@ -150,9 +161,11 @@ class Claimer:
             worker_id = self.worker_id
             if worker_id is None:
                 return
+            candidates = self._revoker.list_candidates()
             held = await self._store.read_held(worker_id)
             if worker_id != self.worker_id:
                 return
+            self._revoker.settle(candidates, held)
             known = self._holdings.assignments
             unknown = {key for key in held if key[:2] not in known}
             found, self._unknown = unknown & self._unknown, unknown

@@ -174,7 +174,7 @@ class Flusher:
             run = runs[run_id]
             self._holdings.runs[run_id] = run
             code = self._codes.get(run.version.actions[task])
-            assignment = Assignment(run, task, 1, 0, 0, code, slot=(run_id, task) in plan.slots)
+            assignment = Assignment(run, task, run.first_attempt, 0, 0, code, slot=(run_id, task) in plan.slots)
             self._holdings.add(assignment)
             built.append(assignment)
         return built
@@ -269,6 +269,8 @@ class _Plan:
             return False  # a hook is judged by the run's outcome, which only a claim reads
         if status in (Status.FAILED, Status.CANCELLED):
             return not self._flusher.draining
+        if child in run.version.definition.conditional:
+            return False  # the times of its claim belong to its conditions
         key = (run.id, child)
         if key in self.slots:
             return True

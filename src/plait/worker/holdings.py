@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -12,6 +13,7 @@ from plait.graph.definition import Status
 if TYPE_CHECKING:
     from plait.store.store import StoredVersion
     from plait.task import Task
+    from plait.worker.conditions import ConditionState
     from plait.worker.executor import Execution
 
 
@@ -35,6 +37,10 @@ class RunState:
     priority: int
     worst: Status
     ended: bool
+    first_attempt: int = 1
+    """The number of the first attempt of a task that becomes free: another one after a replay."""
+    cancel_tasks: Collection[int] = ()
+    """Tasks that somebody asked to cancel."""
     results: dict[int, TaskResult] = field(default_factory=dict)
     users: int = 0
     """Assignments of this run held here; the state is forgotten with the last."""
@@ -55,6 +61,8 @@ class Assignment:
     concluded: bool = False
     """Whether its outcome is decided; what its code does afterwards is ignored."""
     execution: Execution | None = None
+    conditions: ConditionState | None = None
+    """Of a task with conditions: what is known about them."""
     key: tuple[UUID, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,14 +112,20 @@ class Holdings:
         assignment.execution = None  # breaks the cycle, so that nothing waits for the garbage collector
         run = assignment.run
         run.users -= 1
-        if run.users <= 0:
-            self.runs.pop(run.id, None)
+        if run.users <= 0 and self.runs.get(run.id) is run:
+            del self.runs[run.id]
 
     def release_slot(self, assignment: Assignment) -> None:
         """Free the slot of an assignment that goes on without one. Repeating it does nothing."""
         if assignment.slot and not assignment.concluded:
             assignment.slot = False
             self.release(1)
+
+    def drop(self, assignment: Assignment) -> None:
+        """Forget an assignment whose outcome is not this worker's to tell, and free its slot."""
+        assignment.concluded = True
+        self.remove(assignment)
+        self.release(int(assignment.slot))
 
     def abandon(self) -> list[Assignment]:
         """Let go of everything at once, because the lease is lost. Returns what was held."""

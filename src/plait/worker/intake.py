@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError
+from plait.errors import DatabaseUnavailableError, InvalidValueError
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
-from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, judge
+from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge
 from plait.store.connection import iter_backoff
 from plait.worker.holdings import Assignment, Holdings, RunState, TaskResult
-from plait.worker.reports import Report, describe_failure
+from plait.worker.reports import CANCELLED_BY_REQUEST, Report, describe_failure
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.store import Store
     from plait.task import Task
+    from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
 
@@ -33,7 +34,8 @@ CodeBook = Mapping[int, "Task[Any, Any]"]
 class Intake:
     """Turns claimed rows and continued tasks into assignments, and judges each.
 
-    ``execute`` gets the assignments whose code is to run, ``conclude`` those that are decided without it.
+    ``execute`` gets the assignments whose code is to run, ``conclude`` those that are decided without it, ``park`` those
+    that must wait, with the numbers of the conditions they wait for.
     """
 
     def __init__(
@@ -44,12 +46,15 @@ class Intake:
         *,
         execute: Callable[[list[Assignment]], None],
         conclude: Callable[[Assignment, Report], None],
+        park: Callable[[Assignment, Sequence[int]], None],
     ) -> None:
         self._store = store
         self._holdings = holdings
         self._codes = codes
         self._execute = execute
         self._conclude = conclude
+        self._park = park
+        self._reader: ConditionReader | None = None
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
@@ -62,6 +67,17 @@ class Intake:
         if epoch != self._holdings.epoch:
             return
         assignments = [self._admit_row(row, slot=not expired) for row in rows]
+        conditional = [
+            (assignment, row)
+            for assignment, row in zip(assignments, rows, strict=True)
+            if assignment.task in assignment.run.version.definition.conditional and not expired
+        ]
+        if conditional:
+            waiting = {assignment for assignment, _ in conditional}
+            task = asyncio.create_task(self._judge_conditional(conditional), name="plait-conditions")
+            self._fetching.add(task)
+            task.add_done_callback(self._end_fetch)
+            assignments = [assignment for assignment in assignments if assignment not in waiting]
         await self._judge_all(assignments, expired=expired)
 
     def admit_continued(self, assignments: list[Assignment]) -> None:
@@ -86,12 +102,15 @@ class Intake:
     def _admit_row(self, row: Record, *, slot: bool) -> Assignment:
         run_id = row["run_id"]
         run = self._holdings.runs.get(run_id)
-        if run is None:
+        first_attempt = row["first_attempt"] or 1
+        if run is None or run.first_attempt != first_attempt:  # what is remembered from before a replay is history
             version = self._store.get_version(row["version_id"])
             assert version is not None
             run = self._holdings.runs[run_id] = RunState(
                 run_id, version, row["input"], row["metadata"], row["priority"], Status.COMPLETED, ended=False
             )
+            run.first_attempt = first_attempt
+        run.cancel_tasks = row["cancel_tasks"] or ()
         if row["worst"] > run.worst:
             run.worst = STATUS_BY_CODE[row["worst"]]
         run.ended = row["status"] != 0
@@ -109,6 +128,30 @@ class Intake:
         finally:
             # Whatever was read: a task whose parents' outcomes are still missing is failed by the judgement.
             self._judge_complete(assignments, expired=expired)
+
+    async def _judge_conditional(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
+        """Judge tasks with conditions: what is known about these is read first. Apart from the claim, which others
+        wait for."""
+        if self._reader is None:
+            from plait.worker.conditions import ConditionReader  # noqa: PLC0415 - where there are conditions at all
+
+            self._reader = ConditionReader(self._store.events)
+        missing = _list_missing([assignment for assignment, _ in claimed])
+        try:
+            for start in range(0, len(missing), RESULTS_PAGE):
+                await self._fetch_results(missing[start : start + RESULTS_PAGE])
+            for start in range(0, len(claimed), RESULTS_PAGE):
+                await self._read_conditions(claimed[start : start + RESULTS_PAGE])
+        finally:
+            self._judge_complete([assignment for assignment, _ in claimed], expired=False)
+
+    async def _read_conditions(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
+        assert self._reader is not None
+        for delay in iter_backoff():
+            try:
+                return await self._reader.read(claimed)
+            except DatabaseUnavailableError:
+                await asyncio.sleep(delay)
 
     def _judge_complete(self, assignments: list[Assignment], *, expired: bool) -> None:
         held = self._holdings.assignments
@@ -135,13 +178,19 @@ class Intake:
         run = assignment.run
         results = run.results
         parents = run.version.definition.tasks[assignment.task].parents
-        if parents or expired or run.ended or assignment.lost:
+        conditional = assignment.task in run.version.definition.conditional
+        if parents or expired or run.ended or assignment.lost or conditional or run.cancel_tasks:
             verdict = judge(
                 run.version.definition,
                 assignment.task,
                 {parent: results[parent].status for parent in parents},
                 _read_signals(assignment, expired),
             )
+            if verdict is RUN and assignment.conditions is not None and assignment.conditions.fault is not None:
+                raise InvalidValueError(assignment.conditions.fault)
+            if isinstance(verdict, WaitFor):
+                self._park(assignment, verdict.numbers)
+                return False
             if verdict is not RUN:
                 self._conclude(assignment, _report_verdict(verdict))
                 return False
@@ -168,9 +217,19 @@ class Intake:
 
 def _read_signals(assignment: Assignment, expired: bool) -> Signals:
     run = assignment.run
-    if not expired and not run.ended and not assignment.lost and run.worst is Status.COMPLETED:
+    state = assignment.conditions
+    plain = not (expired or run.ended or assignment.lost or run.cancel_tasks) and state is None
+    if plain and run.worst is Status.COMPLETED:
         return NO_SIGNALS
-    return Signals(run.worst, run_ended=run.ended, expired=expired, lost_attempts=assignment.lost)
+    return Signals(
+        run.worst,
+        run_ended=run.ended,
+        expired=expired,
+        lost_attempts=assignment.lost,
+        conditions=() if state is None else state.truth,
+        conditions_settled=assignment.retry > 0 or (state is not None and state.fault is not None),
+        cancel_requested=CANCELLED_BY_REQUEST if assignment.task in run.cancel_tasks else None,
+    )
 
 
 def _list_missing(assignments: list[Assignment]) -> list[tuple[RunState, int]]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("plait.worker")
 
+CANCELLED_BY_REQUEST = "somebody cancelled this task"
+
 MESSAGE_LIMIT = 10_000
 TRACE_LIMIT = 50_000
 """Characters of a stored error message and traceback; of a longer one the beginning and the end are kept."""

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from plait.context import ContextHost
 from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import Status
 from plait.ids import new_run_id
+from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
 from plait.maintenance.periodic import PeriodicService
 from plait.maintenance.reaper import Reaper
@@ -28,7 +30,9 @@ from plait.worker.flusher import Flusher
 from plait.worker.heartbeat import Heartbeat
 from plait.worker.holdings import Assignment, Holdings
 from plait.worker.intake import Intake
+from plait.worker.parker import Parker
 from plait.worker.reports import Report
+from plait.worker.revoker import Revoker
 from plait.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -58,16 +62,34 @@ class Session:
         self.holdings = Holdings(worker.slots)
         self.actions = list(codes)
         self.flusher = Flusher(self.store, engine.hub, self.holdings, codes)
-        self.intake = Intake(self.store, self.holdings, codes, execute=self._execute, conclude=self.conclude)
+        self.parker = Parker(self.store, engine.hub, self.holdings, conclude=self.conclude)
+        self.revoker = Revoker(self.store, engine.hub, self.holdings, stop=self._stop, conclude=self.conclude)
+        self.intake = Intake(
+            self.store,
+            self.holdings,
+            codes,
+            execute=self._execute,
+            conclude=self.conclude,
+            park=self.parker.park,
+        )
         self.flusher.intake = self.intake
-        self.claimer = Claimer(self.store, engine.hub, self.holdings, self.intake, self.flusher, self.actions)
+        self.claimer = Claimer(
+            self.store,
+            engine.hub,
+            self.holdings,
+            intake=self.intake,
+            flusher=self.flusher,
+            revoker=self.revoker,
+            actions=self.actions,
+        )
         self.flusher.on_lost_reply = self.claimer.expect_lost_reply
         self.heartbeat = Heartbeat(
             self.store, worker.timings, tell_alone=lambda alone: setattr(self.flusher, "alone", alone), lose=self._lose
         )
         timers = Timers(self.store, engine.hub, self._cancel_expired)
         reaper = Reaper(self.store, engine.hub, every=min(5.0, worker.timings.heartbeat))
-        self._services: list[PeriodicService] = [timers, reaper]
+        deliverer = Deliverer(self.store, engine.hub)
+        self._services: list[PeriodicService] = [timers, reaper, deliverer]
         self.leader = Leader(self.store, worker.id, self._services)
         self._hub = engine.hub
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,13 +123,13 @@ class Session:
         for assignment in list(self.holdings.assignments.values()):
             if not assignment.concluded:
                 self.conclude(assignment, Report(Status.RELEASED, retry_us=0, reason="its worker stopped"))
-                if assignment.execution is not None:
-                    self.executor.stop(assignment.execution)
+                self._stop(assignment)
         await self._wait_until_empty(DRAIN_FLUSH_SECONDS, interruptible=False)
         for task in self._tasks:
             task.remove_done_callback(self._report_crash)
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.revoker.close()
         for service in self._services:
             if service.hint is not None:
                 self._hub.unsubscribe(service.hint, service.poke)
@@ -132,6 +154,19 @@ class Session:
     def release_slot_soon(self, assignment: Assignment) -> None:
         """``ctx.release_slot``: from the user's side."""
         self._loop.call_soon_threadsafe(self.holdings.release_slot, assignment)
+
+    def cancel_soon(self, assignment: Assignment) -> None:
+        """``ctx.cancel``: from the user's side."""
+        self._loop.call_soon_threadsafe(self._cancel, assignment)
+
+    def _cancel(self, assignment: Assignment) -> None:
+        elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
+        self.conclude(assignment, Report(Status.CANCELLED, reason="cancelled by its own code", elapsed_us=elapsed))
+        self._stop(assignment)
+
+    def _stop(self, assignment: Assignment) -> None:
+        if assignment.execution is not None:
+            self.executor.stop(assignment.execution)
 
     def _stop_claiming(self) -> None:
         self.claimer.stop()
@@ -180,10 +215,10 @@ class Session:
         )
         await self.store.register_worker(row, replaces)
         self.leader.holder = worker.id
-        self.flusher.worker_id = self.claimer.worker_id = worker.id
+        self.flusher.worker_id = self.claimer.worker_id = self.parker.worker_id = self.revoker.worker_id = worker.id
         self.heartbeat.begin(worker.id)
         self.flusher.alone = False  # until the first heartbeat tells
-        self.host = ContextHost(str(worker.id), self.host.lifespan, self.host.release_slot)
+        self.host = replace(self.host, worker_id=str(worker.id))
         if replaces is not None:
             self._hub.publish("orphans", [])
 
@@ -193,11 +228,12 @@ class Session:
         lost = self._worker.id
         self._worker.id = new_run_id()
         self.flusher.worker_id = self.claimer.worker_id = self.heartbeat.worker_id = None
+        self.parker.worker_id = self.revoker.worker_id = None
         self.flusher.discard()
+        self.parker.discard()
         for assignment in self.holdings.abandon():
             assignment.concluded = True
-            if assignment.execution is not None:
-                self.executor.stop(assignment.execution)
+            self._stop(assignment)
         for delay in iter_backoff():
             try:
                 await self._register(lost)

@@ -204,11 +204,12 @@ class Worker:
         owners: dict[int, BaseWorkflow[Any]] = {}
         for workflow in self._workflows:
             version = await engine.register(workflow)
+            await engine.store.control.serve_workflow(version.definition, version.id)
             for action, spec in zip(version.actions, version.definition.tasks, strict=True):
                 codes[action] = workflow.task_by_name[spec.name]
                 owners[action] = workflow
         session = Session(self, engine, codes, self._labels)
-        host = ContextHost("", lifespan, session.release_slot_soon)
+        host = ContextHost("", lifespan, session.release_slot_soon, session.cancel_soon)
 
         def make_context(assignment: Assignment) -> Context:
             action = assignment.run.version.actions[assignment.task]

@@ -15,6 +15,7 @@ WITH picked AS MATERIALIZED (
 )
 SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at, plait.now() AS started_at,
        r.version_id, r.metadata::text AS metadata, r.status, r.worst,
+       r.first_attempt, r.cancel_tasks,
        CASE WHEN row_number() OVER (PARTITION BY t.run_id) = 1 THEN r.input END AS input
 FROM taken t
 JOIN plait.run r ON r.id = t.run_id

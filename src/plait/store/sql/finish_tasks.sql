@@ -13,11 +13,12 @@
 WITH outcome AS MATERIALIZED (
     SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt, coalesce(o.status, 2::int2) AS status,
            o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
-           (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status
+           (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status,
+           r.first_attempt
     FROM unnest($2::uuid[], $3::int2[], $4::int8[], $5::int8[], $6::bytea[], $7::int2[], $8::int2[], $9::bytea[],
                 $10::text[], $11::int8[])
          WITH ORDINALITY AS o(run_id, task, elapsed_us, span, output, attempt, status, error, reason, retry_us, ord)
-    CROSS JOIN LATERAL (SELECT status FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE) r
+    CROSS JOIN LATERAL (SELECT status, first_attempt FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE) r
 ), fenced AS (
     -- LIMIT keeps this a look-up per outcome: the planner often believes running to be empty, and would scan it.
     DELETE FROM plait.running r
@@ -28,7 +29,7 @@ WITH outcome AS MATERIALIZED (
     ) held
     WHERE r.ctid = held.row_id
     RETURNING o.ord, o.run_status, r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at,
-              r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge
+              r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge, o.first_attempt
 ), accepted AS MATERIALIZED (
     SELECT * FROM fenced WHERE run_status = 0
 ), history AS (
@@ -44,7 +45,7 @@ WITH outcome AS MATERIALIZED (
     FROM accepted WHERE status < 0 AND retry_us > 0
     RETURNING due_at
 ), hit AS MATERIALIZED (
-    SELECT a.run_id, a.priority, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
+    SELECT a.run_id, a.priority, a.first_attempt, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
            e.child, e.need, e.slot, e.action_id, e.schedule_us
     FROM accepted a
     CROSS JOIN LATERAL (
@@ -54,7 +55,7 @@ WITH outcome AS MATERIALIZED (
         FROM generate_series(a.first_edge, a.last_edge) AS i
     ) e
     WHERE a.status > 0
-    GROUP BY a.run_id, a.priority, e.child, e.need, e.slot, e.action_id, e.schedule_us
+    GROUP BY a.run_id, a.priority, a.first_attempt, e.child, e.need, e.slot, e.action_id, e.schedule_us
 ), tally AS (
     SELECT run_id, greatest(max(worst), 2)::int2 AS worst, bool_or(child = -1 AND hits = need) AS ends,
            max(slot) FILTER (WHERE child = -1 AND hits < need) AS end_slot,
@@ -82,12 +83,13 @@ WITH outcome AS MATERIALIZED (
         END
     FROM tally t
     WHERE r.id = t.run_id
-    RETURNING r.id, r.status, r.priority, r.pending, t.slots, t.children, t.actions, t.locals, t.schedules
+    RETURNING r.id, r.status, r.priority, r.first_attempt, r.pending, t.slots, t.children, t.actions, t.locals, t.schedules
 ), freed AS MATERIALIZED (
-    SELECT run_id, priority, child AS task, action_id, local, schedule_us, 1::int2 AS attempt, 0::int2 AS retry, 0::int2 AS lost
+    SELECT run_id, priority, child AS task, action_id, local, schedule_us, coalesce(first_attempt, 1::int2) AS attempt,
+           0::int2 AS retry, 0::int2 AS lost
     FROM hit WHERE hits = need AND child >= 0
     UNION ALL
-    SELECT c.id, c.priority, e.child, e.action_id, e.local, e.schedule_us, 1::int2, 0::int2, 0::int2
+    SELECT c.id, c.priority, e.child, e.action_id, e.local, e.schedule_us, coalesce(c.first_attempt, 1::int2), 0::int2, 0::int2
     FROM counted c
     CROSS JOIN LATERAL unnest(c.slots, c.children, c.actions, c.locals, c.schedules)
                AS e(slot, child, action_id, local, schedule_us)

@@ -1,2 +1,6 @@
--- What the database believes worker $1 holds, by key. A scan of running, which is small.
-SELECT run_id, task, attempt FROM plait.running WHERE worker_id = $1
+-- What the database believes worker $1 holds, by key, and whether somebody asked to cancel it. A scan of running, which
+-- is small; then run's key.
+SELECT h.run_id, h.task, h.attempt, coalesce(h.task = ANY (r.cancel_tasks), false) AS cancelled
+FROM plait.running h
+JOIN plait.run r ON r.id = h.run_id
+WHERE h.worker_id = $1

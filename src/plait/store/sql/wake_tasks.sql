@@ -5,6 +5,8 @@ WITH picked AS MATERIALIZED (
 ), taken AS (
     DELETE FROM plait.waiting w USING picked p WHERE w.ctid = p.row_id
     RETURNING w.run_id, w.task, w.attempt, w.retry, w.lost, w.priority, w.action_id, w.schedule_us
+), released AS (
+    DELETE FROM plait.awaited_event a USING taken t WHERE a.run_id = t.run_id AND a.task = t.task
 ), queued AS (
     INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
     SELECT run_id, plait.now(),

@@ -1,0 +1,57 @@
+"""Statements that change the course of runs: cancelling, replaying; and which version of a workflow is served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from plait.store.connection import LinkPool
+from plait.store.statements import load_sql
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from plait.graph.definition import WorkflowDefinition
+
+
+class ControlStore:
+    """Cancelling, replaying, and serving."""
+
+    def __init__(self, pool: LinkPool) -> None:
+        self._pool = pool
+
+    async def serve_workflow(self, definition: WorkflowDefinition, version_id: int) -> None:
+        """Make a version the one that events, crons and schedules start. Replaces the workflow's declared filters."""
+        await self._pool.execute(
+            load_sql("serve_workflow"),
+            definition.name,
+            version_id,
+            list(definition.on_events),
+            [rule.scope for rule in definition.filters],
+            [rule.expression for rule in definition.filters],
+            [rule.payload for rule in definition.filters],
+        )
+
+    async def cancel_runs(self, runs: Sequence[UUID], reason: str) -> list[UUID]:
+        """Cancel runs and their descendants in one transaction. Returns those that this ended."""
+        row = await self._pool.fetchrow(load_sql("cancel_runs"), runs, reason)
+        return list(row["run_ids"] or ()) if row else []
+
+    async def cancel_task(self, run_id: UUID, task: int) -> bool:
+        """Ask for the cancellation of one task; False when its run has ended."""
+        row = await self._pool.fetchrow(load_sql("cancel_task"), run_id, task)
+        return bool(row and row["asked"])
+
+    async def read_replayable(self, runs: Sequence[UUID]) -> list[Record]:
+        """Version, end and outcomes of runs."""
+        return await self._pool.fetch(load_sql("read_replayable"), runs)
+
+    async def replay_runs(self, plans: str) -> list[UUID]:
+        """Replay ended runs by JSON plans. Returns those that were replayed; others changed meanwhile."""
+        row = await self._pool.fetchrow(load_sql("replay_runs"), plans)
+        return list(row["run_ids"] or ()) if row else []
+
+    async def read_children(self, runs: Sequence[UUID]) -> list[Record]:
+        """The child runs of runs, with the task that started each."""
+        return await self._pool.fetch(load_sql("read_children"), runs)

@@ -1,0 +1,151 @@
+"""Statements about events, and about tasks that wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.store.connection import LinkPool
+from plait.store.statements import load_sql
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event to store. ``payload`` is JSON bytes, ``metadata`` JSON text."""
+
+    id: UUID
+    key: str
+    payload: bytes
+    metadata: str | None
+    scope: str | None
+    priority: int | None
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What delivering ``events`` comes to: the runs that they start and the tasks that they do not concern.
+
+    ``starts``: (position of the event from 1, run id, version id, input, metadata, priority); ``exempt``: (position of
+    the event, version id, task index).
+    """
+
+    events: list[UUID]
+    starts: list[tuple[int, UUID, int, bytes, str | None, int]] = field(default_factory=list)
+    exempt: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The database's answer. ``woken``: how many tasks that waited were met; ``actions``: theirs."""
+
+    started: int
+    woken: int
+    actions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParkRow:
+    """A task to park until a time or an event. Durations in microseconds, None for none; ``wanted``: (condition number,
+    key, scope) of the events that would release it; ``met``: JSON, see ``plait.wait``."""
+
+    run_id: UUID
+    task: int
+    attempt: int
+    version_id: int
+    schedule_us: int
+    sleep_us: int | None
+    position: int
+    met: str
+    wanted: tuple[tuple[int, str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The database's answer: 1-based positions of the tasks that passed the fence, the next time one is due, and the
+    actions of those that went back to ready because of an event nobody had seen."""
+
+    positions: frozenset[int]
+    next_due: datetime | None
+    actions: tuple[int, ...]
+
+
+class EventStore:
+    """Pushing and delivering events; parking tasks until one comes."""
+
+    def __init__(self, pool: LinkPool) -> None:
+        self._pool = pool
+
+    async def push(self, rows: Sequence[EventRow]) -> datetime | None:
+        """Store events in one commit and return the time they got; None if all were there already."""
+        row = await self._pool.fetchrow(load_sql("push_events"), *spread_events(rows))
+        return row["push_events"] if row else None
+
+    async def read_inbox(self, limit: int) -> list[Record]:
+        """Events that are to be delivered, oldest first."""
+        return await self._pool.fetch(load_sql("read_inbox"), limit)
+
+    async def read_listeners(self, keys: Sequence[str]) -> list[Record]:
+        """Workflows that events start, with their filters; tasks that wait for one of ``keys``, by version."""
+        return await self._pool.fetch(load_sql("read_listeners"), keys)
+
+    async def deliver(self, delivery: Delivery, most: int) -> Delivered:
+        """Deliver events; those that somebody else delivered meanwhile are left alone."""
+        starts = [list(column) for column in zip(*delivery.starts, strict=True)] or [[] for _ in range(6)]
+        exempt = [list(column) for column in zip(*delivery.exempt, strict=True)] or [[] for _ in range(3)]
+        row = await self._pool.fetchrow(load_sql("deliver_events"), delivery.events, most, *starts, *exempt)
+        return Delivered(row["started"], row["woken"], tuple(row["actions"] or ())) if row else Delivered(0, 0, ())
+
+    async def read_waits(self, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
+        """What tasks with conditions have seen so far."""
+        return await self._pool.fetch(load_sql("read_waits"), runs, tasks)
+
+    async def read_since(
+        self, questions: Sequence[tuple[str, datetime, int]], limit: int, *, payloads: bool
+    ) -> list[Record]:
+        """Events behind a position for each question (keys as a JSON array, since, position)."""
+        keys, since, positions = (list(column) for column in zip(*questions, strict=True))
+        return await self._pool.fetch(load_sql("read_events_since"), keys, since, positions, payloads, limit)
+
+    async def read_payloads(self, ids: Sequence[UUID]) -> list[Record]:
+        """Key and payload of events by id."""
+        return await self._pool.fetch(load_sql("read_payloads"), ids)
+
+    async def park(self, worker_id: UUID, rows: Sequence[ParkRow]) -> Parked:
+        """Move tasks from running to waiting."""
+        wanted = [(place, *event) for place, row in enumerate(rows, 1) for event in row.wanted]
+        flat = [list(column) for column in zip(*wanted, strict=True)] or [[] for _ in range(4)]
+        answer = await self._pool.fetchrow(load_sql("park_tasks"), worker_id, *_spread_parked(rows), *flat)
+        if answer is None:
+            return Parked(frozenset(), None, ())
+        return Parked(frozenset(answer["parked"] or ()), answer["next_due"], tuple(answer["actions"] or ()))
+
+
+def spread_events(rows: Sequence[EventRow]) -> tuple[list[Any], ...]:
+    """Events as the arrays of ``push_events.sql``."""
+    return (
+        [row.id for row in rows],
+        [row.key for row in rows],
+        [row.payload for row in rows],
+        [row.metadata for row in rows],
+        [row.scope for row in rows],
+        [row.priority for row in rows],
+    )
+
+
+def _spread_parked(rows: Sequence[ParkRow]) -> tuple[list[Any], ...]:
+    return (
+        [row.run_id for row in rows],
+        [row.task for row in rows],
+        [row.attempt for row in rows],
+        [row.version_id for row in rows],
+        [row.schedule_us for row in rows],
+        [row.sleep_us for row in rows],
+        [row.position for row in rows],
+        [row.met for row in rows],
+    )

@@ -1,0 +1,224 @@
+"""What is known about the conditions of claimed tasks: which events came, how long they have waited, what parents put out.
+
+Everything is read and evaluated before the judge is asked; the judge only decides.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.errors import ExpressionError, PlaitError
+from plait.expressions import evaluate
+from plait.graph.conditions import render_event_key
+from plait.graph.definition import Condition, ConditionKind, Status
+from plait.store.events import ParkRow
+from plait.values import decode_json
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from plait.store.events import EventStore
+    from plait.worker.holdings import Assignment
+
+logger = logging.getLogger("plait.worker")
+
+EVENTS_PAGE = 200
+"""Events that are read at a time for one task: each may be as large as the payload limit."""
+
+
+@dataclass(slots=True)
+class ConditionState:
+    """What is known about one task's conditions. ``truth`` by condition number, as the judge takes it.
+
+    ``queued_at`` and ``now`` are the database's times of the claim; ``since`` is when the parents were done.
+    """
+
+    queued_at: datetime
+    now: datetime
+    since: datetime
+    truth: list[bool | None]
+    run_created_at: datetime
+    position: int = 0
+    met: dict[int, str] = field(default_factory=dict)
+    keys: dict[int, tuple[str, str | None]] = field(default_factory=dict)
+    payloads: dict[int, bytes] = field(default_factory=dict)
+    fault: str | None = None
+    """Why the conditions cannot be known: an expression over a parent's output fails, an event key cannot be made."""
+
+
+class ConditionReader:
+    """Finds out about the conditions of assignments, many at a time."""
+
+    def __init__(self, events: EventStore) -> None:
+        self._events = events
+
+    async def read(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
+        """Fill in ``assignment.conditions`` for tasks as they were claimed, their parents' outcomes being known."""
+        rows = await self._events.read_waits([a.run.id for a, _ in claimed], [a.task for a, _ in claimed])
+        waits = {(row["run_id"], row["task"]): row for row in rows}
+        open_ones = []
+        for assignment, row in claimed:
+            state = _build_state(row, waits[assignment.key], len(_list_conditions(assignment)))
+            assignment.conditions = state
+            try:
+                _judge_time_and_parents(assignment, state)
+                open_ones.append(assignment)
+            except PlaitError as error:
+                state.fault = str(error)
+        await self._read_events(open_ones)
+        await self._read_payloads(open_ones)
+
+    async def _read_events(self, assignments: Sequence[Assignment]) -> None:
+        asking = [assignment for assignment in assignments if _list_open_keys(assignment)]
+        while asking:
+            payloads = any(_wants_payload(assignment) for assignment in asking)
+            rows = await self._events.read_since([_ask(one) for one in asking], EVENTS_PAGE, payloads=payloads)
+            pages: dict[int, list[Record]] = {}
+            for row in rows:
+                pages.setdefault(row["question"] - 1, []).append(row)
+            for place, page in pages.items():
+                for row in page:
+                    _take_event(asking[place], row)
+            asking = [
+                assignment
+                for place, assignment in enumerate(asking)
+                if len(pages.get(place, ())) == EVENTS_PAGE and _list_open_keys(assignment)
+            ]
+
+    async def _read_payloads(self, assignments: Sequence[Assignment]) -> None:
+        """The payloads of events that were met in earlier looks, for the task's trigger data."""
+        missing: dict[UUID, list[tuple[ConditionState, int]]] = {}
+        for assignment in assignments:
+            state = assignment.conditions
+            assert state is not None
+            for number, event_id in state.met.items():
+                if number not in state.payloads:
+                    missing.setdefault(UUID(event_id), []).append((state, number))
+        if missing:
+            for row in await self._events.read_payloads(list(missing)):
+                for state, number in missing[row["id"]]:
+                    state.payloads[number] = row["payload"]
+
+
+def build_park_row(assignment: Assignment, numbers: Sequence[int]) -> ParkRow:
+    """How to park a task until one of its conditions ``numbers`` may hold."""
+    state = assignment.conditions
+    assert state is not None
+    conditions = _list_conditions(assignment)
+    spec = assignment.run.version.definition.tasks[assignment.task]
+    sleeps = [conditions[n].seconds or 0.0 for n in numbers if conditions[n].kind is ConditionKind.SLEEP]
+    return ParkRow(
+        assignment.run.id,
+        assignment.task,
+        assignment.attempt,
+        assignment.run.version.id,
+        -1 if spec.schedule_timeout is None else round(spec.schedule_timeout * 1e6),
+        round(min(sleeps) * 1e6) if sleeps else None,
+        state.position,
+        json.dumps(state.met),
+        tuple((n, *state.keys[n]) for n in numbers if n in state.keys),
+    )
+
+
+def collect_trigger_data(assignment: Assignment) -> dict[str, Any]:
+    """The payloads of the events that met conditions of a task, by their data keys."""
+    state = assignment.conditions
+    if state is None:
+        return {}
+    conditions = _list_conditions(assignment)
+    return {
+        conditions[number].data_key or conditions[number].event_key or "": decode_json(payload)
+        for number, payload in sorted(state.payloads.items())
+    }
+
+
+def _list_conditions(assignment: Assignment) -> tuple[Condition, ...]:
+    return assignment.run.version.definition.tasks[assignment.task].conditions
+
+
+def _build_state(claimed: Record, wait: Record, count: int) -> ConditionState:
+    since = wait["since"] or claimed["queued_at"]
+    met = {int(number): event for number, event in json.loads(wait["met"] or "{}").items()}
+    state = ConditionState(
+        claimed["queued_at"], claimed["started_at"], since, [None] * count, wait["created_at"], wait["position"], met
+    )
+    for number in met:
+        state.truth[number] = True
+    return state
+
+
+def _judge_time_and_parents(assignment: Assignment, state: ConditionState) -> None:
+    run = assignment.run
+    source: dict[str, Any] | None = None
+    for number, condition in enumerate(_list_conditions(assignment)):
+        match condition.kind:
+            case ConditionKind.SLEEP:
+                due = state.since + timedelta(microseconds=round((condition.seconds or 0.0) * 1e6))
+                state.truth[number] = True if due <= state.now else None
+            case ConditionKind.PARENT:
+                assert condition.parent is not None
+                result = run.results.get(condition.parent)
+                if result is None or result.status is not Status.COMPLETED:
+                    state.truth[number] = False
+                elif condition.expression is not None:
+                    output = decode_json(result.output or b"null")
+                    state.truth[number] = evaluate(condition.expression, output=output)
+                else:
+                    state.truth[number] = True
+            case ConditionKind.EVENT:
+                source = source or {
+                    "input": decode_json(run.input),
+                    "metadata": json.loads(run.metadata) if run.metadata else {},
+                }
+                scope = None if condition.scope is None else render_event_key(condition.scope, **source)
+                state.keys[number] = render_event_key(condition.event_key or "", **source), scope
+
+
+def _list_open_keys(assignment: Assignment) -> list[str]:
+    state = assignment.conditions
+    assert state is not None
+    return sorted({key for number, (key, _) in state.keys.items() if state.truth[number] is None})
+
+
+def _wants_payload(assignment: Assignment) -> bool:
+    state = assignment.conditions
+    assert state is not None
+    conditions = _list_conditions(assignment)
+    return any(conditions[number].expression is not None for number in state.keys if state.truth[number] is None)
+
+
+def _ask(assignment: Assignment) -> tuple[str, datetime, int]:
+    state = assignment.conditions
+    assert state is not None
+    return json.dumps(_list_open_keys(assignment)), state.run_created_at, state.position
+
+
+def _take_event(assignment: Assignment, row: Record) -> None:
+    state = assignment.conditions
+    assert state is not None
+    state.position = max(state.position, row["position"])
+    conditions = _list_conditions(assignment)
+    for number, (key, scope) in state.keys.items():
+        if state.truth[number] is not None or key != row["key"] or scope not in (None, row["scope"]):
+            continue
+        if _fits(conditions[number].expression, row):
+            state.truth[number] = True
+            state.met[number] = str(row["id"])
+            if row["payload"] is not None:
+                state.payloads[number] = row["payload"]
+
+
+def _fits(expression: str | None, row: Record) -> bool:
+    if expression is None:
+        return True
+    try:
+        return evaluate(expression, input=decode_json(row["payload"]))
+    except ExpressionError as error:
+        logger.debug("event %s does not fit: %s", row["id"], error)
+        return False

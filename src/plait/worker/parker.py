@@ -1,0 +1,106 @@
+"""Takes tasks that must wait for their conditions out of the worker: running -> waiting, many in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+
+from plait.errors import DatabaseUnavailableError
+from plait.graph.definition import Status
+from plait.store.connection import iter_backoff
+from plait.worker.conditions import build_park_row
+from plait.worker.holdings import Assignment, Holdings
+from plait.worker.reports import Report, describe_failure
+
+if TYPE_CHECKING:
+    from plait.store.events import Parked
+    from plait.store.hub import Hub
+    from plait.store.store import Store
+
+logger = logging.getLogger("plait.worker")
+
+PARK_CAP = 500
+
+
+class Parker:
+    """Writes batches like the flusher: at once when idle, what gathers meanwhile with the next. A task keeps its slot
+    until it is parked. ``conclude`` gets a task that cannot be parked, as failed."""
+
+    def __init__(
+        self, store: Store, hub: Hub, holdings: Holdings, *, conclude: Callable[[Assignment, Report], None]
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._holdings = holdings
+        self._conclude = conclude
+        self._queue: list[tuple[Assignment, Sequence[int]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self.worker_id: UUID | None = None
+
+    def park(self, assignment: Assignment, numbers: Sequence[int]) -> None:
+        """Park a task until one of its conditions ``numbers`` may hold. Nothing else concludes it from now on."""
+        assignment.concluded = True
+        self._queue.append((assignment, numbers))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._drain(), name="plait-parker")
+
+    def discard(self) -> None:
+        """Forget what was not written: the lease is lost, somebody else judges it again."""
+        self._queue.clear()
+
+    async def _drain(self) -> None:
+        while self._queue:
+            batch, self._queue = self._queue[:PARK_CAP], self._queue[PARK_CAP:]
+            batch.sort(key=lambda entry: entry[0].key)
+            await self._write_isolating(batch)
+
+    async def _write_isolating(self, batch: list[tuple[Assignment, Sequence[int]]]) -> None:
+        held = self._holdings.assignments
+        batch = [entry for entry in batch if held.get(entry[0].key) is entry[0]]
+        if not batch:
+            return
+        try:
+            parked = await self._send(batch)
+        except asyncpg.PostgresError as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._write_isolating(batch[:middle])
+                await self._write_isolating(batch[middle:])
+                return
+            assignment = batch[0][0]
+            logger.error("task %s cannot be parked: %s", assignment.name, error)
+            assignment.concluded = False
+            self._conclude(assignment, Report(Status.FAILED, error=describe_failure("WaitRefused", str(error))))
+            return
+        if parked is not None:
+            self._settle(batch, parked)
+
+    async def _send(self, batch: list[tuple[Assignment, Sequence[int]]]) -> Parked | None:
+        """The database's answer; None when the lease was lost meanwhile."""
+        worker_id = self.worker_id
+        rows = [build_park_row(assignment, numbers) for assignment, numbers in batch]
+        for delay in iter_backoff():
+            if worker_id is None or worker_id != self.worker_id:
+                return None
+            try:
+                parked = await self._store.events.park(worker_id, rows)
+                return parked if worker_id == self.worker_id else None
+            except DatabaseUnavailableError as error:
+                # Committed or not: the fence makes sending again harmless.
+                logger.warning("tasks to be parked wait for the database (%d): %s", len(batch), error)
+                await asyncio.sleep(delay)
+        raise AssertionError("iter_backoff never ends")
+
+    def _settle(self, batch: list[tuple[Assignment, Sequence[int]]], parked: Parked) -> None:
+        for assignment, _ in batch:
+            if self._holdings.assignments.get(assignment.key) is assignment:
+                self._holdings.drop(assignment)
+        if parked.next_due is not None:
+            self._hub.publish("timer", [])
+        if parked.actions:
+            self._hub.publish("ready", [str(action) for action in parked.actions])

@@ -1,0 +1,95 @@
+"""Stops what is no longer this worker's to run: tasks of cancelled runs, tasks that somebody cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from plait.errors import DatabaseUnavailableError
+from plait.graph.definition import Status
+from plait.worker.holdings import Assignment, Holdings
+from plait.worker.reports import CANCELLED_BY_REQUEST, Report
+
+if TYPE_CHECKING:
+    from plait.store.hub import Hub
+    from plait.store.store import Store
+    from plait.worker.executor import Executor
+
+logger = logging.getLogger("plait.worker")
+
+Held = Mapping[tuple[UUID, int, int], bool]
+
+
+class Revoker:
+    """Compares what the worker holds with what the database says it holds: upon a hint, and whenever the claimer
+    looks. Everything runs on the engine's loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        holdings: Holdings,
+        *,
+        stop: Callable[[Assignment], None],
+        conclude: Callable[[Assignment, Report], None],
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._holdings = holdings
+        self._stop = stop
+        self._conclude = conclude
+        self._looking: asyncio.Task[None] | None = None
+        self._again = False
+        self.worker_id: UUID | None = None
+        hub.subscribe("cancel", self._receive)
+
+    def close(self) -> None:
+        """Receive no more hints."""
+        self._hub.unsubscribe("cancel", self._receive)
+
+    def list_candidates(self) -> list[Assignment]:
+        """What can be revoked by an answer to a question asked from now on: it is committed to be this worker's."""
+        return [assignment for assignment in self._holdings.assignments.values() if not assignment.concluded]
+
+    def settle(self, candidates: Sequence[Assignment], held: Held) -> None:
+        """Stop the candidates that the database no longer says are held, and those that are to be cancelled."""
+        for assignment in candidates:
+            if assignment.concluded or self._holdings.assignments.get(assignment.key) is not assignment:
+                continue
+            cancelled = held.get((*assignment.key, assignment.attempt))
+            if cancelled is None:
+                logger.info("task %s of run %s was cancelled", assignment.name, assignment.run.id)
+                self._stop(assignment)
+                self._holdings.drop(assignment)
+            elif cancelled:
+                self._stop(assignment)
+                elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
+                self._conclude(
+                    assignment, Report(Status.CANCELLED, reason=CANCELLED_BY_REQUEST, elapsed_us=elapsed)
+                )
+
+    def _receive(self, subjects: list[str]) -> None:
+        runs = {UUID(subject) for subject in subjects if subject}
+        if runs and not any(run_id in self._holdings.runs for run_id in runs):
+            return
+        self._again = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="plait-revoker")
+
+    async def _look(self) -> None:
+        while self._again:
+            self._again = False
+            worker_id = self.worker_id
+            candidates = self.list_candidates()
+            if worker_id is None or not candidates:
+                return
+            try:
+                held = await self._store.read_held(worker_id)
+            except DatabaseUnavailableError as error:
+                logger.debug("cancellations will be noticed later: %s", error)
+                return
+            if worker_id == self.worker_id:
+                self.settle(candidates, held)
