@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plait.client import Plait
+    from plait.conditions import ParentCondition, SleepCondition, UserEventCondition, or_
     from plait.context import Context
     from plait.dependencies import Depends
     from plait.errors import (
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         RunCancelledError,
         TaskRunError,
     )
+    from plait.event_filters import DefaultFilter
     from plait.refs import TaskRunRef, WorkflowRunRef
     from plait.task import Task
     from plait.types import (
@@ -36,17 +38,20 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Context",
+    "DefaultFilter",
     "DefinitionError",
     "Depends",
     "EmptyModel",
     "FailedTaskRunExceptionGroup",
     "InvalidInputError",
     "NonRetryableException",
+    "ParentCondition",
     "Plait",
     "PlaitError",
     "Priority",
     "RetryAfterException",
     "RunCancelledError",
+    "SleepCondition",
     "Standalone",
     "Task",
     "TaskDefaults",
@@ -54,16 +59,19 @@ __all__ = [
     "TaskRunRef",
     "TaskStatus",
     "TriggerWorkflowOptions",
+    "UserEventCondition",
     "Worker",
     "Workflow",
     "WorkflowRunRef",
     "WorkflowRunStatus",
+    "or_",
 ]
 
 # Each name is imported when it is first asked for: `plait --help` and tools that only look at the version
 # load none of it. A test compares this table with the imports above.
 _MODULES = {
     "plait.client": ("Plait",),
+    "plait.conditions": ("ParentCondition", "SleepCondition", "UserEventCondition", "or_"),
     "plait.context": ("Context",),
     "plait.dependencies": ("Depends",),
     "plait.errors": (
@@ -76,6 +84,7 @@ _MODULES = {
         "RunCancelledError",
         "TaskRunError",
     ),
+    "plait.event_filters": ("DefaultFilter",),
     "plait.refs": ("TaskRunRef", "WorkflowRunRef"),
     "plait.task": ("Task",),
     "plait.types": (

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from plait.conditions import Conditions, read_conditions
 from plait.errors import DefinitionError
-from plait.graph.definition import TaskDefinition, TaskKind
+from plait.graph.definition import ConditionGroups, TaskDefinition, TaskKind
 from plait.types import UNSET, Duration, TaskDefaults, Unset, parse_duration
 from plait.wording import shorten, suggest
+
+if TYPE_CHECKING:
+    from plait.task import Task
 
 MAX_RETRIES = 1_000
 _TEN_YEARS = 10 * 366 * 86_400.0
@@ -23,6 +27,11 @@ class TaskKeywords(TypedDict, total=False):
     backoff_factor ** k)`` seconds, with full jitter if ``backoff_jitter``; not at all without a factor.
     ``execution_timeout`` (60 s) bounds one attempt, ``schedule_timeout`` (none) the time until a worker
     takes it.
+
+    ``wait_for``, ``skip_if`` and ``cancel_if`` take a condition or a list of them, all of which must hold
+    (``or_(...)`` for alternatives). Once its parents are done, the task waits until ``wait_for`` holds; if
+    meanwhile ``skip_if`` or ``cancel_if`` holds, it is skipped or cancelled instead. Where several hold at
+    once: skip, cancel, run. A ``wait_for`` that can never hold any more skips the task.
     """
 
     retries: int
@@ -31,6 +40,9 @@ class TaskKeywords(TypedDict, total=False):
     backoff_jitter: bool
     execution_timeout: Duration
     schedule_timeout: Duration | None
+    wait_for: Conditions | None
+    skip_if: Conditions | None
+    cancel_if: Conditions | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +55,9 @@ class TaskOptions:
     backoff_jitter: bool | Unset = UNSET
     execution_timeout: Duration | Unset = UNSET
     schedule_timeout: Duration | Unset | None = UNSET
+    wait_for: Conditions | None = None
+    skip_if: Conditions | None = None
+    cancel_if: Conditions | None = None
 
 
 def read_options(given: Mapping[str, Any], where: str) -> TaskOptions:
@@ -57,9 +72,17 @@ def read_options(given: Mapping[str, Any], where: str) -> TaskOptions:
     return TaskOptions(**given)
 
 
-def define_task(name: str, kind: TaskKind, options: TaskOptions, defaults: TaskDefaults, where: str) -> TaskDefinition:
-    """The checked definition of a task, without parents. Raises ``DefinitionError``."""
-    given = {field.name: _choose(options, defaults, field.name) for field in fields(options)}
+def define_task(
+    name: str,
+    kind: TaskKind,
+    options: TaskOptions,
+    defaults: TaskDefaults,
+    where: str,
+    parents: Sequence[Task[Any, Any]] = (),
+) -> TaskDefinition:
+    """The checked definition of a task, as ``DraftTask`` takes it: without parents, and with conditions that
+    name parents by their place in ``parents``. Raises ``DefinitionError``."""
+    given = {field.name: _choose(options, defaults, field.name) for field in fields(defaults)}
     factor = _check_positive(given["backoff_factor"], f"{where}: backoff_factor")
     if factor is None:
         _refuse_useless_backoff(options, where)
@@ -80,6 +103,9 @@ def define_task(name: str, kind: TaskKind, options: TaskOptions, defaults: TaskD
             if schedule is UNSET or schedule is None
             else parse_duration(schedule, where=f"{where}: schedule_timeout")
         ),
+        wait_for=_read_conditions("wait_for", options, kind, parents, where),
+        skip_if=_read_conditions("skip_if", options, kind, parents, where),
+        cancel_if=_read_conditions("cancel_if", options, kind, parents, where),
     )
 
 
@@ -99,6 +125,17 @@ def _choose(options: TaskOptions, defaults: TaskDefaults, name: str) -> Any:
         return value
     default = getattr(defaults, name)
     return UNSET if default is None else default
+
+
+def _read_conditions(
+    option: str, options: TaskOptions, kind: TaskKind, parents: Sequence[Task[Any, Any]], where: str
+) -> ConditionGroups:
+    given = getattr(options, option)
+    if given and kind is not TaskKind.TASK:
+        raise DefinitionError(
+            f"{where}: an {kind.value} task cannot have conditions, it follows the whole run: remove {option}"
+        )
+    return read_conditions(given, parents, f"{where}: {option}")
 
 
 def _check_retries(value: Any, where: str) -> int:

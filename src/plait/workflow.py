@@ -136,12 +136,13 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
     ) -> Task[TInput, Any]:
         name = name_task(fn, name, f"workflow {self.name!r}")
         where = f"workflow {self.name!r}, task {name!r}"
+        checked = self._check_parents(parents, where)
         task: Task[TInput, Any] = Task(
             fn,
             workflow=self,
-            definition=define_task(name, kind, options, self.task_defaults, where),
+            definition=define_task(name, kind, options, self.task_defaults, where, checked),
             options=options,
-            parents=self._check_parents(parents, where),
+            parents=checked,
             local_names=local_names,
         )
         self._add(task)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from pydantic import TypeAdapter
 
 from plait.callables import build_adapter
 from plait.errors import DefinitionError, InvalidInputError, PlaitError
+from plait.event_filters import DefaultFilter, read_event_patterns, read_filters
 from plait.graph.definition import TaskKind, WorkflowDefinition
 from plait.graph.validation import build_definition, check_name
 from plait.task import Task
@@ -32,21 +33,25 @@ class WorkflowKeywords(TypedDict, total=False):
     """The options of a workflow, as keywords.
 
     ``default_priority`` (1) and ``default_additional_metadata`` apply to runs that do not give their own;
-    ``task_defaults`` to what its tasks leave out.
+    ``task_defaults`` to what its tasks leave out. An event whose key fits one of ``on_events`` starts a run
+    with the event's payload as its input; ``*`` stands for any characters, as in ``"user:*"``.
+    ``default_filters`` choose among these events.
     """
 
     description: str | None
     default_priority: int | None
     task_defaults: TaskDefaults | None
     default_additional_metadata: Mapping[str, Any] | None
+    on_events: Sequence[str] | None
+    default_filters: Sequence[DefaultFilter] | None
 
 
 class BaseWorkflow(Generic[TInput]):
     """The declaration shared by ``Workflow`` and ``Standalone``.
 
     Attributes: ``name``, ``description``, ``tasks`` in the order of their declaration, ``task_by_name``,
-    ``default_priority``, ``default_additional_metadata``, ``task_defaults``, ``input_adapter``, and
-    ``client``, the ``Plait`` it is bound to.
+    ``default_priority``, ``default_additional_metadata``, ``task_defaults``, ``on_events``, ``filters``,
+    ``input_adapter``, and ``client``, the ``Plait`` it is bound to.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class BaseWorkflow(Generic[TInput]):
         default_priority: int | None = None,
         task_defaults: TaskDefaults | None = None,
         default_additional_metadata: Mapping[str, Any] | None = None,
+        on_events: Sequence[str] | None = None,
+        default_filters: Sequence[DefaultFilter] | None = None,
     ) -> None:
         check_name(name, "workflow name")
         where = f"workflow {name!r}"
@@ -68,6 +75,10 @@ class BaseWorkflow(Generic[TInput]):
         )
         self.task_defaults = check_defaults(task_defaults, where)
         self.default_additional_metadata = _check_metadata(default_additional_metadata, where)
+        self.on_events = read_event_patterns(on_events, where)
+        self.filters = read_filters(default_filters, where)
+        if self.filters and not self.on_events:
+            raise DefinitionError(f"{where} has default_filters, but no event starts it: set on_events")
         self.input_adapter: TypeAdapter[TInput] = _build_input_adapter(input_validator, where)
         self.tasks: list[Task[TInput, Any]] = []
         self.task_by_name: dict[str, Task[TInput, Any]] = {}
@@ -92,6 +103,8 @@ class BaseWorkflow(Generic[TInput]):
                 description=self.description,
                 default_priority=self.default_priority,
                 input_schema=_make_schema(self.input_adapter),
+                on_events=self.on_events,
+                filters=self.filters,
             )
         return self._definition
 

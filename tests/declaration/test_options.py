@@ -122,8 +122,8 @@ def test_a_bad_option_is_refused_with_workflow_task_and_value(options: dict[str,
 def test_an_unknown_option_is_refused_with_the_one_it_may_mean() -> None:
     with pytest.raises(DefinitionError, match=r"no task option 'retrys' \(did you mean 'retries'\?\); the options"):
         declare(retrys=3)
-    with pytest.raises(DefinitionError, match=r"plait.task 'x': there is no task option 'wait_for'; the options are"):
-        Declarations().task(name="x", wait_for=[])  # type: ignore[call-overload]
+    with pytest.raises(DefinitionError, match=r"plait.task 'x': there is no task option 'concurrent'; the options are"):
+        Declarations().task(name="x", concurrent=[])  # type: ignore[call-overload]
 
 
 def test_bad_defaults_are_refused_where_they_stand() -> None:
