@@ -12,7 +12,7 @@ from uuid import UUID
 from plait.declare import Declarations
 from plait.engine import Engine
 from plait.portal import Portal
-from plait.runs import RunsClient
+from plait.features.runs import RunsClient
 from plait.worker.heartbeat import Timings
 from plait.worker.worker import Lifespan, Worker
 
@@ -71,7 +71,7 @@ class Plait(Declarations):
             self,
             name,
             slots=slots,
-            workflows=list(self.workflows.values()) if workflows is None else workflows,
+            workflows=list(self.declared.values()) if workflows is None else workflows,
             labels=labels,
             lifespan=lifespan,
             timings=timings or Timings(),

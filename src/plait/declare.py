@@ -52,12 +52,12 @@ class _Place:
 
 
 class Declarations:
-    """The part of ``Plait`` that declares. ``workflows`` holds everything bound to it, by name."""
+    """The part of ``Plait`` that declares. ``declared`` holds every workflow bound to it, by name."""
 
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
 
     def __init__(self) -> None:
-        self.workflows: dict[str, BaseWorkflow[Any]] = {}
+        self.declared: dict[str, BaseWorkflow[Any]] = {}
         self._places: dict[str, _Place] = {}
 
     @overload
@@ -131,7 +131,7 @@ class Declarations:
             self._bind(workflow, place)
 
     def _bind(self, workflow: BaseWorkflow[Any], place: _Place) -> None:
-        earlier = self.workflows.get(workflow.name)
+        earlier = self.declared.get(workflow.name)
         if earlier is workflow:
             return
         if earlier is not None:
@@ -141,7 +141,7 @@ class Declarations:
                     f"workflow {workflow.name!r} is already declared at {first}: give one of the two another name"
                 )
         workflow.bind(cast("Plait", self))
-        self.workflows[workflow.name] = workflow
+        self.declared[workflow.name] = workflow
         self._places[workflow.name] = place
 
 

@@ -95,7 +95,7 @@ def test_a_workflow_declared_without_a_plait_can_be_included_later(plait: Declar
     assert workflow.client is None
     plait.include(workflow)
     plait.include(workflow)
-    assert plait.workflows == {"W": workflow}
+    assert plait.declared == {"W": workflow}
     assert workflow.client is plait
 
 
@@ -103,7 +103,7 @@ def test_a_standalone_is_a_workflow_of_one_task_named_like_it(plait: Declaration
     standalone = plait.task(retries=2, description="d", default_priority=3)(aio_body)
     assert isinstance(standalone, Standalone)
     assert standalone.fn is aio_body
-    assert plait.workflows == {"aio_body": standalone}
+    assert plait.declared == {"aio_body": standalone}
     assert standalone.definition.description == "d"
     assert standalone.definition.default_priority == 3
     assert [(task.name, task.retries) for task in standalone.definition.tasks] == [("aio_body", 2)]
@@ -258,7 +258,7 @@ def test_a_loop_that_declares_one_name_twice_is_refused(plait: Declarations) -> 
 def test_a_reloaded_module_replaces_what_it_declared(plait: Declarations) -> None:
     for _ in range(2):
         exec(compile("plait.workflow(name='W')", "flows.py", "exec"), {"plait": plait})
-    assert list(plait.workflows) == ["W"]
+    assert list(plait.declared) == ["W"]
 
 
 def test_a_notebook_cell_may_be_run_again(plait: Declarations, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +271,7 @@ def test_a_workflow_of_another_plait_cannot_be_included(plait: Declarations) -> 
     workflow = Declarations().workflow(name="W")
     with pytest.raises(DefinitionError, match="workflow 'W' already belongs to another Plait"):
         plait.include(workflow)
-    assert plait.workflows == {}
+    assert plait.declared == {}
 
 
 @pytest.mark.parametrize("thing", [5, "W", body])

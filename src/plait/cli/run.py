@@ -222,7 +222,7 @@ def _report_outcome(target: Target, outcome: RunOutcome, request: Request, *, li
 
 def _read_result(target: Target, outcome: RunOutcome) -> Any:
     """What the workflow's ``run`` returns, as JSON: each task's output by name, or a standalone's own."""
-    workflow = target.plait.workflows.get(outcome.workflow_name)
+    workflow = target.plait.declared.get(outcome.workflow_name)
     if workflow is not None and hasattr(workflow, "fn"):
         return decode_json(outcome.tasks[0].output or b"null")
     return collect_outputs(outcome)
@@ -230,7 +230,7 @@ def _read_result(target: Target, outcome: RunOutcome) -> Any:
 
 def _keep_last_outputs(target: Target, outcome: RunOutcome, result: Any) -> Any:
     """The outputs of the tasks that no other task builds on: what a person wants to see of a large result."""
-    workflow = target.plait.workflows.get(outcome.workflow_name)
+    workflow = target.plait.declared.get(outcome.workflow_name)
     if workflow is None or hasattr(workflow, "fn"):
         return result
     tasks = workflow.definition.tasks

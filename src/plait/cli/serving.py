@@ -48,7 +48,7 @@ def serve_target(text: str, *, name: str, slots: int, grace: float) -> None:
     from plait.worker.heartbeat import Timings  # noqa: PLC0415
 
     target = load_target(text, os.environ.pop(URL_FOR_CHILDREN, None))
-    workflows = list(target.plait.workflows.values())
+    workflows = list(target.plait.declared.values())
     if not workflows:
         raise CommandError(f"{text} has no workflows", hint="plait.workflow(...) or @plait.task() in that code")
     timings = Timings(grace=grace)

@@ -34,7 +34,7 @@ class Target:
 
     def choose_workflow(self, name: str | None) -> Runnable[Any, Any, Any]:
         """The one workflow to run: the target's own, the named one, or the only one there is."""
-        workflows: dict[str, Any] = self.plait.workflows
+        workflows: dict[str, Any] = self.plait.declared
         if self.workflow is not None:
             if name is not None and name != self.workflow.name:
                 raise CommandError(
