@@ -32,6 +32,7 @@ from plait.dependencies import (
 from plait.errors import DefinitionError, InvalidOutputError
 from plait.graph.definition import TaskDefinition, TaskKind
 from plait.graph.validation import DraftTask
+from plait.mocking import Mockable
 from plait.task_options import TaskOptions
 from plait.types import UNSET
 from plait.values import DEFAULT_PAYLOAD_LIMIT, decode_value, encode_value
@@ -48,7 +49,7 @@ T = TypeVar("T")
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 
-class Task(Generic[TInput, R]):
+class Task(Mockable[TInput, R], Generic[TInput, R]):
     """A declared task. Made by ``@workflow.task()``; give it to ``parents=`` and ``ctx.task_output()``.
 
     Attributes: ``name``; ``fn``, the function as written; ``workflow``; ``parents``; ``kind``; ``is_async``;
@@ -85,6 +86,9 @@ class Task(Generic[TInput, R]):
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r} of workflow {self.workflow.name!r}>"
+
+    def _get_task(self) -> Task[TInput, R]:
+        return self
 
     @property
     def output_adapter(self) -> TypeAdapter[Any]:

@@ -13,6 +13,7 @@ from plait.callables import name_function
 from plait.errors import DefinitionError
 from plait.graph.definition import TaskKind
 from plait.graph.validation import check_name
+from plait.mocking import Mockable
 from plait.refs import TaskRunRef, WorkflowRunRef, collect_outputs, extract_output
 from plait.running import Runnable
 from plait.task import Task, TaskDecorator
@@ -182,7 +183,7 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
         return "is not a task: give what @workflow.task() returned"
 
 
-class Standalone(Runnable[TInput, R, TaskRunRef[TInput, R]], Generic[TInput, R]):
+class Standalone(Runnable[TInput, R, TaskRunRef[TInput, R]], Mockable[TInput, R], Generic[TInput, R]):
     """A workflow of one task. Its result is the task's output. Made by ``plait.task(...)``.
 
     Attributes, beside those of a workflow: ``task``, and ``fn``, the function as written.
@@ -209,6 +210,9 @@ class Standalone(Runnable[TInput, R, TaskRunRef[TInput, R]], Generic[TInput, R])
     def fn(self) -> Callable[..., Any]:
         """The function as written, to be called directly in unit tests."""
         return self.task.fn
+
+    def _get_task(self) -> Task[TInput, R]:
+        return self.task
 
     def _make_ref(self, run_id: UUID) -> TaskRunRef[TInput, R]:
         return TaskRunRef(WorkflowRunRef(self._require_client(), run_id, self.name), self)
