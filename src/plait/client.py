@@ -11,8 +11,9 @@ from uuid import UUID
 
 from plait.declare import Declarations
 from plait.engine import Engine
-from plait.portal import Portal
+from plait.features.event import EventClient
 from plait.features.runs import RunsClient
+from plait.portal import Portal
 from plait.worker.heartbeat import Timings
 from plait.worker.worker import Lifespan, Worker
 
@@ -45,6 +46,7 @@ class Plait(Declarations):
         self._engine: Engine | None = None
         self._lock = threading.Lock()
         self.runs = RunsClient(self)
+        self.event = EventClient(self)
 
     # declaring: see Declarations
 

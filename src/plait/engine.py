@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, UnknownVersionError
-from plait.graph.definition import STATUS_BY_CODE, WorkflowDefinition
+from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
 from plait.graph.replay import plan_replay
 from plait.portal import Portal
 from plait.settings import find_database
@@ -159,6 +159,11 @@ class Engine:
             await self.replay_runs(found)  # children of an earlier attempt: those that did not complete run again
         return run_ids
 
+    async def start_rows(self, rows: Sequence[StartRow]) -> list[UUID]:
+        """Start runs of stored versions; as ``start_runs``."""
+        await self.connect()
+        return await self._starts.submit(rows)
+
     async def cancel_runs(self, run_ids: Sequence[UUID], reason: str) -> list[UUID]:
         """Cancel runs and their descendants, ``CONTROL_BATCH`` families in a transaction. Returns those that this
         ended."""
@@ -190,7 +195,7 @@ class Engine:
         if row["status"] == 0:
             return None
         definition = (await self.store.read_version(row["version_id"])).definition
-        outcomes = {
+        outcomes: dict[int, Status] = {
             task: STATUS_BY_CODE[code] for task, code in zip(row["tasks"] or (), row["outcomes"] or (), strict=True)
         }
         plan = plan_replay(definition, outcomes, choose(definition) if choose else ())

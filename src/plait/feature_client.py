@@ -1,4 +1,7 @@
-"""The base of ``plait.runs``, ``plait.event`` and their kin: methods are written once, as coroutines of the engine's loop."""
+"""The base of ``plait.runs``, ``plait.event`` and their kin.
+
+Methods are written once, as coroutines of the engine's loop.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def on_engine(
     """Have the body of an ``aio_`` method run on the engine's loop, whatever loop awaits it."""
 
     @wraps(method)
-    async def call(self: Client, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self._plait.portal.acall(method(self, *args, **kwargs))
 
     return call
@@ -45,7 +48,7 @@ def sync_twin(
     method: Callable[Concatenate[Client, P], Coroutine[Any, Any, R]] = aio_method.__wrapped__  # type: ignore[attr-defined]
 
     @wraps(method)
-    def call(self: Client, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._plait.portal.call(method(self, *args, **kwargs))
 
     call.__name__ = method.__name__.removeprefix("aio_")

@@ -58,6 +58,14 @@ class WorkflowRunRef:
         """``status`` without blocking the loop."""
         return await self._plait.runs.aio_get_status(self.workflow_run_id)
 
+    def cancel(self) -> bool:
+        """Cancel the run with its child runs; see ``plait.runs.cancel``. Returns whether this ended it."""
+        return self._plait.runs.cancel(self.workflow_run_id)
+
+    async def aio_cancel(self) -> bool:
+        """``cancel`` without blocking the loop."""
+        return await self._plait.runs.aio_cancel(self.workflow_run_id)
+
     async def _wait(self, timeout: float | None) -> RunOutcome:
         return (await self._plait.wait_runs([self._run_id], timeout))[0]
 
@@ -95,6 +103,14 @@ class TaskRunRef(Generic[TInput, R]):
     async def aio_status(self) -> WorkflowRunStatus:
         """``status`` without blocking the loop."""
         return await self._ref.aio_status()
+
+    def cancel(self) -> bool:
+        """Cancel the run with its child runs. Returns whether this ended it."""
+        return self._ref.cancel()
+
+    async def aio_cancel(self) -> bool:
+        """``cancel`` without blocking the loop."""
+        return await self._ref.aio_cancel()
 
 
 def collect_outputs(outcome: RunOutcome) -> dict[str, Any]:

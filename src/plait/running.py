@@ -36,8 +36,8 @@ TRef = TypeVar("TRef")
 
 class ItemKeywords(TypedDict, total=False):
     """The options of one run: ``additional_metadata`` (merged over the workflow's and the ``options``' own),
-    ``priority`` (1 to 3), ``idempotency_key``, and, inside a task, ``child_key``: what finds the child run again, instead
-    of starting another one, when the task runs again. Without it the order of the calls does."""
+    ``priority`` (1 to 3), ``idempotency_key``, and, inside a task, ``child_key``: what finds the child run again,
+    instead of starting another one, when the task runs again. Without it the order of the calls does."""
 
     child_key: str | None
     additional_metadata: Mapping[str, Any] | None

@@ -1,7 +1,7 @@
 """Starting runs inside the caller's own transaction: roll back, and they never existed.
 
-One SQL function, ``plait.enqueue(text)``, does it through any driver. Known connections: psycopg (sync, async),
-psycopg2, asyncpg, SQLAlchemy (``Session``, ``Connection``, ``AsyncSession``, ``AsyncConnection``) and Django's
+One SQL function, ``plait.enqueue(text)``, does it through any driver; ``plait.enqueue_events(text)`` pushes events.
+Known connections: psycopg (sync, async), psycopg2, asyncpg, SQLAlchemy (``Session``, ``Connection``, ``AsyncSession``, ``AsyncConnection``) and Django's
 ``connection``. The schema must be visible there: it is the same database that Plait uses.
 """
 
@@ -15,9 +15,9 @@ from uuid import UUID
 from plait.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from plait.store.events import EventRow
     from plait.store.store import StartRow
 
-_PYFORMAT = "SELECT plait.enqueue(%s)"
 _PLAIN_ROWS: dict[str, Any] = {"row_factory": lambda _: tuple}
 """For psycopg: whatever kind of rows the caller's connection makes, this one is read by position."""
 
@@ -29,32 +29,56 @@ def render_rows(rows: Sequence[StartRow]) -> str:
 
 def enqueue(connection: Any, payload: str) -> list[UUID]:
     """Start runs on a synchronous connection, without committing. Raises ``InvalidInputError`` for other objects."""
+    return _read_ids(_call(connection, "plait.enqueue", payload))
+
+
+async def aio_enqueue(connection: Any, payload: str) -> list[UUID]:
+    """Start runs on an asynchronous connection, without committing. A synchronous one works too and blocks."""
+    return _read_ids(await _aio_call(connection, "plait.enqueue", payload))
+
+
+def render_events(rows: Sequence[EventRow]) -> str:
+    """Events as the one JSON text that ``plait.enqueue_events`` takes."""
+    return "[" + ",".join(map(_render_event, rows)) + "]"
+
+
+def enqueue_events(connection: Any, payload: str) -> None:
+    """Push events on a synchronous connection, without committing."""
+    _call(connection, "plait.enqueue_events", payload)
+
+
+async def aio_enqueue_events(connection: Any, payload: str) -> None:
+    """Push events on an asynchronous connection, without committing."""
+    await _aio_call(connection, "plait.enqueue_events", payload)
+
+
+def _call(connection: Any, function: str, payload: str) -> Any:
+    """The answer of an SQL function of one text argument, on the caller's connection."""
     kind = _classify(connection)
     if kind == "sqlalchemy":
-        return _read_ids(connection.execute(_make_text(), {"payload": payload}).scalar_one())
+        return connection.execute(_make_text(function), {"payload": payload}).scalar_one()
     if kind in ("dbapi", "psycopg"):
         with connection.cursor(**_PLAIN_ROWS if kind == "psycopg" else {}) as cursor:
-            cursor.execute(_PYFORMAT, (payload,))
+            cursor.execute(f"SELECT {function}(%s)", (payload,))
             row = cursor.fetchone()
-            return _read_ids(next(iter(row.values())) if isinstance(row, dict) else row[0])
+            return next(iter(row.values())) if isinstance(row, dict) else row[0]
     raise InvalidInputError(
         f"connection={_describe(connection)} cannot be used from synchronous code: pass a psycopg, SQLAlchemy or "
         "Django connection, or use the aio_ method"
     )
 
 
-async def aio_enqueue(connection: Any, payload: str) -> list[UUID]:
-    """Start runs on an asynchronous connection, without committing. A synchronous one works too and blocks."""
+async def _aio_call(connection: Any, function: str, payload: str) -> Any:
     kind = _classify(connection)
     if kind == "async sqlalchemy":
-        return _read_ids((await connection.execute(_make_text(), {"payload": payload})).scalar_one())
+        return (await connection.execute(_make_text(function), {"payload": payload})).scalar_one()
     if kind == "async psycopg":
         async with connection.cursor(**_PLAIN_ROWS) as cursor:
-            await cursor.execute(_PYFORMAT, (payload,))
-            return _read_ids((await cursor.fetchone())[0])
+            await cursor.execute(f"SELECT {function}(%s)", (payload,))
+            return (await cursor.fetchone())[0]
     if kind == "asyncpg":
-        return _read_ids(await connection.fetchval("SELECT plait.enqueue($1)", payload))
-    return enqueue(connection, payload)
+        return await connection.fetchval(f"SELECT {function}($1)", payload)
+    return _call(connection, function, payload)
 
 
 def _render_row(row: StartRow) -> str:
@@ -69,6 +93,13 @@ def _render_row(row: StartRow) -> str:
         }
     )
     return f'{head[:-1]}, "input": {row.input.decode()}}}'
+
+
+def _render_event(row: EventRow) -> str:
+    head = json.dumps(
+        {"id": str(row.id), "key": row.key, "metadata": row.metadata, "scope": row.scope, "priority": row.priority}
+    )
+    return f'{head[:-1]}, "payload": {row.payload.decode()}}}'
 
 
 def _render_trigger(row: StartRow) -> dict[str, Any]:
@@ -97,10 +128,10 @@ def _classify(connection: Any) -> str:
     return "unknown"
 
 
-def _make_text() -> Any:
+def _make_text(function: str) -> Any:
     from sqlalchemy import text  # noqa: PLC0415 - the caller has it, Plait does not need it
 
-    return text("SELECT plait.enqueue(:payload)")
+    return text(f"SELECT {function}(:payload)")
 
 
 def _read_ids(value: Any) -> list[UUID]:

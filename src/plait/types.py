@@ -42,7 +42,7 @@ MAX_DURATION_SECONDS: Final = 10 * 366 * 86_400.0
 """Ten years. Longer ones are slips of the unit, and would leave the range of the database's timestamps."""
 
 MAX_KEY_LENGTH: Final = 500
-"""Characters of an idempotency key, a child key or an event key: at four bytes each it still fits into an index entry of PostgreSQL."""
+"""Characters of an idempotency key or a child key: at four bytes each it still fits into an index entry."""
 
 
 class Unset(Enum):

@@ -11,7 +11,7 @@ import click
 
 from plait.cli.text import can_show, clean_line, format_span, wants_colour
 from plait.cli.tree import COLOURS, ENDED, build_lines, count_attempt, headline, select_lines
-from plait.runs import RunDetails, TaskDetails
+from plait.features.run_views import RunDetails, TaskDetails
 from plait.types import TaskStatus
 
 _SILENT = (TaskStatus.PENDING, TaskStatus.QUEUED)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from plait.cli.text import clean_line, format_seconds, format_span
+from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
 from plait.graph.definition import TaskKind
-from plait.runs import AttemptDetails, RunDetails, TaskDetails
 from plait.types import TaskStatus, WorkflowRunStatus
 
 WIDEST_PREFIX = 30

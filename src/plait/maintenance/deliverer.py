@@ -48,8 +48,11 @@ class _Event:
 
 
 class Deliverer(PeriodicService):
-    """Takes events from the inbox in the order they were pushed. What it finds out beforehand (whose expressions an event
-    satisfies) rests on versions, which never change; so a task that begins to wait meanwhile is woken to be judged."""
+    """Takes events from the inbox in the order they were pushed.
+
+    What it finds out beforehand (whose expressions an event satisfies) rests on versions, which never change; so a task
+    that begins to wait meanwhile is woken to be judged.
+    """
 
     name = "deliverer"
     hint = "event"

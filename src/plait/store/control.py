@@ -33,6 +33,11 @@ class ControlStore:
             [rule.payload for rule in definition.filters],
         )
 
+    async def read_served(self, workflow: str) -> int | None:
+        """The version of a workflow that is served now; None when no worker ever served it."""
+        row = await self._pool.fetchrow(load_sql("read_served"), workflow)
+        return row["version_id"] if row else None
+
     async def cancel_runs(self, runs: Sequence[UUID], reason: str) -> list[UUID]:
         """Cancel runs and their descendants in one transaction. Returns those that this ended."""
         row = await self._pool.fetchrow(load_sql("cancel_runs"), runs, reason)

@@ -86,6 +86,14 @@ class EventStore:
         row = await self._pool.fetchrow(load_sql("push_events"), *spread_events(rows))
         return row["push_events"] if row else None
 
+    async def list_events(self, *filters: Any) -> list[Record]:
+        """A page of events; ``filters`` as ``list_events.sql`` numbers them."""
+        return await self._pool.fetch(load_sql("list_events"), *filters)
+
+    async def read_event(self, event_id: UUID) -> Record | None:
+        """One event, or None."""
+        return await self._pool.fetchrow(load_sql("read_event"), event_id)
+
     async def read_inbox(self, limit: int) -> list[Record]:
         """Events that are to be delivered, oldest first."""
         return await self._pool.fetch(load_sql("read_inbox"), limit)

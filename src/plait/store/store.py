@@ -213,6 +213,19 @@ class Store:
         """A page of runs; ``filters`` as ``list_runs.sql`` numbers them."""
         return await self.pool.fetch(load_sql("list_runs"), *filters)
 
+    async def count_runs(self, *filters: Any) -> int:
+        """How many runs pass the filters, as ``count_runs.sql`` numbers them."""
+        row = await self.pool.fetchrow(load_sql("count_runs"), *filters)
+        return row["runs"] if row else 0
+
+    async def list_given_runs(self, run_ids: Sequence[UUID]) -> list[Record]:
+        """These runs, in id order."""
+        return await self.pool.fetch(load_sql("list_given_runs"), run_ids)
+
+    async def list_triggered(self, trigger_id: UUID, after: UUID, limit: int) -> list[Record]:
+        """A page of the runs that something started, behind run ``after``."""
+        return await self.pool.fetch(load_sql("list_triggered"), trigger_id, after, limit)
+
     async def read_run(self, run_id: UUID) -> Record | None:
         """One run, or None."""
         return await self.pool.fetchrow(load_sql("read_run"), run_id)

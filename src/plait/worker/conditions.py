@@ -1,4 +1,4 @@
-"""What is known about the conditions of claimed tasks: which events came, how long they have waited, what parents put out.
+"""What is known about the conditions of claimed tasks: which events came, how long they waited, what parents put out.
 
 Everything is read and evaluated before the judge is asked; the judge only decides.
 """

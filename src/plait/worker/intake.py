@@ -34,8 +34,8 @@ CodeBook = Mapping[int, "Task[Any, Any]"]
 class Intake:
     """Turns claimed rows and continued tasks into assignments, and judges each.
 
-    ``execute`` gets the assignments whose code is to run, ``conclude`` those that are decided without it, ``park`` those
-    that must wait, with the numbers of the conditions they wait for.
+    ``execute`` gets the assignments whose code is to run, ``conclude`` those that are decided without it, ``park``
+    those that must wait, with the numbers of the conditions they wait for.
     """
 
     def __init__(
@@ -149,7 +149,8 @@ class Intake:
         assert self._reader is not None
         for delay in iter_backoff():
             try:
-                return await self._reader.read(claimed)
+                await self._reader.read(claimed)
+                return
             except DatabaseUnavailableError:
                 await asyncio.sleep(delay)
 

@@ -16,7 +16,6 @@ from plait.worker.reports import CANCELLED_BY_REQUEST, Report
 if TYPE_CHECKING:
     from plait.store.hub import Hub
     from plait.store.store import Store
-    from plait.worker.executor import Executor
 
 logger = logging.getLogger("plait.worker")
 
@@ -67,9 +66,7 @@ class Revoker:
             elif cancelled:
                 self._stop(assignment)
                 elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
-                self._conclude(
-                    assignment, Report(Status.CANCELLED, reason=CANCELLED_BY_REQUEST, elapsed_us=elapsed)
-                )
+                self._conclude(assignment, Report(Status.CANCELLED, reason=CANCELLED_BY_REQUEST, elapsed_us=elapsed))
 
     def _receive(self, subjects: list[str]) -> None:
         runs = {UUID(subject) for subject in subjects if subject}

@@ -2,7 +2,8 @@
 -- $2 workflow names, $3 statuses (0: not ended), $4 whether tasks of it have begun, $5 since, $6 until, $7 metadata.
 -- Index: run's key, backwards, within those ids: bounds of time are bounds of ids as well, with some slack for clocks.
 -- A filter that few runs pass reads all runs between the bounds.
-SELECT r.id, v.workflow, r.status, r.priority, r.created_at, r.finished_at, r.metadata::text AS metadata, b.begun
+SELECT r.id, v.workflow, r.status, r.priority, r.created_at, r.finished_at, r.metadata::text AS metadata, b.begun,
+       r.trigger_kind, r.trigger_id
 FROM plait.run r
 JOIN plait.workflow_version v ON v.id = r.version_id
 CROSS JOIN LATERAL (

@@ -1,0 +1,247 @@
+"""``plait.event``: pushing events, and asking what they did."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter
+
+from plait.context import current_context
+from plait.errors import InvalidInputError, NotFoundError
+from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.graph.conditions import MAX_EVENT_KEY_LENGTH
+from plait.ids import new_run_id
+from plait.running import merge_metadata
+from plait.types import Priority, check_priority
+from plait.value_faults import find_fault
+from plait.values import decode_json, encode_metadata, encode_value
+from plait.wording import shorten
+
+if TYPE_CHECKING:
+    from plait.store.events import EventRow
+
+MAX_PAGE = 1000
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+_FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. ``delivered``: its runs were started and the tasks that wait for it were woken; a worker does that,
+    some milliseconds after the push."""
+
+    event_id: str
+    key: str
+    payload: Any
+    additional_metadata: dict[str, Any]
+    scope: str | None
+    priority: int | None
+    created_at: datetime | None
+    delivered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkPushEventWithMetadata:
+    """One event for ``bulk_push``."""
+
+    key: str
+    payload: Mapping[str, Any] | BaseModel
+    additional_metadata: Mapping[str, Any] = field(default_factory=dict)
+    priority: Priority | int | None = None
+    scope: str | None = None
+
+
+EventPage = list[Event]
+"""Events, newest first."""
+
+
+class EventClient(FeatureClient):
+    """Events start the workflows whose ``on_events`` match their key, and release tasks that wait for them.
+
+    A push that returned survives any crash. Payloads are JSON objects; a bad one raises ``InvalidInputError`` or
+    ``PayloadTooLargeError`` and nothing is stored.
+    """
+
+    def push(
+        self,
+        event_key: str,
+        payload: Mapping[str, Any] | BaseModel,
+        *,
+        additional_metadata: Mapping[str, Any] | None = None,
+        priority: Priority | int | None = None,
+        scope: str | None = None,
+        connection: Any = None,
+    ) -> Event:
+        """Push an event.
+
+        Args:
+            event_key: what ``on_events`` and ``UserEventCondition`` name, such as ``user:created``.
+            payload: a JSON object: the input of the runs that it starts.
+            additional_metadata: metadata of the event, and of those runs.
+            priority: the priority of those runs, 1 to 3; theirs by default.
+            scope: which filters are asked, and which conditions that name a scope are met.
+            connection: push inside the caller's own transaction (see ``run_no_wait``): nothing happens until it
+                commits.
+        """
+        row = self._make_row(event_key, payload, additional_metadata, priority, scope)
+        if connection is None:
+            return self._plait.portal.call(self._push([row]))[0]
+        from plait import transaction  # noqa: PLC0415 - rarely used
+
+        self._plait.portal.call(self._plait.open_engine())
+        transaction.enqueue_events(connection, transaction.render_events([row]))
+        return _build_pushed(row)
+
+    async def aio_push(
+        self,
+        event_key: str,
+        payload: Mapping[str, Any] | BaseModel,
+        *,
+        additional_metadata: Mapping[str, Any] | None = None,
+        priority: Priority | int | None = None,
+        scope: str | None = None,
+        connection: Any = None,
+    ) -> Event:
+        """``push`` without blocking the loop."""
+        row = self._make_row(event_key, payload, additional_metadata, priority, scope)
+        if connection is None:
+            return (await self._plait.portal.acall(self._push([row])))[0]
+        from plait import transaction  # noqa: PLC0415 - rarely used
+
+        await self._plait.portal.acall(self._plait.open_engine())
+        await transaction.aio_enqueue_events(connection, transaction.render_events([row]))
+        return _build_pushed(row)
+
+    @on_engine
+    async def aio_bulk_push(self, events: Sequence[BulkPushEventWithMetadata]) -> EventPage:
+        """Push many events, in bulk, in this order. All are checked before any is stored."""
+        rows = [
+            self._make_row(event.key, event.payload, event.additional_metadata, event.priority, event.scope, place)
+            for place, event in enumerate(events)
+        ]
+        return await self._push(rows) if rows else []
+
+    bulk_push = sync_twin(aio_bulk_push)
+
+    @on_engine
+    async def aio_get(self, event_id: str) -> Event:
+        """One event. Raises ``NotFoundError``."""
+        store = await self._open_store()
+        row = await store.events.read_event(_parse_event_id(event_id))
+        if row is None:
+            raise NotFoundError(f"there is no event {event_id}; `plait events list` shows those there are")
+        return _build_event(row)
+
+    get = sync_twin(aio_get)
+
+    @on_engine
+    async def aio_list(
+        self,
+        *,
+        keys: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        scopes: Sequence[str] | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> EventPage:
+        """A page of events, newest first; ``before`` is the id of the last event of the page before.
+
+        ``limit`` is 1 to 1000. Which runs an event started: ``plait.runs.list_triggered(event_id)``.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidInputError(f"limit={limit!r} must be between 1 and {MAX_PAGE}")
+        store = await self._open_store()
+        below = _LAST_ID if before is None else _parse_event_id(before)
+        rows = await store.events.list_events(
+            below, list(keys) if keys else None, list(scopes) if scopes else None, since, until, limit
+        )
+        return [_build_event(row) for row in rows]
+
+    list = sync_twin(aio_list)
+
+    async def _push(self, rows: builtins.list[EventRow]) -> EventPage:
+        await (await self._plait.open_engine()).push_events(rows)
+        return [_build_pushed(row) for row in rows]
+
+    def _make_row(
+        self,
+        key: str,
+        payload: Any,
+        metadata: Mapping[str, Any] | None,
+        priority: int | None,
+        scope: str | None,
+        place: int | None = None,
+    ) -> EventRow:
+        from plait.store.events import EventRow  # noqa: PLC0415 - asyncpg comes with it
+
+        where = f"event {shorten(key)}" if place is None else f"event {place} of the bulk, {shorten(key)}"
+        if not isinstance(payload, (Mapping, BaseModel)):
+            raise InvalidInputError(f"{where}: payload is {type(payload).__name__}: give a dict or a pydantic model")
+        data = encode_value(
+            dict(payload) if isinstance(payload, Mapping) else payload,
+            _ANY,
+            where=where,
+            root="payload",
+            limit=self._plait.payload_limit,
+            error=InvalidInputError,
+        )
+        return EventRow(
+            new_run_id(),
+            _check_key(key, f"{where}: event_key"),
+            data,
+            encode_metadata(merge_metadata((_find_source(), metadata), where), where=where),
+            None if scope is None else _check_key(scope, f"{where}: scope"),
+            None if priority is None else check_priority(priority, f"{where}: priority", InvalidInputError),
+        )
+
+
+def _find_source() -> dict[str, str]:
+    """Inside a task: which run and task pushed the event."""
+    context = current_context.get()
+    return (
+        {}
+        if context is None
+        else {"plait.source_run_id": context.workflow_run_id, "plait.source_task": context.task_name}
+    )
+
+
+def _check_key(key: object, where: str) -> str:
+    if not isinstance(key, str) or not key:
+        raise InvalidInputError(f"{where} is {shorten(key)}: give a str that is not empty")
+    if len(key) > MAX_EVENT_KEY_LENGTH:
+        raise InvalidInputError(f"{where} has {len(key):,} characters: use at most {MAX_EVENT_KEY_LENGTH}")
+    if fault := find_fault(key, "it", try_leaves=False):
+        raise InvalidInputError(f"{where} {shorten(key)}: {fault}")
+    return key
+
+
+def _parse_event_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidInputError(f"{text!r} is not an event id: it is what push() returned as event_id") from None
+
+
+def _build_pushed(row: EventRow) -> Event:
+    metadata = json.loads(row.metadata) if row.metadata else {}
+    return Event(str(row.id), row.key, decode_json(row.payload), metadata, row.scope, row.priority, None)
+
+
+def _build_event(row: Any) -> Event:
+    return Event(
+        str(row["id"]),
+        row["key"],
+        decode_json(row["payload"]),
+        json.loads(row["metadata"]) if row["metadata"] else {},
+        row["scope"],
+        row["priority"],
+        row["created_at"],
+        row["position"] is not None,
+    )
