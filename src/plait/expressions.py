@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from plait.errors import DefinitionError, ExpressionError
-from plait.value_faults import MAX_DEPTH
+from plait.value_faults import MAX_DEPTH, find_fault
 from plait.wording import shorten, suggest
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def check_expression(text: str, *, variables: Collection[str], where: str) -> No
             f"{where}: expression {shorten(text)} has {len(text):,} characters: shorten it to at most "
             f"{MAX_EXPRESSION_LENGTH:,}"
         )
+    if fault := find_fault(text, "expression", try_leaves=False):
+        raise DefinitionError(f"{where}: {fault}")
     where = f"{where}: expression {shorten(text, _SHOWN)}"
     try:
         program = _compile(text)
@@ -160,8 +162,6 @@ def _is_too_deep(variables: Mapping[str, Any]) -> bool:
 
 
 def _explain_syntax(failure: Exception) -> str:
-    if isinstance(failure, UnicodeError):
-        return "it holds a lone surrogate, which is no character"
     found = _SYNTAX.search(str(failure))
     if found is None:
         return shorten(str(failure), _SHOWN)

@@ -132,3 +132,13 @@ def test_conditions_are_numbered_through_wait_for_skip_if_and_cancel_if() -> Non
     a, b, c, d = (Condition(kind=ConditionKind.SLEEP, seconds=float(number)) for number in range(4))
     task = TaskDefinition(name="t", cancel_if=((d,),), skip_if=((c,),), wait_for=((a,), (b,)))
     assert task.conditions == (a, b, c, d)
+
+
+def test_a_definition_knows_which_of_its_tasks_have_conditions() -> None:
+    sleep = ((Condition(kind=ConditionKind.SLEEP, seconds=1.0),),)
+    tasks = (
+        TaskDefinition(name="a"),
+        TaskDefinition(name="b", skip_if=sleep),
+        TaskDefinition(name="c", wait_for=sleep),
+    )
+    assert WorkflowDefinition("w", tasks).conditional == {1, 2}
