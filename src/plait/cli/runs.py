@@ -14,7 +14,7 @@ from plait.cli.failures import say_hint
 from plait.cli.options import MomentType, common_options, output_option
 from plait.cli.text import can_show, clean, format_span, format_table, format_time, style, to_json
 from plait.cli.tree import COLOURS, describe_attempt, render_plain
-from plait.runs import AttemptDetails, RunDetails, RunSummary, TaskDetails
+from plait.features.run_views import AttemptDetails, RunDetails, RunSummary, TaskDetails
 from plait.types import TaskStatus, WorkflowRunStatus
 
 STATUSES = [status.value for status in WorkflowRunStatus]
