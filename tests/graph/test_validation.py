@@ -196,17 +196,14 @@ def test_the_name_of_a_task_is_checked_like_that_of_its_workflow() -> None:
 
 def test_conditions_name_parents_by_their_index_in_the_sorted_graph() -> None:
     """In the draft they name them by their place among the task's own parents, in the order these were given."""
-    on_second = Condition(kind=ConditionKind.PARENT, parent=1, expression="output.ok")
     slow = Condition(kind=ConditionKind.SLEEP, seconds=5.0)
-    task = TaskDefinition(
-        name="join", wait_for=((slow, on_second),), skip_if=((on_second,),), cancel_if=((on_second,),)
-    )
+    first, second = (Condition(kind=ConditionKind.PARENT, parent=place, expression="output.ok") for place in (0, 1))
+    task = TaskDefinition(name="join", wait_for=((slow, first),), skip_if=((second,),), cancel_if=((first,), (second,)))
     definition = build(draft("a"), DraftTask(task, ("c", "b")), draft("b"), draft("c", "b"))
     joined = definition.tasks[definition.index_by_name["join"]]
-    at_b = replace(on_second, parent=definition.index_by_name["b"])
-    assert definition.index_by_name["b"] != 1 or definition.index_by_name["c"] != 0
-    assert joined.wait_for == ((slow, at_b),)
-    assert joined.skip_if == joined.cancel_if == ((at_b,),)
+    c, b = (replace(first, parent=definition.index_by_name[name]) for name in "cb")
+    assert (b.parent, c.parent, joined.parents) == (1, 2, (1, 2))
+    assert (joined.wait_for, joined.skip_if, joined.cancel_if) == (((slow, c),), ((b,),), ((c,), (b,)))
 
 
 @pytest.mark.parametrize("kind", [TaskKind.ON_SUCCESS, TaskKind.ON_FAILURE])
