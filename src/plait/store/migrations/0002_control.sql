@@ -519,31 +519,31 @@ $function$;
 CREATE FUNCTION plait.replay_runs(plans text) RETURNS uuid[] LANGUAGE plpgsql AS $function$
 DECLARE
     plan jsonb;
-    run plait.run;
+    old plait.run;
     begun smallint;
     again smallint[];
     replayed uuid[] := '{}';
 BEGIN
     FOR plan IN SELECT p FROM jsonb_array_elements(plans::jsonb) AS e(p) ORDER BY (p ->> 'run_id')::uuid LOOP
-        SELECT * INTO run FROM plait.run WHERE id = (plan ->> 'run_id')::uuid FOR UPDATE;
-        CONTINUE WHEN NOT FOUND OR run.status = 0 OR run.finished_at <> (plan ->> 'finished_at')::timestamptz;
+        SELECT * INTO old FROM plait.run WHERE id = (plan ->> 'run_id')::uuid FOR UPDATE;
+        CONTINUE WHEN NOT FOUND OR old.status = 0 OR old.finished_at <> (plan ->> 'finished_at')::timestamptz;
         again := ARRAY(SELECT t::int2 FROM jsonb_array_elements_text(plan -> 'tasks') AS e(t));
-        SELECT coalesce(max(attempt), 0) + 1 INTO begun FROM plait.attempt WHERE run_id = run.id;
-        UPDATE plait.attempt SET status = -10 - status WHERE run_id = run.id AND task = ANY (again) AND status > 0;
-        DELETE FROM plait.wait WHERE run_id = run.id AND task = ANY (again);
+        SELECT coalesce(max(attempt), 0) + 1 INTO begun FROM plait.attempt WHERE run_id = old.id;
+        UPDATE plait.attempt SET status = -10 - status WHERE run_id = old.id AND task = ANY (again) AND status > 0;
+        DELETE FROM plait.wait WHERE run_id = old.id AND task = ANY (again);
         UPDATE plait.run
         SET status = 0, finished_at = NULL, worst = (plan ->> 'worst')::int2, first_attempt = begun, cancel_tasks = NULL,
             pending = ARRAY(SELECT n::int FROM jsonb_array_elements_text(plan -> 'pending') WITH ORDINALITY AS e(n, ord) ORDER BY ord)
-        WHERE id = run.id;
+        WHERE id = old.id;
         INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-        SELECT run.id, plait.now(),
+        SELECT old.id, plait.now(),
                CASE WHEN v.schedules_us[t.task + 1] >= 0
                     THEN plait.now() + v.schedules_us[t.task + 1] * interval '1 microsecond' END,
-               v.actions[t.task + 1], t.task, begun, 0, 0, run.priority
+               v.actions[t.task + 1], t.task, begun, 0, 0, old.priority
         FROM plait.workflow_version v
         CROSS JOIN LATERAL (SELECT n::int2 FROM jsonb_array_elements_text(plan -> 'ready') AS e(n)) AS t(task)
-        WHERE v.id = run.version_id;
-        replayed := replayed || run.id;
+        WHERE v.id = old.version_id;
+        replayed := replayed || old.id;
     END LOOP;
     RETURN replayed;
 END
