@@ -12,7 +12,11 @@ from uuid import UUID
 from plait.declare import Declarations
 from plait.engine import Engine
 from plait.features.event import EventClient
+from plait.features.filters import FiltersClient
+from plait.features.metrics import MetricsClient
 from plait.features.runs import RunsClient
+from plait.features.workers import WorkersClient
+from plait.features.workflows import WorkflowsClient
 from plait.portal import Portal
 from plait.worker.heartbeat import Timings
 from plait.worker.worker import Lifespan, Worker
@@ -47,6 +51,10 @@ class Plait(Declarations):
         self._lock = threading.Lock()
         self.runs = RunsClient(self)
         self.event = EventClient(self)
+        self.workflows = WorkflowsClient(self)
+        self.workers = WorkersClient(self)
+        self.metrics = MetricsClient(self)
+        self.filters = FiltersClient(self)
 
     # declaring: see Declarations
 

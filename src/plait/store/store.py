@@ -14,6 +14,7 @@ from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
 from plait.graph.definition import WorkflowDefinition
+from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
 from plait.store.control import ControlStore
 from plait.store.events import EventStore
@@ -92,6 +93,7 @@ class Store:
         self.pool = LinkPool(url)
         self.events = EventStore(self.pool)
         self.control = ControlStore(self.pool)
+        self.catalog = CatalogStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
 
     async def close(self) -> None:

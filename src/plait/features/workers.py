@@ -1,0 +1,141 @@
+"""``plait.workers``: the processes that run tasks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from plait.errors import NotFoundError
+from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.checks import check_limit, parse_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asyncpg import Record
+
+    from plait.store.catalog import Action
+
+MAX_HELD = 1000
+
+
+class WorkerStatus(StrEnum):
+    """How a worker is: ``LATE`` has been silent for longer than its lease, its tasks are about to go to others."""
+
+    ACTIVE = "ACTIVE"
+    LATE = "LATE"
+    ENDED = "ENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSummary:
+    """One worker process. ``serves`` has the tasks it has code for, by workflow; ``slots_in_use`` counts what it holds.
+
+    ``heartbeat_age`` is the seconds since its last heartbeat by the database's clock; None where its end was reported
+    by others. ``plait_version`` is the version of Plait it runs.
+    """
+
+    worker_id: str
+    name: str
+    status: WorkerStatus
+    host: str
+    pid: int
+    slots: int
+    slots_in_use: int
+    labels: dict[str, Any]
+    serves: dict[str, tuple[str, ...]]
+    plait_version: str
+    started_at: datetime
+    ended_at: datetime | None
+    heartbeat_age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTask:
+    """A task that a worker runs now."""
+
+    workflow_run_id: str
+    workflow_name: str
+    task_name: str
+    attempt_number: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDetails:
+    """One worker with what it runs now, the longest running first, at most ``MAX_HELD`` of it."""
+
+    worker: WorkerSummary
+    running: tuple[HeldTask, ...]
+
+    @property
+    def status(self) -> WorkerStatus:
+        return self.worker.status
+
+
+WorkerPage = list[WorkerSummary]
+"""Workers, last started first."""
+
+
+class WorkersClient(FeatureClient):
+    """Questions about workers. A process gets a new id whenever it starts, and after it lost its lease."""
+
+    @on_engine
+    async def aio_list(self, *, ended: bool = False, limit: int = 100) -> WorkerPage:
+        """Workers that live or fell silent, last started first; with ``ended`` as many that ended lately as well.
+
+        Args:
+            limit: of each of the two, 1 to 1000.
+        """
+        store = await self._open_store()
+        rows = await store.catalog.survey_workers(check_limit(limit), ended=bool(ended))
+        names = await store.catalog.read_actions(sorted({action for row in rows for action in row["actions"]}))
+        return [_build_summary(row, names) for row in rows]
+
+    list = sync_twin(aio_list)
+
+    @on_engine
+    async def aio_get(self, worker_id: str) -> WorkerDetails:
+        """One worker, with what it runs now. Raises ``NotFoundError``."""
+        store = await self._open_store()
+        key = parse_id(worker_id, "worker")
+        row = await store.catalog.read_worker(key)
+        if row is None:
+            raise NotFoundError(f"there is no worker {worker_id}; `plait workers list` shows those there are")
+        held = await store.catalog.list_held(key, MAX_HELD)
+        summary = _build_summary(row, await store.catalog.read_actions(row["actions"]))
+        return WorkerDetails(summary, tuple(_build_held(task) for task in held))
+
+    get = sync_twin(aio_get)
+
+
+def _build_summary(row: Record, names: Mapping[int, Action]) -> WorkerSummary:
+    serves: dict[str, tuple[str, ...]] = {}
+    for action in sorted(names[number] for number in row["actions"] if number in names):
+        serves[action.workflow] = (*serves.get(action.workflow, ()), action.task)
+    if row["ended_at"] is not None:
+        status = WorkerStatus.ENDED
+    else:
+        status = WorkerStatus.LATE if row["late"] else WorkerStatus.ACTIVE
+    return WorkerSummary(
+        str(row["id"]),
+        row["name"],
+        status,
+        row["host"],
+        row["pid"],
+        row["slots"],
+        row["held"],
+        json.loads(row["labels"]) if row["labels"] else {},
+        serves,
+        row["plait"],
+        row["started_at"],
+        row["ended_at"],
+        row["silent_seconds"],
+    )
+
+
+def _build_held(row: Record) -> HeldTask:
+    return HeldTask(str(row["run_id"]), row["workflow"], row["task"], row["attempt"], row["started_at"])
