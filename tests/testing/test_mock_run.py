@@ -132,9 +132,7 @@ def test_a_parent_that_is_left_out_is_named_when_it_is_asked_for() -> None:
 
 
 def test_what_is_no_parent_is_refused() -> None:
-    with pytest.raises(
-        DefinitionError, match=r"parent_outputs has 'prise', .*'tax'\) \(did you mean 'price'"
-    ):
+    with pytest.raises(DefinitionError, match=r"parent_outputs has 'prise', .*'tax'\) \(did you mean 'price'"):
         total.mock_run(Order(amount=1), parent_outputs={"prise": 1})
     with pytest.raises(DefinitionError, match=r"task 'price': parent_outputs has <Task 'tax'.* its parents \(none\)"):
         price.mock_run(Order(amount=1), parent_outputs={tax: 1})

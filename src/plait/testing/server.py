@@ -51,14 +51,15 @@ class DatabaseServer:
         self._template = _name_template(session)
         self._made = 0
         self._embedded: EmbeddedPostgres | None = None
-        self._url = ""
+        self.url = ""
+        """Of a database to connect to for making others; known once it is open."""
 
     def open(self) -> None:
         """Find or start the server and make the template, unless another process of the session has."""
         folder = find_folder(self._session)
         folder.mkdir(mode=0o755, exist_ok=True)  # also the mark that there is something to destroy
         url = os.environ.get(URL_VARIABLE)
-        self._url = normalise_url(url) if url else self._start_embedded(folder)
+        self.url = normalise_url(url) if url else self._start_embedded(folder)
         self.portal.call(self._make_template())
 
     def close(self) -> None:
@@ -71,12 +72,16 @@ class DatabaseServer:
         """A fresh copy of the template; returns its URL."""
         self._made += 1
         name = f"{self._template}_{os.getpid()}_{self._made}"
-        self.portal.call(_execute(self._url, f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY FILE_COPY"))
-        return _name_database(self._url, name)
+        self.portal.call(_execute(self.url, f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY FILE_COPY"))
+        return _name_database(self.url, name)
 
     def drop_database(self, url: str) -> None:
         """Drop a database made here, whoever is still connected."""
-        self.portal.call(_execute(self._url, f"DROP DATABASE IF EXISTS {urlsplit(url).path[1:]} WITH (FORCE)"))
+        self.portal.call(_execute(self.url, f"DROP DATABASE IF EXISTS {urlsplit(url).path[1:]} WITH (FORCE)"))
+
+    def list_databases(self) -> list[str]:
+        """The databases on this server whose names Plait's tests use."""
+        return self.portal.call(_list_databases(self.url, "plait_test_"))
 
     def _start_embedded(self, folder: Path) -> str:
         from plait.embedded import start_embedded  # noqa: PLC0415 - refuses to be imported on Windows
@@ -87,11 +92,10 @@ class DatabaseServer:
         return self._embedded.dsn
 
     async def _make_template(self) -> None:
-        connection = await connect(self._url, application_name="plait test")
+        connection = await connect(self.url, application_name="plait test")
         try:
             await connection.fetch(load_sql("lock_template"), _TEMPLATE_LOCK)
-            names = {row["name"] for row in await connection.fetch(load_sql("list_databases"), self._template)}
-            if self._template in names:
+            if self._template in await _list_databases(self.url, self._template):
                 return
             if self._embedded is not None:
                 for setting in _SETTINGS:
@@ -101,7 +105,7 @@ class DatabaseServer:
             await connection.execute(f"DROP DATABASE IF EXISTS {draft} WITH (FORCE)")
             await connection.execute(f"CREATE DATABASE {draft}")
             # Statistics and warm catalogues are copied along.
-            await _execute(_name_database(self._url, draft), schema.render_sql(), load_sql("install_clock"), "VACUUM")
+            await _execute(_name_database(self.url, draft), schema.render_sql(), load_sql("install_clock"), "VACUUM")
             await connection.execute(f"ALTER DATABASE {draft} RENAME TO {self._template}")
         finally:
             await connection.close()
@@ -139,13 +143,17 @@ async def _execute(url: str, *scripts: str) -> None:
         await connection.close()
 
 
-async def _drop_databases(url: str, prefix: str) -> None:
+async def _list_databases(url: str, prefix: str) -> list[str]:
     connection = await connect(url, application_name="plait test")
     try:
-        for row in await connection.fetch(load_sql("list_databases"), prefix):
-            await connection.execute(f"DROP DATABASE IF EXISTS {row['name']} WITH (FORCE)")
+        return [row["name"] for row in await connection.fetch(load_sql("list_databases"), prefix)]
     finally:
         await connection.close()
+
+
+async def _drop_databases(url: str, prefix: str) -> None:
+    names = await _list_databases(url, prefix)
+    await _execute(url, *(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names))
 
 
 def _remove_stale_folders() -> None:

@@ -95,7 +95,9 @@ class TimeSkipper:
         stuck = {task.key: task for task in blocked if all(wait & still_open for wait in task.waits)}
         running = set(row["running"])
         return _Activity(
-            is_busy=bool(row["events"] or running - stuck.keys() or (row["ready"] and self._count_free() > 0)),
+            is_busy=bool(
+                row["events"] or running - stuck.keys() or (row["ready"] and (not running or self._count_free() > 0))
+            ),
             ready=row["ready"],
             deadline=min((stuck[key].deadline for key in running if key in stuck), default=math.inf),
         )
