@@ -61,7 +61,7 @@ class Firing:
 
 
 class Timetable:
-    """A checked expression in its zone, made by ``check_cron``. Moments go in with any time zone and come out in UTC."""
+    """A checked expression in its zone, made by ``check_cron``. Moments go in with any zone and come out in UTC."""
 
     def __init__(self, expression: str, timezone: str) -> None:
         from zoneinfo import ZoneInfo  # noqa: PLC0415 - these two only where there is a cron

@@ -18,6 +18,7 @@ from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
 from plait.store.control import ControlStore
 from plait.store.events import EventStore
+from plait.store.schedules import ScheduleStore
 from plait.store.statements import load_sql
 from plait.triggers import RunTrigger
 
@@ -94,6 +95,7 @@ class Store:
         self.events = EventStore(self.pool)
         self.control = ControlStore(self.pool)
         self.catalog = CatalogStore(self.pool)
+        self.schedules = ScheduleStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
 
     async def close(self) -> None:

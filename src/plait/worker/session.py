@@ -22,6 +22,7 @@ from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
 from plait.maintenance.periodic import PeriodicService
 from plait.maintenance.reaper import Reaper
+from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.store.store import Store, WorkerRow
@@ -89,7 +90,7 @@ class Session:
         timers = Timers(self.store, engine.hub, self._cancel_expired)
         reaper = Reaper(self.store, engine.hub, every=min(5.0, worker.timings.heartbeat))
         deliverer = Deliverer(self.store, engine.hub)
-        self._services: list[PeriodicService] = [timers, reaper, deliverer]
+        self._services: list[PeriodicService] = [timers, reaper, deliverer, Schedules(self.store)]
         self.leader = Leader(self.store, worker.id, self._services)
         self._hub = engine.hub
         self._tasks: list[asyncio.Task[None]] = []
