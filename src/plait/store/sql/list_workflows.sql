@@ -11,10 +11,16 @@ WITH RECURSIVE known(workflow) AS (
     WHERE k.workflow IS NOT NULL AND ($2::text IS NULL OR strpos(lower(k.workflow), lower($2)) > 0)
     LIMIT $3
 )
-SELECT v.id, v.workflow, v.digest, v.definition, v.created_at, w.served_at
+SELECT v.id, v.workflow, v.digest, v.definition, v.created_at, s.served_at
 FROM page p
-LEFT JOIN plait.workflow w ON w.name = p.workflow
-JOIN plait.workflow_version v ON v.id = coalesce(w.version_id, (
-    SELECT n.id FROM plait.workflow_version n WHERE n.workflow = p.workflow ORDER BY n.created_at DESC, n.id DESC LIMIT 1
-))
+CROSS JOIN LATERAL (
+    SELECT (SELECT w.version_id FROM plait.workflow w WHERE w.name = p.workflow) AS version_id,
+           (SELECT w.served_at FROM plait.workflow w WHERE w.name = p.workflow) AS served_at
+) s
+CROSS JOIN LATERAL (
+    SELECT * FROM plait.workflow_version v WHERE v.id = coalesce(s.version_id, (
+        SELECT n.id FROM plait.workflow_version n WHERE n.workflow = p.workflow ORDER BY n.created_at DESC, n.id DESC LIMIT 1
+    ))
+    LIMIT 1
+) v
 ORDER BY v.workflow
