@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.graph.conditions import describe_condition
+from plait.graph.conditions import describe_condition, list_open
 from plait.graph.definition import ConditionKind, Status, TaskKind
 from plait.results import read_task_error
 from plait.triggers import TriggerKind
@@ -183,11 +183,18 @@ def _build_task(run_id: UUID, version: StoredVersion, index: int, rows: Sequence
 
 
 def _describe_waits(version: StoredVersion, index: int, row: Mapping[str, Any]) -> tuple[str, ...]:
-    met = {int(number) for number in json.loads(row["met"])}
+    spec = version.definition.tasks[index]
+    truth: list[bool | None] = [None] * len(spec.conditions)
+    for number in json.loads(row["met"]):
+        truth[int(number)] = True
+    first, numbers = 0, list[int]()
+    for groups in (spec.wait_for, spec.skip_if, spec.cancel_if):
+        numbers += list_open(groups, truth, first)
+        first += sum(map(len, groups))
     return tuple(
-        describe_condition(version.definition, index, condition)
-        for number, condition in enumerate(version.definition.tasks[index].conditions)
-        if number not in met and condition.kind is not ConditionKind.PARENT
+        describe_condition(version.definition, index, spec.conditions[number])
+        for number in numbers
+        if spec.conditions[number].kind is not ConditionKind.PARENT
     )
 
 
