@@ -100,7 +100,7 @@ def test_a_declared_filter_is_listed_and_cannot_be_changed_here(plait: Plait, wo
     work()
     [declared] = plait.filters.list()
     assert (declared.declared, declared.payload) == (True, {"p": 1})
-    with pytest.raises(InvalidInputError, match="declared with workflow 'w'.*change it there, in default_filters"):
+    with pytest.raises(InvalidInputError, match=r"declared with workflow 'w'.*change it there, in default_filters"):
         plait.filters.update(declared.filter_id, expression="false")
     with pytest.raises(InvalidInputError, match="remove it there"):
         plait.filters.delete(declared.filter_id)

@@ -20,6 +20,7 @@ from plait.features.checks import check_limit, check_texts, parse_id
 from plait.features.workflows import find_workflow
 from plait.ids import new_run_id
 from plait.values import METADATA_LIMIT, decode_json, encode_value
+from plait.wording import shorten
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from plait.store.store import Store
 
 _FIRST_ID = UUID(int=0)
-_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,12 @@ def _check_scope(scope: str) -> None:
 
 def _encode_payload(payload: Mapping[str, Any]) -> str:
     """Canonical JSON text, as that of declared filters."""
-    data = encode_value(payload, _OBJECT, where="filter", root="payload", limit=METADATA_LIMIT, error=InvalidInputError)
+    if not isinstance(payload, Mapping) or not all(isinstance(key, str) for key in payload):
+        raise InvalidInputError(f"filter: payload is {shorten(payload)}: give a dict with string keys")
+    # As any value: an adapter for dict[str, Any] would store a key with a lone surrogate as another key.
+    data = encode_value(
+        dict(payload), _ANY, where="filter", root="payload", limit=METADATA_LIMIT, error=InvalidInputError
+    )
     return json.dumps(decode_json(data), sort_keys=True, separators=(",", ":"))
 
 
