@@ -339,7 +339,12 @@ def test_all_kinds_together_on_the_real_clock(plait: Plait, work: Work, database
     run = flow.run_no_wait(Number(n=1))
     plait.event.push("go:d1", {"n": 1})
     plait.event.push("go:d1", {"n": 2})
-    assert run.result(20) == {"start": 1, "nap": "rested", "signalled": {"go:{input.document}": {"n": 2}}, "join": False}
+    assert run.result(20) == {
+        "start": 1,
+        "nap": "rested",
+        "signalled": {"go:{input.document}": {"n": 2}},
+        "join": False,
+    }
     skipping = flow.run_no_wait(Number(n=200, document="d2"))
     eventually(lambda: read_task(plait, skipping.workflow_run_id, "signalled").waits_for, "it waits")
     plait.event.push("stop:d2", {})

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait, RunCancelledError, Workflow, WorkflowRunStatus
+from plait import (
+    Context,
+    EmptyModel,
+    FailedTaskRunExceptionGroup,
+    Plait,
+    RunCancelledError,
+    Workflow,
+    WorkflowRunStatus,
+)
 from plait.errors import InvalidInputError, NotFoundError, ReplayError
 from plait.features.runs import RunFilter
 from support.database import Database
@@ -29,7 +37,9 @@ class Six:
         self.flow: Workflow[EmptyModel] = plait.workflow(name="six")
         declared: dict[str, Any] = {}
         for name, parents in {"a": "", "b": "a", "c": "a", "d": "bc", "e": "d"}.items():
-            declared[name] = self.flow.task(name=name, parents=[declared[parent] for parent in parents])(self._body(name))
+            declared[name] = self.flow.task(name=name, parents=[declared[parent] for parent in parents])(
+                self._body(name)
+            )
         self.flow.on_failure_task(name="hook")(self._body("hook"))
 
     def _body(self, name: str) -> Callable[[EmptyModel, Context], Any]:
@@ -156,7 +166,9 @@ def test_an_edited_input_makes_a_new_run_that_remembers_its_origin(plait: Plait,
     summary = plait.runs.get(again.workflow_run_id)
     assert (summary.trigger, summary.trigger_id) == ("REPLAY", run.workflow_run_id)
     assert summary.additional_metadata == {"user": 7}
-    assert [found.workflow_run_id for found in plait.runs.list_triggered(run.workflow_run_id)] == [again.workflow_run_id]
+    assert [found.workflow_run_id for found in plait.runs.list_triggered(run.workflow_run_id)] == [
+        again.workflow_run_id
+    ]
     assert run.status() is WorkflowRunStatus.FAILED
 
 
