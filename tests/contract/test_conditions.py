@@ -1,4 +1,4 @@
-"""Conditions: branches, sleeps, events and their combinations, on the virtual clock; and all together on the real one."""
+"""Conditions: branches, sleeps, events and their combinations, on the virtual clock; all together on the real one."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def declare(plait: Plait, *, gate: str, children: int, stop_at: int) -> tuple[An
         refs = []
         for n in range(children):
             if n == stop_at:
-                while not Path(gate).exists():
+                while not await asyncio.to_thread(Path(gate).exists):
                     await asyncio.sleep(0.01)
             refs.append(await child.aio_run_no_wait(Place(n=n)))
         ctx.release_slot()
