@@ -1,8 +1,8 @@
 """The code on the pages of the documentation does what the pages say.
 
-A Python block with ``title="name.py"`` becomes a file, and a worker serves it. Other Python blocks run as
-scripts, in order, in the folder of those files. In ``console`` blocks the lines after ``$`` are run; the
-lines up to the next ``$`` are the expected standard output, if there are any.
+A Python block with ``title="name.py"`` becomes a file, and a worker serves it; ``title="test_name.py"`` is for
+pytest instead. Other Python blocks run as scripts, in order, in the folder of those files. In ``console`` blocks the
+lines after ``$`` are run; the lines up to the next ``$`` are the expected standard output, if there are any.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ class Block:
     code: str
     line: int
 
+    @property
+    def is_test(self) -> bool:
+        return self.title is not None and self.title.startswith("test_")
+
 
 def read_blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
@@ -50,19 +54,24 @@ def test_the_code_of_a_page_runs(page: Path, database_url: str, tmp_path: Path) 
     environment = {
         **os.environ,
         "DATABASE_URL": database_url,
+        "PLAIT_TEST_DATABASE_URL": database_url,
         "PYTHONPATH": str(tmp_path),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    environment.pop("PLAIT_DATABASE_URL", None)
+    for variable in ("PLAIT_DATABASE_URL", "PYTEST_ADDOPTS"):
+        environment.pop(variable, None)
     for block in titled:
         (tmp_path / str(block.title)).write_text(block.code, encoding="utf-8")
-    with serve([str(block.title) for block in titled], tmp_path, environment):
+    served = [str(block.title) for block in titled if not block.is_test]
+    with serve(served, tmp_path, environment):
         for block in blocks:
             where = f"{page.name}, line {block.line}"
             if block.kind == "console":
                 run_console(block.code, tmp_path, environment, where)
+            elif block.is_test:
+                run_python(["-m", "pytest", str(block.title)], tmp_path, environment, where)
             elif block.title is None:
-                run_script(block.code, tmp_path, environment, where)
+                run_python(["-W", "error::SyntaxWarning", "-c", block.code], tmp_path, environment, where)
 
 
 def test_the_readme_begins_with_code_that_is_tested() -> None:
@@ -89,8 +98,8 @@ def serve(files: list[str], folder: Path, environment: dict[str, str]) -> Iterat
     assert codes == [0] * len(files), logs
 
 
-def run_script(code: str, folder: Path, environment: dict[str, str], where: str) -> None:
-    command = [sys.executable, "-W", "error::SyntaxWarning", "-c", code]
+def run_python(arguments: list[str], folder: Path, environment: dict[str, str], where: str) -> None:
+    command = [sys.executable, *arguments]
     finished = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -28,19 +29,21 @@ class VirtualClock:
         self._portal = portal
         self._link = link
         self._ahead = 0.0
+        self.prepare: Callable[[], Awaitable[None]] | None = None
+        """Awaited before a jump that a test asks for."""
 
     def now(self) -> datetime:
         """The time of the database, with a time zone (UTC)."""
         return self._portal.call(self.read_now())
 
     def advance(self, by: Duration) -> None:
-        """Jump ahead by ``by`` and wake what is due; returns at once, without waiting for what that sets going.
+        """Jump ahead by ``by`` and wake what is due, without waiting for what that sets going.
 
-        It is one jump: what falls due on the way happens at its end, as after a machine has slept.
-        ``run_until_idle(until=...)`` stops at every point in time at which something is due. Raises ``DefinitionError``
-        unless the duration is positive.
+        What was ready before has begun when the jump comes. It is one jump: what falls due on the way happens at its
+        end, as after a machine has slept. ``run_until_idle(until=...)`` stops at every point in time at which something
+        is due. Raises ``DefinitionError`` unless the duration is positive.
         """
-        self._portal.call(self.skip(parse_duration(by, where="clock.advance(by)")))
+        self._portal.call(self._jump(parse_duration(by, where="clock.advance(by)")))
 
     def advance_to(self, moment: datetime) -> None:
         """Jump to a moment. Raises ``InvalidInputError`` when it has passed or has no time zone."""
@@ -60,13 +63,18 @@ class VirtualClock:
         worker_clock.shift(seconds)
         self._ahead += seconds
 
+    async def _jump(self, seconds: float) -> None:
+        if self.prepare is not None:
+            await self.prepare()
+        await self.skip(seconds)
+
     async def _skip_to(self, moment: datetime) -> None:
         if moment.tzinfo is None:
             raise InvalidInputError(f"clock: {moment!r} has no time zone: give datetime(..., tzinfo=...)")
         seconds = (moment - await self.read_now()) / timedelta(seconds=1)
         if seconds < 0:
             raise InvalidInputError(f"clock: {moment} has passed, it is {await self.read_now()}: time only goes on")
-        await self.skip(seconds)
+        await self._jump(seconds)
 
     def restore(self) -> None:
         """Give this process its own time back."""

@@ -46,7 +46,10 @@ class PlaitTest:
         self._link = Link(self.url, name="plait test")
         self._store = Store(self.url)
         self.clock = VirtualClock(self._portal, self._link)
-        self._skipper = TimeSkipper(self._store, self._link, self.clock, self._list_blocked, self._count_free)
+        self._skipper = TimeSkipper(
+            self._store, self._link, self.clock, self._list_blocked, self._list_begun, self._count_free
+        )
+        self.clock.prepare = self._let_begin
         self._bindings: dict[int, Binding] = {}
         self._workers: list[InProcessWorker] = []
 
@@ -208,6 +211,13 @@ class PlaitTest:
 
     async def _list_blocked(self) -> list[BlockedTask]:
         return [task for binding in self._bindings.values() for task in await binding.list_blocked()]
+
+    async def _let_begin(self) -> None:
+        if self._workers:
+            await self._skipper.let_begin()
+
+    def _list_begun(self) -> set[str]:
+        return {key for worker in self._workers for key in worker.list_begun()}
 
     def _count_free(self) -> int:
         return sum(worker.free_slots for worker in self._workers)

@@ -111,6 +111,17 @@ class InProcessWorker:
         session = self.worker._session
         return 0 if session is None else session.holdings.free
 
+    def list_begun(self) -> list[str]:
+        """The keys of its tasks whose code has begun, or that are decided without it."""
+        session = self.worker._session
+        if session is None:
+            return []
+        return [
+            f"{assignment.run.id}:{assignment.task}"
+            for assignment in list(session.holdings.assignments.values())
+            if assignment.concluded or (assignment.execution is not None and assignment.execution.deadline < math.inf)
+        ]
+
     def _run(self) -> None:
         try:
             self.worker.start()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from plait.testing.serving import BlockedTask
 
 PAUSE_SECONDS = 0.003
+BEGIN_SECONDS = 1.0
+"""Real time that a jump waits at most for what is ready to begin."""
 STUCK_SECONDS = 0.25
 """Real time after which ready tasks are left alone whose workers have no slot but for tasks that wait for runs."""
 
@@ -39,7 +41,8 @@ class Limits:
 
 
 class TimeSkipper:
-    """Works on the portal's loop. ``list_blocked`` tells of tasks that wait for runs, ``count_free`` of free slots."""
+    """Works on the portal's loop, and knows the workers of this process by three functions: ``list_blocked`` tells of
+    tasks that wait for runs, ``list_begun`` the keys of tasks whose code has begun, ``count_free`` the free slots."""
 
     def __init__(
         self,
@@ -47,12 +50,14 @@ class TimeSkipper:
         link: Link,
         clock: VirtualClock,
         list_blocked: Callable[[], Awaitable[Sequence[BlockedTask]]],
+        list_begun: Callable[[], set[str]],
         count_free: Callable[[], int],
     ) -> None:
         self._store = store
         self._link = link
         self._clock = clock
         self._list_blocked = list_blocked
+        self._list_begun = list_begun
         self._count_free = count_free
 
     async def run(self, limits: Limits, has_ended: Callable[[], Awaitable[bool]]) -> bool:
@@ -77,6 +82,17 @@ class TimeSkipper:
                     f"not done after {limits.timeout:g} s of real time: {await self.describe()}. Time is skipped only "
                     "while no task runs; clock.advance(...) lets a task that hangs reach its execution_timeout"
                 )
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def let_begin(self) -> None:
+        """Let what is ready or due begin, so that a jump counts for it: its execution timeout runs from there."""
+        deadline = time.monotonic() + BEGIN_SECONDS
+        while time.monotonic() < deadline:
+            begun = self._list_begun()
+            row: Any = await self._link.fetchrow(load_sql("read_activity"), [])
+            waits = row["events"] or set(row["running"]) - begun or (row["ready"] and self._count_free() > 0)
+            if not waits and await self._read_next_due(crons=True) > 0:
+                return
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def describe(self) -> str:
@@ -121,8 +137,12 @@ class TimeSkipper:
         return True
 
     async def _read_next_due(self, *, crons: bool) -> float:
-        seconds = await self._store.read_next_due()
-        return math.inf if seconds is None else seconds
+        timer = await self._store.read_next_due()
+        cron, scheduled = await self._store.schedules.read_next()
+        return min(
+            (seconds for seconds in (timer, scheduled, cron if crons else None) if seconds is not None),
+            default=math.inf,
+        )
 
 
 @dataclass(frozen=True, slots=True)
