@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from plait.client import Plait
     from plait.conditions import ParentCondition, SleepCondition, UserEventCondition, or_
     from plait.context import Context
+    from plait.crons import Cron
     from plait.dependencies import Depends
     from plait.errors import (
         DefinitionError,
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Context",
+    "Cron",
     "DefaultFilter",
     "DefinitionError",
     "Depends",
@@ -73,6 +75,7 @@ _MODULES = {
     "plait.client": ("Plait",),
     "plait.conditions": ("ParentCondition", "SleepCondition", "UserEventCondition", "or_"),
     "plait.context": ("Context",),
+    "plait.crons": ("Cron",),
     "plait.dependencies": ("Depends",),
     "plait.errors": (
         "DefinitionError",

@@ -11,10 +11,12 @@ from uuid import UUID
 
 from plait.declare import Declarations
 from plait.engine import Engine
+from plait.features.cron import CronClient
 from plait.features.event import EventClient
 from plait.features.filters import FiltersClient
 from plait.features.metrics import MetricsClient
 from plait.features.runs import RunsClient
+from plait.features.scheduled import ScheduledClient
 from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
 from plait.portal import Portal
@@ -55,6 +57,8 @@ class Plait(Declarations):
         self.workers = WorkersClient(self)
         self.metrics = MetricsClient(self)
         self.filters = FiltersClient(self)
+        self.cron = CronClient(self)
+        self.scheduled = ScheduledClient(self)
 
     # declaring: see Declarations
 

@@ -229,6 +229,12 @@ class Engine:
         self.hub.publish("event", [])
         return [None] * len(rows)
 
+    async def change_schedule(self, send: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Send a statement about crons or scheduled runs, and have whoever starts them look at them again."""
+        answer = await self._repeat(send, *args)
+        self.hub.publish("timer", [])
+        return answer
+
     async def _repeat(self, send: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Send a statement that bears repetition until it is answered, for up to ``START_PATIENCE`` seconds."""
         from plait.store.connection import iter_backoff  # noqa: PLC0415

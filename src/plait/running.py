@@ -10,6 +10,7 @@ from uuid import UUID
 from plait.context import Context, current_context
 from plait.errors import FailedTaskRunExceptionGroup, InvalidInputError, RunCancelledError
 from plait.ids import new_run_id
+from plait.scheduling import Schedulable
 from plait.triggers import FILTER_PAYLOAD, RunTrigger
 from plait.types import (
     UNSET,
@@ -22,7 +23,6 @@ from plait.types import (
 )
 from plait.values import encode_metadata
 from plait.wording import shorten
-from plait.workflow_base import BaseWorkflow
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -52,7 +52,7 @@ class RunKeywords(ItemKeywords, total=False):
     connection: Any
 
 
-class Runnable(BaseWorkflow[TInput], ABC, Generic[TInput, TResult, TRef]):
+class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
     """The run methods. Those without ``aio_`` block, also when an event loop is running.
 
     Every input is validated and encoded before anything is sent: ``InvalidInputError`` or

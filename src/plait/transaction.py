@@ -1,8 +1,9 @@
 """Starting runs inside the caller's own transaction: roll back, and they never existed.
 
-One SQL function, ``plait.enqueue(text)``, does it through any driver; ``plait.enqueue_events(text)`` pushes events.
-Known connections: psycopg (sync, async), psycopg2, asyncpg, SQLAlchemy (``Session``, ``Connection``, ``AsyncSession``, ``AsyncConnection``) and Django's
-``connection``. The schema must be visible there: it is the same database that Plait uses.
+One SQL function, ``plait.enqueue(text)``, does it through any driver; ``plait.enqueue_events(text)`` pushes events,
+``plait.enqueue_scheduled(text)`` schedules runs. Known connections: psycopg (sync, async), psycopg2, asyncpg,
+SQLAlchemy (``Session``, ``Connection``, ``AsyncSession``, ``AsyncConnection``) and Django's ``connection``. The schema
+must be visible there: it is the same database that Plait uses.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from plait.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from plait.store.events import EventRow
+    from plait.store.schedules import ScheduledRow
     from plait.store.store import StartRow
 
 _PLAIN_ROWS: dict[str, Any] = {"row_factory": lambda _: tuple}
@@ -50,6 +52,21 @@ def enqueue_events(connection: Any, payload: str) -> None:
 async def aio_enqueue_events(connection: Any, payload: str) -> None:
     """Push events on an asynchronous connection, without committing."""
     await _aio_call(connection, "plait.enqueue_events", payload)
+
+
+def render_scheduled(rows: Sequence[ScheduledRow]) -> str:
+    """Scheduled runs as the one JSON text that ``plait.enqueue_scheduled`` takes."""
+    return "[" + ",".join(map(_render_scheduled, rows)) + "]"
+
+
+def enqueue_scheduled(connection: Any, payload: str) -> None:
+    """Schedule runs on a synchronous connection, without committing."""
+    _call(connection, "plait.enqueue_scheduled", payload)
+
+
+async def aio_enqueue_scheduled(connection: Any, payload: str) -> None:
+    """Schedule runs on an asynchronous connection, without committing."""
+    await _aio_call(connection, "plait.enqueue_scheduled", payload)
 
 
 def _call(connection: Any, function: str, payload: str) -> Any:
@@ -100,6 +117,19 @@ def _render_event(row: EventRow) -> str:
         {"id": str(row.id), "key": row.key, "metadata": row.metadata, "scope": row.scope, "priority": row.priority}
     )
     return f'{head[:-1]}, "payload": {row.payload.decode()}}}'
+
+
+def _render_scheduled(row: ScheduledRow) -> str:
+    head = json.dumps(
+        {
+            "id": str(row.id),
+            "version_id": row.version_id,
+            "run_at": row.run_at.isoformat(),
+            "metadata": row.metadata,
+            "priority": row.priority,
+        }
+    )
+    return f'{head[:-1]}, "input": {row.input.decode()}}}'
 
 
 def _render_trigger(row: StartRow) -> dict[str, Any]:

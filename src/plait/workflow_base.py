@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 from pydantic import TypeAdapter
 
 from plait.callables import build_adapter
+from plait.crons import Cron, define_crons, read_crons
 from plait.errors import DefinitionError, InvalidInputError, PlaitError
 from plait.event_filters import DefaultFilter, read_event_patterns, read_filters
 from plait.graph.definition import TaskKind, WorkflowDefinition
@@ -35,7 +36,8 @@ class WorkflowKeywords(TypedDict, total=False):
     ``default_priority`` (1) and ``default_additional_metadata`` apply to runs that do not give their own;
     ``task_defaults`` to what its tasks leave out. An event whose key fits one of ``on_events`` starts a run
     with the event's payload as its input; ``*`` stands for any characters, as in ``"user:*"``.
-    ``default_filters`` choose among these events.
+    ``default_filters`` choose among these events. ``on_crons`` are timetables, as expressions or ``Cron(...)``,
+    by which runs start with ``cron_input``.
     """
 
     description: str | None
@@ -44,6 +46,8 @@ class WorkflowKeywords(TypedDict, total=False):
     default_additional_metadata: Mapping[str, Any] | None
     on_events: Sequence[str] | None
     default_filters: Sequence[DefaultFilter] | None
+    on_crons: Sequence[str | Cron] | None
+    cron_input: Any
 
 
 class BaseWorkflow(Generic[TInput]):
@@ -51,7 +55,7 @@ class BaseWorkflow(Generic[TInput]):
 
     Attributes: ``name``, ``description``, ``tasks`` in the order of their declaration, ``task_by_name``,
     ``default_priority``, ``default_additional_metadata``, ``task_defaults``, ``on_events``, ``filters``,
-    ``input_adapter``, and ``client``, the ``Plait`` it is bound to.
+    ``crons``, ``cron_input``, ``input_adapter``, and ``client``, the ``Plait`` it is bound to.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class BaseWorkflow(Generic[TInput]):
         default_additional_metadata: Mapping[str, Any] | None = None,
         on_events: Sequence[str] | None = None,
         default_filters: Sequence[DefaultFilter] | None = None,
+        on_crons: Sequence[str | Cron] | None = None,
+        cron_input: TInput | Mapping[str, Any] | Unset | None = UNSET,
     ) -> None:
         check_name(name, "workflow name")
         where = f"workflow {name!r}"
@@ -79,6 +85,10 @@ class BaseWorkflow(Generic[TInput]):
         self.filters = read_filters(default_filters, where)
         if self.filters and not self.on_events:
             raise DefinitionError(f"{where} has default_filters, but no event starts it: set on_events")
+        self.crons = read_crons(on_crons, where)
+        self.cron_input = UNSET if cron_input is None else cron_input
+        if self.cron_input is not UNSET and not self.crons:
+            raise DefinitionError(f"{where} has a cron_input, but no cron starts it: set on_crons")
         self.input_adapter: TypeAdapter[TInput] = _build_input_adapter(input_validator, where)
         self.tasks: list[Task[TInput, Any]] = []
         self.task_by_name: dict[str, Task[TInput, Any]] = {}
@@ -105,6 +115,7 @@ class BaseWorkflow(Generic[TInput]):
                 input_schema=_make_schema(self.input_adapter),
                 on_events=self.on_events,
                 filters=self.filters,
+                crons=define_crons(self.crons, self.cron_input, self.encode_input, f"workflow {self.name!r}"),
             )
         return self._definition
 

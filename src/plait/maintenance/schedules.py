@@ -65,7 +65,7 @@ class Schedules(PeriodicService):
         if done:
             return 0.0
         waits = [seconds for seconds in (cron, scheduled) if seconds is not None]
-        return min(*(max(BLOCKED_PAUSE if seconds <= 0 else 0.001, seconds) for seconds in waits), LONGEST_SLEEP)
+        return min([LONGEST_SLEEP, *(BLOCKED_PAUSE if seconds <= 0 else seconds + 0.0005 for seconds in waits)])
 
     def _choose(self, row: Record) -> CronStep | None:
         """What is to be done about a due cron; None when it cannot be told."""

@@ -129,26 +129,16 @@ class ScheduleStore:
         """A page of crons; ``filters`` as ``list_crons.sql`` numbers them."""
         return await self._pool.fetch(load_sql("list_crons"), *filters)
 
-    async def change_cron(self, row: CronRow, *, paused: bool, moves: bool) -> bool:
+    async def change_cron(self, row: CronRow, moves: bool) -> bool:
         """Replace what is stored of a cron; its next time only if it ``moves``. False when it is gone or has fired
         since that next time was looked up."""
-        return (
-            await self._pool.fetchrow(
-                load_sql("change_cron"),
-                row.id,
-                row.expression,
-                row.timezone,
-                row.catch_up,
-                row.bound_us,
-                row.input,
-                row.metadata,
-                row.priority,
-                paused,
-                moves,
-                row.next_at,
-            )
-            is not None
-        )
+        values = _spread_cron(row)
+        changed = await self._pool.fetchrow(load_sql("change_cron"), row.id, *values[3:], moves)
+        return changed is not None
+
+    async def set_cron_paused(self, cron_id: UUID, paused: bool, next_at: datetime | None) -> None:
+        """Pause a cron, or let a paused one go on at ``next_at``. Does nothing where it is so already."""
+        await self._pool.execute(load_sql("set_cron_paused"), cron_id, paused, next_at)
 
     async def delete_cron(self, cron_id: UUID, *, declared_too: bool) -> bool:
         """Delete a cron. False when it is gone, or declared and that matters."""

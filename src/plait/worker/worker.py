@@ -197,7 +197,8 @@ class Worker:
             self.stop()
 
     async def _open_session(self, lifespan: Any) -> Session:
-        from plait.worker.session import Session  # noqa: PLC0415 - asyncpg comes with it
+        from plait.worker.cron_sync import sync_crons  # noqa: PLC0415 - asyncpg comes with these
+        from plait.worker.session import Session  # noqa: PLC0415
 
         engine = await self._plait.open_engine()
         codes: dict[int, Task[Any, Any]] = {}
@@ -208,6 +209,7 @@ class Worker:
             for action, spec in zip(version.actions, version.definition.tasks, strict=True):
                 codes[action] = workflow.task_by_name[spec.name]
                 owners[action] = workflow
+        await sync_crons(engine, self._workflows)
         session = Session(self, engine, codes, self._labels)
         host = ContextHost("", lifespan, session.release_slot_soon, session.cancel_soon)
 

@@ -1,0 +1,319 @@
+"""``plait.scheduled``: runs that start at a given time."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.errors import InvalidInputError, NotFoundError
+from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.checks import check_limit, parse_id
+from plait.features.named_workflows import Order, order_by_name, order_by_request
+from plait.ids import new_run_id
+from plait.types import UNSET
+from plait.values import decode_json, encode_metadata
+from plait.wording import shorten
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from plait.store.schedules import ScheduledRow
+    from plait.types import RunRequest
+
+
+class ScheduledRunStatus(StrEnum):
+    """Whether a scheduled run still waits for its time. What became of it then, ``plait.runs`` knows."""
+
+    SCHEDULED = "SCHEDULED"
+    STARTED = "STARTED"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledRun:
+    """A run that starts, or was started, at ``run_at``. ``workflow_run_id`` is None until then, ``created_at`` only for
+    what was scheduled inside a transaction of the caller's."""
+
+    id: str
+    workflow_name: str
+    run_at: datetime
+    input: Any
+    additional_metadata: dict[str, Any]
+    priority: int
+    created_at: datetime | None
+    workflow_run_id: str | None
+
+    @property
+    def status(self) -> ScheduledRunStatus:
+        return ScheduledRunStatus.SCHEDULED if self.workflow_run_id is None else ScheduledRunStatus.STARTED
+
+    @property
+    def trigger_at(self) -> datetime:
+        """The same as ``run_at``."""
+        return self.run_at
+
+    @property
+    def metadata(self) -> ScheduledRun:
+        """Itself: programs written for Hatchet ask for ``.metadata.id``."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledBulkUpdate:
+    """What became of ``bulk_update``: the ids that were moved, and why others were not."""
+
+    updated_ids: list[str]
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledBulkDelete:
+    """What became of ``bulk_delete``: the ids that were deleted, and why others were not."""
+
+    deleted_ids: list[str]
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+ScheduledPage = list[ScheduledRun]
+"""Scheduled runs, the latest ``run_at`` first."""
+
+
+class ScheduledClient(FeatureClient):
+    """Runs that start later. What has started is left alone by every method: ``plait.runs`` cancels it.
+
+    A time must name its zone; one that has passed means at once. All methods raise ``NotFoundError`` for unknown ids.
+    """
+
+    @on_engine
+    async def aio_create(
+        self,
+        workflow_name: str,
+        trigger_at: datetime,
+        input: Any = UNSET,
+        additional_metadata: Mapping[str, Any] | None = None,
+        priority: int | None = None,
+    ) -> ScheduledRun:
+        """Schedule a run of a workflow by its name; where its code is at hand, ``workflow.schedule`` knows its type.
+
+        The input of a workflow that is not declared in this process is taken as it is: a JSON object.
+        """
+        check_moment(trigger_at, f"workflow {workflow_name!r}: trigger_at")
+        order = await order_by_name(self._plait, workflow_name, input, additional_metadata, priority)
+        return await self._store(order, trigger_at)
+
+    create = sync_twin(aio_create)
+
+    @on_engine
+    async def aio_get(self, scheduled_id: str) -> ScheduledRun:
+        """One scheduled run, started or not."""
+        return await self._read(_parse(scheduled_id))
+
+    get = sync_twin(aio_get)
+
+    @on_engine
+    async def aio_list(
+        self,
+        *,
+        workflow_name: str | None = None,
+        statuses: Sequence[ScheduledRunStatus | str] | None = None,
+        additional_metadata: Mapping[str, Any] | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> ScheduledPage:
+        """A page of scheduled runs, the latest ``run_at`` first; ``before``: the id of the last one of the page before.
+
+        Args:
+            workflow_name: only of this workflow.
+            statuses: only those that are SCHEDULED, or STARTED.
+            additional_metadata: only those whose metadata contains all of this.
+            limit: 1 to 1000.
+        """
+        store = await self._open_store()
+        rows = await store.schedules.list_scheduled(
+            workflow_name,
+            _translate_statuses(statuses),
+            encode_metadata(additional_metadata, where="additional_metadata"),
+            None if before is None else _parse(before),
+            check_limit(limit),
+        )
+        return [_build(row) for row in rows]
+
+    list = sync_twin(aio_list)
+
+    @on_engine
+    async def aio_update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledRun:
+        """Give a scheduled run another time. Raises ``InvalidInputError`` if it has started."""
+        key = _parse(scheduled_id)
+        check_moment(trigger_at, f"scheduled run {key}: trigger_at")
+        engine = await self._plait.open_engine()
+        if not await engine.change_schedule(engine.store.schedules.move_scheduled, [key], [trigger_at]):
+            raise InvalidInputError(_describe_started(await self._read(key), "moved"))
+        return await self._read(key)
+
+    update = sync_twin(aio_update)
+
+    @on_engine
+    async def aio_delete(self, scheduled_id: str) -> None:
+        """Delete a scheduled run: it will not start. Raises ``InvalidInputError`` if it has."""
+        key = _parse(scheduled_id)
+        store = await self._open_store()
+        if not await store.schedules.delete_scheduled([key]):
+            raise InvalidInputError(_describe_started(await self._read(key), "deleted"))
+
+    delete = sync_twin(aio_delete)
+
+    @on_engine
+    async def aio_bulk_update(self, updates: Sequence[tuple[str, datetime]]) -> ScheduledBulkUpdate:
+        """Give many scheduled runs other times, as pairs of id and time, in one commit. Those that have started, or do
+        not exist, are named in the answer."""
+        moments = {}
+        for scheduled_id, run_at in updates:
+            key = _parse(scheduled_id)
+            check_moment(run_at, f"scheduled run {key}: trigger_at")
+            moments[key] = run_at
+        keys = sorted(moments)
+        engine = await self._plait.open_engine()
+        send = engine.store.schedules.move_scheduled
+        moved = await engine.change_schedule(send, keys, [moments[key] for key in keys]) if keys else set()
+        errors = await self._explain([key for key in moments if key not in moved], "moved")
+        return ScheduledBulkUpdate([str(key) for key in moments if key in moved], errors)
+
+    bulk_update = sync_twin(aio_bulk_update)
+
+    @on_engine
+    async def aio_bulk_delete(
+        self,
+        *,
+        scheduled_ids: Sequence[str] | None = None,
+        workflow_name: str | None = None,
+        additional_metadata: Mapping[str, Any] | None = None,
+    ) -> ScheduledBulkDelete:
+        """Delete many scheduled runs: those given by id, or all that match. What has started is left alone."""
+        metadata = encode_metadata(additional_metadata, where="additional_metadata")
+        store = (await self._open_store()).schedules
+        if scheduled_ids is not None:
+            if workflow_name is not None or metadata is not None:
+                raise InvalidInputError("bulk_delete: give scheduled_ids, or workflow_name and additional_metadata")
+            keys = [_parse(scheduled_id) for scheduled_id in scheduled_ids]
+            gone = await store.delete_scheduled(sorted(keys))
+            errors = await self._explain([key for key in keys if key not in gone], "deleted")
+            return ScheduledBulkDelete([str(key) for key in keys if key in gone], errors)
+        if workflow_name is None and metadata is None:
+            raise InvalidInputError("bulk_delete: say which: scheduled_ids, workflow_name or additional_metadata")
+        return ScheduledBulkDelete(sorted(map(str, await store.delete_matching_scheduled(workflow_name, metadata))))
+
+    bulk_delete = sync_twin(aio_bulk_delete)
+
+    # for workflow.schedule
+
+    def store(self, request: RunRequest, run_at: datetime, connection: Any) -> ScheduledRun:
+        """Schedule a run that is checked and encoded; what ``workflow.schedule`` calls."""
+        check_moment(run_at, f"workflow {request.workflow.name!r}: run_at")
+        if connection is None:
+            return self._plait.portal.call(self._store_request(request, run_at))
+        from plait import transaction  # noqa: PLC0415 - rarely used
+
+        row, scheduled = self._plait.portal.call(self._prepare(request, run_at))
+        transaction.enqueue_scheduled(connection, transaction.render_scheduled([row]))
+        return scheduled
+
+    async def aio_store(self, request: RunRequest, run_at: datetime, connection: Any) -> ScheduledRun:
+        """``store`` without blocking the loop."""
+        check_moment(run_at, f"workflow {request.workflow.name!r}: run_at")
+        if connection is None:
+            return await self._plait.portal.acall(self._store_request(request, run_at))
+        from plait import transaction  # noqa: PLC0415 - rarely used
+
+        row, scheduled = await self._plait.portal.acall(self._prepare(request, run_at))
+        await transaction.aio_enqueue_scheduled(connection, transaction.render_scheduled([row]))
+        return scheduled
+
+    async def _store_request(self, request: RunRequest, run_at: datetime) -> ScheduledRun:
+        return await self._store(await order_by_request(self._plait, request), run_at)
+
+    async def _prepare(self, request: RunRequest, run_at: datetime) -> tuple[ScheduledRow, ScheduledRun]:
+        order = await order_by_request(self._plait, request)
+        row = _make_row(order, run_at)
+        metadata = json.loads(order.metadata) if order.metadata else {}
+        return row, ScheduledRun(
+            str(row.id), order.workflow, run_at, decode_json(order.input), metadata, order.priority, None, None
+        )
+
+    async def _store(self, order: Order, run_at: datetime) -> ScheduledRun:
+        row = _make_row(order, run_at)
+        engine = await self._plait.open_engine()
+        await engine.change_schedule(engine.store.schedules.schedule_runs, [row])
+        return await self._read(row.id)
+
+    async def _read(self, key: UUID) -> ScheduledRun:
+        rows = await (await self._open_store()).schedules.read_scheduled([key])
+        if not rows:
+            raise NotFoundError(
+                f"there is no scheduled run {key}, or it was deleted; `plait scheduled list` shows those there are"
+            )
+        return _build(rows[0])
+
+    async def _explain(self, keys: Iterable[UUID], verb: str) -> dict[str, str]:
+        keys = builtins.list(keys)
+        if not keys:
+            return {}
+        rows = await (await self._open_store()).schedules.read_scheduled(keys)
+        known = {row["id"]: _describe_started(_build(row), verb) for row in rows}
+        return {str(key): known.get(key, f"there is no scheduled run {key}") for key in keys}
+
+
+def check_moment(moment: object, where: str) -> datetime:
+    """``moment``, if it is one moment everywhere. Raises ``InvalidInputError``."""
+    if not isinstance(moment, datetime):
+        raise InvalidInputError(f"{where} is {shorten(moment)}: give a datetime with a time zone")
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise InvalidInputError(
+            f"{where} is {moment}, which has no time zone: write datetime.now(timezone.utc) + timedelta(...), "
+            f"datetime(..., tzinfo=ZoneInfo('Europe/Berlin')), or .astimezone() for the time of this machine"
+        )
+    return moment
+
+
+def _parse(scheduled_id: str) -> UUID:
+    return parse_id(scheduled_id, "scheduled run")
+
+
+def _describe_started(scheduled: ScheduledRun, verb: str) -> str:
+    return (
+        f"scheduled run {scheduled.id} cannot be {verb}: it has started as run {scheduled.workflow_run_id}; "
+        f"plait.runs.cancel stops that"
+    )
+
+
+def _translate_statuses(statuses: Sequence[ScheduledRunStatus | str] | None) -> bool | None:
+    if statuses is None:
+        return None
+    try:
+        wanted = {ScheduledRunStatus(status) for status in statuses}
+    except ValueError as error:
+        raise InvalidInputError(f"statuses: {error}; there are {', '.join(ScheduledRunStatus)}") from None
+    return None if len(wanted) != 1 else wanted == {ScheduledRunStatus.STARTED}
+
+
+def _make_row(order: Order, run_at: datetime) -> ScheduledRow:
+    from plait.store.schedules import ScheduledRow  # noqa: PLC0415 - asyncpg comes with it
+
+    return ScheduledRow(new_run_id(), order.version_id, run_at, order.input, order.metadata, order.priority)
+
+
+def _build(row: Record) -> ScheduledRun:
+    return ScheduledRun(
+        str(row["id"]),
+        row["workflow"],
+        row["run_at"],
+        decode_json(row["input"]),
+        json.loads(row["metadata"]) if row["metadata"] else {},
+        row["priority"],
+        row["created_at"],
+        None if row["run_id"] is None else str(row["run_id"]),
+    )
