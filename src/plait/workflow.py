@@ -239,6 +239,8 @@ class StandaloneDecorator(Generic[TInput]):
 
 def name_task(fn: object, name: str | None, where: str) -> str:
     """The name of a task: as given, else the function's. Raises ``DefinitionError``."""
+    if isinstance(fn, Mockable):  # it can be called, but is no function
+        raise DefinitionError(f"{where}: {shorten(fn)} is a task already: give its function, or use add_task")
     if name is None:
         if not callable(fn):
             raise DefinitionError(f"{where}: {shorten(fn)} is not callable: decorate a function (input, ctx)")

@@ -260,6 +260,14 @@ def test_a_task_is_called_like_the_function_it_is() -> None:
     assert asyncio.run(total(ctx.input, ctx)) == 4.0
 
 
+@pytest.mark.parametrize("name", [None, "again"])
+def test_that_a_task_can_be_called_does_not_make_it_a_function(name: str | None) -> None:
+    with pytest.raises(DefinitionError, match="is a task already"):
+        plait.task(name=name)(price)
+    with pytest.raises(DefinitionError, match="is a task already"):
+        plait.workflow(name="Twice").task(name)(price)
+
+
 def connect_database(input: Any, ctx: Context) -> str:
     raise AssertionError("the real one")
 
