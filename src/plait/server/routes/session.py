@@ -1,0 +1,31 @@
+"""``/session``: signing in and out, and who one is."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from plait.server.access import PUBLIC, make_router
+from plait.server.models.common import Done
+from plait.server.models.session import LoginOrder, SessionView
+
+router = make_router("session")
+
+
+@router.get("/session", **PUBLIC)
+async def get_session(request: Request) -> SessionView:
+    """Who is asking and what that allows; also without being signed in."""
+    view: SessionView = await request.app.state.gate.describe(request)
+    return view
+
+
+@router.post("/session", **PUBLIC)
+async def sign_in(request: Request, response: Response, order: LoginOrder) -> SessionView:
+    """Sign in with a password or a token; the answer sets a cookie."""
+    view: SessionView = await request.app.state.gate.sign_in(request, response, order)
+    return view
+
+
+@router.delete("/session", **PUBLIC)
+async def sign_out(request: Request, response: Response) -> Done:
+    """End this session."""
+    return Done(done=request.app.state.gate.sign_out(request, response))
