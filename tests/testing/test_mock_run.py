@@ -265,7 +265,7 @@ def test_that_a_task_can_be_called_does_not_make_it_a_function(name: str | None)
     with pytest.raises(DefinitionError, match="is a task already"):
         plait.task(name=name)(price)
     with pytest.raises(DefinitionError, match="is a task already"):
-        plait.workflow(name="Twice").task(name)(price)
+        Plait().workflow(name="Twice").task(name)(price)
 
 
 def connect_database(input: Any, ctx: Context) -> str:
