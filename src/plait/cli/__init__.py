@@ -19,10 +19,45 @@ COMMANDS = {
     "worker": Entry("Serve the workflows of an application.", "plait.cli.worker:worker"),
     "dev": Entry("A worker that starts again when the code changes.", "plait.cli.dev:dev"),
     "runs": Entry(
-        "Look at runs.",
+        "Look at runs, wait for them, cancel and replay them.",
         members={
             "list": Entry("List runs, newest first.", "plait.cli.runs:list_runs"),
             "show": Entry("Show one run with its tasks.", "plait.cli.runs:show_run"),
+            "tree": Entry("Show a run with the runs that its tasks started.", "plait.cli.run_tree:show_tree"),
+            "tail": Entry("Follow a run until it has ended.", "plait.cli.run_follow:tail_run"),
+            "wait": Entry("Wait until runs have ended; print their results.", "plait.cli.run_follow:wait_runs"),
+            "cancel": Entry("Cancel runs, or one task of a run.", "plait.cli.run_control:cancel_runs"),
+            "replay": Entry("Run what did not complete again.", "plait.cli.run_control:replay_runs"),
+        },
+    ),
+    "events": Entry(
+        "Push events, and see what they did.",
+        members={
+            "push": Entry("Push an event.", "plait.cli.events:push_event"),
+            "list": Entry("List events, newest first.", "plait.cli.events:list_events"),
+            "show": Entry("Show one event and the runs it started.", "plait.cli.events:show_event"),
+        },
+    ),
+    "filters": Entry(
+        "Filters that decide which events start a workflow.",
+        members={
+            "list": Entry("List filters.", "plait.cli.filters:list_filters"),
+            "create": Entry("Make a filter.", "plait.cli.filters:create_filter"),
+            "delete": Entry("Delete filters.", "plait.cli.filters:delete_filters"),
+        },
+    ),
+    "workflows": Entry(
+        "Look at the workflows that the database knows.",
+        members={
+            "list": Entry("List workflows.", "plait.cli.workflows:list_workflows"),
+            "show": Entry("Show one workflow with its tasks.", "plait.cli.workflows:show_workflow"),
+        },
+    ),
+    "workers": Entry(
+        "Look at the processes that run tasks.",
+        members={
+            "list": Entry("List workers.", "plait.cli.workers:list_workers"),
+            "show": Entry("Show one worker and what it runs now.", "plait.cli.workers:show_worker"),
         },
     ),
     "db": Entry(

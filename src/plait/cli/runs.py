@@ -52,7 +52,7 @@ def list_runs(
         click.echo("no runs")
         say_hint("plait run path/to/flows.py:workflow" if not (status or workflow or since or before) else None)
         return
-    click.echo(format_table(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), [_list_cells(run) for run in found]))
+    click.echo(format_runs(found))
     if len(found) == limit:
         say_hint(f"--before {found[-1].workflow_run_id} for older ones")
 
@@ -92,6 +92,11 @@ def print_details(details: RunDetails) -> None:
         click.echo(f"\nmetadata {clean(to_json(details.run.additional_metadata))}")
 
 
+def format_runs(runs: Sequence[RunSummary]) -> str:
+    """Runs as a table."""
+    return format_table(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), [_list_cells(run) for run in runs])
+
+
 def describe_summary(run: RunSummary) -> dict[str, Any]:
     """A run as ``-o json`` prints it."""
     return {
@@ -102,6 +107,8 @@ def describe_summary(run: RunSummary) -> dict[str, Any]:
         "created_at": run.created_at,
         "finished_at": run.finished_at,
         "metadata": run.additional_metadata,
+        "trigger": run.trigger,
+        "trigger_id": run.trigger_id,
     }
 
 
@@ -124,6 +131,7 @@ def _describe_task(task: TaskDetails) -> dict[str, Any]:
         "started_at": task.started_at,
         "finished_at": task.finished_at,
         "due_at": task.due_at,
+        "waits_for": list(task.waits_for),
         "worker_id": task.worker_id,
         "attempts": [_describe_attempt(attempt) for attempt in task.attempts],
     }
@@ -133,6 +141,7 @@ def _describe_attempt(attempt: AttemptDetails) -> dict[str, Any]:
     return {
         "attempt": attempt.attempt_number,
         "outcome": attempt.outcome,
+        "superseded": attempt.superseded,
         "error": _describe_error(attempt.error),
         "reason": attempt.reason,
         "started_at": attempt.started_at,

@@ -47,13 +47,18 @@ class TreeLine:
 def build_lines(details: RunDetails, now: datetime) -> list[TreeLine]:
     """The tasks of a run as a tree, each once, below the parent that stands deepest; a join names all of its
     parents."""
-    tasks = details.tasks
-    lines = []
-    for prefix, task in _arrange(tasks):
-        glyph = GLYPHS[task.status]
-        error = _describe_error(task)
-        lines.append(TreeLine(f"{prefix}{glyph} {clean_line(task.name)}", task.status, _describe(task, now), error))
-    return lines
+    return [build_line(prefix, task, now) for prefix, task in _arrange(details.tasks)]
+
+
+def build_line(prefix: str, task: TaskDetails, now: datetime) -> TreeLine:
+    """One task behind the lines that lead to it."""
+    label = f"{prefix}{GLYPHS[task.status]} {clean_line(task.name)}"
+    return TreeLine(label, task.status, _describe(task, now), _describe_error(task))
+
+
+def to_ascii(text: str) -> str:
+    """The glyphs and lines of a tree for streams that cannot show them."""
+    return text.translate(_ASCII)
 
 
 def render_plain(details: RunDetails, now: datetime, *, unicode: bool = True) -> str:
@@ -66,7 +71,7 @@ def render_plain(details: RunDetails, now: datetime, *, unicode: bool = True) ->
         if line.error:
             rows.append(f"{'':<{width}}  {line.error}")
     text = "\n".join(rows)
-    return text if unicode else text.translate(_ASCII)
+    return text if unicode else to_ascii(text)
 
 
 def headline(details: RunDetails, now: datetime) -> str:
@@ -115,25 +120,36 @@ def describe_attempt(attempt: AttemptDetails) -> str:
     return "  ".join(part for part in (*parts, clean_line(str(why)) if why else "") if part)
 
 
-def _arrange(tasks: Mapping[str, TaskDetails]) -> Iterable[tuple[str, TaskDetails]]:
-    """(prefix, task) in the order of the tree. Hooks stand at the top level, last."""
+def find_homes(tasks: Mapping[str, TaskDetails]) -> dict[str | None, list[str]]:
+    """For each task those that stand below it in the tree; below None, those at the top level, hooks last."""
     level: dict[str, int] = {}
-    children: dict[str | None, list[str]] = {None: []}
+    below: dict[str | None, list[str]] = {None: []}
     for name, task in tasks.items():  # in topological order
-        children[name] = []
+        below[name] = []
         parents = task.parents if task.kind is TaskKind.TASK else ()
         level[name] = 1 + max((level[parent] for parent in parents), default=-1)
         home = max(parents, key=lambda parent: level[parent], default=None)
-        children[home].append(name)
+        below[home].append(name)
+    return below
+
+
+def branch_off(below: str, *, last: bool) -> tuple[str, str]:
+    """The lines that lead to a branch, and those that stand in front of what grows on it."""
+    if len(below) >= WIDEST_PREFIX:
+        return below, below
+    return below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")
+
+
+def _arrange(tasks: Mapping[str, TaskDetails]) -> Iterable[tuple[str, TaskDetails]]:
+    """(prefix, task) in the order of the tree."""
+    children = find_homes(tasks)
     stack = [("", "", name) for name in reversed(children[None])]
     while stack:
         own, below, name = stack.pop()
         yield own, tasks[name]
         last = len(children[name]) - 1
         for index in range(last, -1, -1):
-            wide = len(below) >= WIDEST_PREFIX
-            branch = below if wide else below + ("└─ " if index == last else "├─ ")
-            inner = below if wide else below + ("   " if index == last else "│  ")
+            branch, inner = branch_off(below, last=index == last)
             stack.append((branch, inner, children[name][index]))
 
 

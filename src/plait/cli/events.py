@@ -1,0 +1,129 @@
+"""``plait events``: push events, and see what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plait.cli.asking import TEXT, looking_for, read_payload
+from plait.cli.database import open_plait
+from plait.cli.failures import say_hint
+from plait.cli.options import MomentType, common_options, output_option, parse_pairs
+from plait.cli.runs import describe_summary, format_runs
+from plait.cli.text import clean, format_table, format_time, to_json
+
+if TYPE_CHECKING:
+    from plait.features.event import Event
+
+_SHOWN_PAYLOAD = 60
+_MOST_RUNS = 100
+
+
+@click.command("push")
+@click.argument("key", type=TEXT)
+@click.argument("payload", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
+@click.option("--scope", type=TEXT, help="Which filters are asked, which conditions with a scope are met.")
+@click.option("--priority", type=click.IntRange(1, 3), help="Of the runs it starts: 1 (low) to 3 (high).")
+@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of the event and of the runs it starts.")
+@output_option("table", "json")
+@common_options
+def push_event(
+    key: str, payload: Sequence[str], scope: str | None, priority: int | None, metadata: Sequence[str], output: str
+) -> None:
+    """Push an event: it starts the workflows whose on_events match KEY, and releases tasks that wait for it.
+
+    The payload is a JSON object: the input of those runs. Prints the id of the event.
+    """
+    value = read_payload(payload, "payload")
+    extra = parse_pairs(metadata, "--metadata")
+    with open_plait() as plait:
+        event = plait.event.push(key, value, additional_metadata=extra or None, priority=priority, scope=scope)
+    click.echo(to_json(describe_event(event), indent=2) if output == "json" else event.event_id)
+    say_hint(f"plait events show {event.event_id} for the runs it starts")
+
+
+@click.command("list")
+@click.option("--key", type=TEXT, multiple=True, help="Any of these.")
+@click.option("--scope", type=TEXT, multiple=True, help="Any of these.")
+@click.option("--since", type=MomentType(), help="Pushed after: how long ago (2h), or a time.")
+@click.option("--until", type=MomentType(), help="Pushed before.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--before", metavar="EVENT_ID", help="Events older than this one: the next page.")
+@output_option("table", "json")
+@common_options
+def list_events(
+    key: Sequence[str],
+    scope: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    before: str | None,
+    output: str,
+) -> None:
+    """List events, newest first."""
+    with open_plait() as plait:
+        found = plait.event.list(
+            keys=key or None, scopes=scope or None, since=since, until=until, limit=limit, before=before
+        )
+    if output == "json":
+        click.echo(to_json([describe_event(event) for event in found], indent=2))
+        return
+    if not found:
+        click.echo("no events")
+        say_hint("plait events push KEY field=value" if not (key or scope or since or until or before) else None)
+        return
+    click.echo(format_table(("EVENT", "KEY", "SCOPE", "PUSHED", "PAYLOAD"), [_list_cells(event) for event in found]))
+    if len(found) == limit:
+        say_hint(f"--before {found[-1].event_id} for older ones")
+
+
+@click.command("show")
+@click.argument("event_id")
+@output_option("table", "json")
+@common_options
+def show_event(event_id: str, output: str) -> None:
+    """Show one event: its payload, and the runs it started."""
+    with open_plait() as plait, looking_for("plait events list"):
+        event = plait.event.get(event_id)
+        runs = plait.runs.list_triggered(event_id, limit=_MOST_RUNS)
+    if output == "json":
+        entry = {**describe_event(event), "runs": [describe_summary(run) for run in runs]}
+        click.echo(to_json(entry, indent=2))
+        return
+    scope = "" if event.scope is None else f"  scope {clean(event.scope)}"
+    click.echo(f"{clean(event.key)}  {event.event_id}  {format_time(event.created_at)}{scope}")
+    click.echo(f"payload {clean(to_json(event.payload, indent=2))}")
+    if event.additional_metadata:
+        click.echo(f"metadata {clean(to_json(event.additional_metadata))}")
+    if not event.delivered:
+        click.echo("not delivered yet")
+        say_hint("plait workers list: any worker delivers events, within some milliseconds")
+    elif not runs:
+        click.echo("started no run")
+    else:
+        click.echo(f"\n{format_runs(runs)}")
+    if len(runs) == _MOST_RUNS:
+        click.echo(f"and perhaps more: these are the first {_MOST_RUNS}")
+
+
+def describe_event(event: Event) -> dict[str, Any]:
+    """An event as ``-o json`` prints it."""
+    return {
+        "event_id": event.event_id,
+        "key": event.key,
+        "scope": event.scope,
+        "priority": event.priority,
+        "payload": event.payload,
+        "metadata": event.additional_metadata,
+        "created_at": event.created_at,
+        "delivered": event.delivered,
+    }
+
+
+def _list_cells(event: Event) -> tuple[str, ...]:
+    payload = to_json(event.payload)
+    shown = payload if len(payload) <= _SHOWN_PAYLOAD else f"{payload[: _SHOWN_PAYLOAD - 1]}…"
+    return event.event_id, event.key, event.scope or "", format_time(event.created_at), shown

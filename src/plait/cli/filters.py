@@ -1,0 +1,75 @@
+"""``plait filters``: filters of events that are made at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from plait.cli.asking import TEXT, looking_for, read_payload
+from plait.cli.database import open_plait
+from plait.cli.failures import say_hint
+from plait.cli.options import common_options, output_option
+from plait.cli.text import format_table, to_json
+
+if TYPE_CHECKING:
+    from plait.features.filters import Filter
+
+
+@click.command("list")
+@click.option("--workflow", metavar="NAME", type=TEXT, multiple=True, help="Any of these.")
+@click.option("--scope", type=TEXT, multiple=True, help="Any of these.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--after", metavar="FILTER_ID", help="Filters behind this one: the next page.")
+@output_option("table", "json")
+@common_options
+def list_filters(workflow: Sequence[str], scope: Sequence[str], limit: int, after: str | None, output: str) -> None:
+    """List filters, those that were declared with a workflow included."""
+    with open_plait() as plait:
+        found = plait.filters.list(workflow_names=workflow or None, scopes=scope or None, limit=limit, after=after)
+    if output == "json":
+        click.echo(to_json([asdict(one) for one in found], indent=2))
+        return
+    if not found:
+        click.echo("no filters")
+        return
+    head = ("FILTER", "WORKFLOW", "SCOPE", "EXPRESSION", "PAYLOAD", "MADE")
+    click.echo(format_table(head, [_list_cells(one) for one in found]))
+    if len(found) == limit:
+        say_hint(f"--after {found[-1].filter_id} for more")
+
+
+@click.command("create")
+@click.argument("workflow", type=TEXT)
+@click.argument("payload", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
+@click.option("--expression", required=True, help="CEL over input, payload and metadata, e.g. 'input.amount > 10'.")
+@click.option("--scope", required=True, type=TEXT, help="The scope of the events that it is asked for.")
+@output_option("table", "json")
+@common_options
+def create_filter(workflow: str, payload: Sequence[str], expression: str, scope: str, output: str) -> None:
+    """Make a filter: of the events pushed with its scope, those start WORKFLOW for which its expression is true.
+
+    The payload is a JSON object for the expression, and for the run as ctx.filter_payload. Prints the filter's id.
+    """
+    value = read_payload(payload, "payload")
+    with open_plait() as plait, looking_for("plait workflows list"):
+        made = plait.filters.create(workflow, expression, scope, value)
+    click.echo(to_json(asdict(made), indent=2) if output == "json" else made.filter_id)
+
+
+@click.command("delete")
+@click.argument("filter_ids", metavar="FILTER_ID...", nargs=-1, required=True)
+@common_options
+def delete_filters(filter_ids: Sequence[str]) -> None:
+    """Delete filters."""
+    with open_plait() as plait, looking_for("plait filters list"):
+        for filter_id in filter_ids:
+            plait.filters.delete(filter_id)
+            click.echo(f"deleted {filter_id}")
+
+
+def _list_cells(one: Filter) -> tuple[str, ...]:
+    payload = to_json(one.payload) if one.payload else ""
+    return one.filter_id, one.workflow_name, one.scope, one.expression, payload, "in code" if one.declared else "here"

@@ -1,0 +1,209 @@
+"""``plait runs wait`` and ``plait runs tail``: until runs have ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+
+from plait.cli.database import open_plait
+from plait.cli.failures import EXIT_RUN_FAILED, EXIT_TIMEOUT, say_error, say_hint
+from plait.cli.options import DurationType, common_options, output_option
+from plait.cli.running import describe_run, follow_run
+from plait.cli.text import clean_line, format_span, style, to_json
+from plait.cli.tree import COLOURS
+from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
+from plait.features.runs import parse_run_id
+from plait.refs import collect_outputs
+from plait.types import TaskStatus
+
+if TYPE_CHECKING:
+    from plait.client import Plait
+    from plait.results import RunOutcome
+
+
+@click.command("wait")
+@click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True)
+@click.option("--timeout", type=DurationType(), help="Stop waiting after that (exit code 124); the runs go on.")
+@output_option("table", "json")
+@common_options
+def wait_runs(run_ids: Sequence[str], timeout: float | None, output: str) -> int:
+    """Wait until runs have ended and print their results.
+
+    Of one run that completed, stdout gets each task's output by name, as JSON; of several runs, or with -o json, a line
+    of JSON for each, in the order in which they end.
+
+    Exit codes: 0 all completed, 1 one failed or was cancelled, 4 not found, 124 timeout.
+    """
+    ids = list(dict.fromkeys(str(parse_run_id(run_id)) for run_id in run_ids))
+    as_lines = output == "json" or len(ids) > 1
+    with open_plait() as plait:
+        for run_id in ids:
+            plait.runs.get(run_id)  # an unknown run would be waited for for ever
+        code, late = asyncio.run(_wait_each(plait, ids, timeout, as_lines=as_lines))
+    if late:
+        say_error(f"{len(late)} of {len(ids)} runs did not end within {timeout:g} s; they go on")
+        say_hint(f"plait runs show {late[0]}")
+        return EXIT_TIMEOUT
+    return code
+
+
+async def _wait_each(
+    plait: Plait, ids: Sequence[str], timeout: float | None, *, as_lines: bool
+) -> tuple[int, list[str]]:
+    """Report runs as they end. Returns the exit code, and the runs that did not end in time."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    waiting = {
+        asyncio.ensure_future(plait.portal.acall(plait.wait_runs([UUID(run_id)], None))): run_id for run_id in ids
+    }
+    code = 0
+    try:
+        while waiting:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            done, _ = await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                break
+            for future in done:
+                del waiting[future]
+                outcome = future.result()[0]
+                code = max(code, await _report_outcome(plait, outcome, as_lines=as_lines))
+        return code, list(waiting.values())
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+async def _report_outcome(plait: Plait, outcome: RunOutcome, *, as_lines: bool) -> int:
+    completed = outcome.status.name == "COMPLETED"
+    result = collect_outputs(outcome) if completed else None
+    if as_lines:
+        click.echo(to_json(describe_run(await plait.runs.aio_get_details(str(outcome.run_id)), result)))
+    elif completed:
+        click.echo(to_json(result))
+    else:
+        failed = [task.error for task in outcome.tasks if task.status.name == "FAILED" and task.error is not None]
+        detail = "\n".join(error.trace.rstrip() or str(error) for error in failed[:5])
+        what = f"run {outcome.run_id} of workflow {outcome.workflow_name!r} ended {outcome.status.name}"
+        say_error(what, hint=f"plait runs show {outcome.run_id}", detail=detail)
+    return 0 if completed else EXIT_RUN_FAILED
+
+
+@click.command("tail")
+@click.argument("run_id")
+@click.option("--timeout", type=DurationType(), help="Stop following after that (exit code 124); the run goes on.")
+@output_option("table", "json")
+@common_options
+def tail_run(run_id: str, timeout: float | None, output: str) -> int:
+    """Follow a run until it has ended: a line for every change of a task, from its beginning on.
+
+    Exit codes: 0 completed, 1 failed or cancelled, 4 not found, 124 timeout.
+    """
+    with open_plait() as plait:
+        plait.runs.get(run_id)
+        lines = ChangeLines(run_id, as_json=output == "json")
+        outcome = asyncio.run(follow_run(plait, run_id, lines, timeout=timeout))
+        if outcome is None:
+            say_error(f"not done after {timeout:g} s; run {run_id} goes on", hint=f"plait runs tail {run_id}")
+            return EXIT_TIMEOUT
+        lines.end(plait.runs.get_details(run_id))
+    return 0 if outcome.status.name == "COMPLETED" else EXIT_RUN_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened to a task: it was queued, began, ended an attempt, or began to wait."""
+
+    time: datetime | None
+    task: str
+    attempt: int
+    status: str
+    span: str = ""
+    error: str = ""
+    reason: str = ""
+
+
+class ChangeLines:
+    """Prints each change of a run's tasks once, however often it is shown."""
+
+    def __init__(self, run_id: str, *, as_json: bool) -> None:
+        self._run_id = run_id
+        self._as_json = as_json
+        self._seen: set[tuple[str, int, str, str]] = set()
+
+    def __enter__(self) -> ChangeLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, details: RunDetails) -> None:
+        """Print what is new, in the order of time."""
+        fresh = [
+            change
+            for task in details.tasks.values()
+            for change in iter_changes(task, details.run.finished_at)
+            if (change.task, change.attempt, change.status, change.reason) not in self._seen
+        ]
+        begin = details.run.created_at
+        for change in sorted(fresh, key=lambda change: change.time or begin):  # keeps the order within a task
+            self._seen.add((change.task, change.attempt, change.status, change.reason))
+            self._print(change)
+
+    def say(self, text: str) -> None:
+        """Tell something that is no change."""
+        click.echo(text, err=True)
+
+    def end(self, details: RunDetails) -> None:
+        """Print how the run ended."""
+        self.show(details)
+        run = details.run
+        self._print(Change(run.finished_at, "", 0, run.status.value, format_span(run.created_at, run.finished_at)))
+
+    def _print(self, change: Change) -> None:
+        if self._as_json:
+            entry: dict[str, Any] = {"time": change.time, "run_id": self._run_id, "status": change.status}
+            if change.task:
+                entry |= {"task": change.task, "attempt": change.attempt}
+            entry |= {name: text for name, text in (("error", change.error), ("reason", change.reason)) if text}
+            click.echo(to_json(entry))
+            return
+        clock = (
+            "" if change.time is None else f"{change.time.astimezone():%H:%M:%S}.{change.time.microsecond // 1000:03d}"
+        )
+        word = f"{change.status:<9}"
+        if change.status in COLOURS:
+            word = style(word, COLOURS[change.status], sys.stdout)
+        attempt = f"attempt {change.attempt}" if change.attempt > 1 else ""
+        notes = (change.task or f"run {self._run_id}", attempt, change.span, change.error or change.reason)
+        click.echo(f"{clock:<12}  {word}  {'  '.join(clean_line(note) for note in notes if note)}".rstrip())
+
+
+def iter_changes(task: TaskDetails, run_finished_at: datetime | None) -> Iterator[Change]:
+    """What is known to have happened to a task, from its attempts and the room it is in."""
+    for number, attempt in enumerate(task.attempts, 1):
+        yield from _iter_steps(task.name, number, attempt)
+        error = "" if attempt.error is None else f"{attempt.error.exc_type}: {attempt.error.exc}"
+        span = format_span(attempt.started_at, attempt.finished_at)
+        yield Change(attempt.finished_at, task.name, number, attempt.outcome, span, error, attempt.reason or "")
+    number = len(task.attempts) + 1
+    if task.status in (TaskStatus.QUEUED, TaskStatus.RUNNING):
+        yield from _iter_steps(task.name, number, task)
+    elif task.status is TaskStatus.PENDING and (task.due_at or task.waits_for):
+        why = " or ".join(task.waits_for) or "until the next attempt"
+        yield Change(None, task.name, number, "WAITING", reason=f"waits for {why}" if task.waits_for else why)
+    elif task.status is TaskStatus.CANCELLED and not task.attempts:
+        yield Change(run_finished_at, task.name, number, "CANCELLED", reason=task.reason or "")
+
+
+def _iter_steps(name: str, number: int, timed: TaskDetails | AttemptDetails) -> Iterator[Change]:
+    if timed.queued_at is not None:
+        yield Change(timed.queued_at, name, number, "QUEUED")
+    if timed.started_at is not None:
+        yield Change(timed.started_at, name, number, "RUNNING")
