@@ -14,10 +14,12 @@ from itertools import product
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from plait.graph.definition import Status
 from plait.ids import new_run_id
+from plait.store.connection import PARENT_ENDED
 from plait.store.statements import load_sql
 from plait.worker.holdings import Assignment
 from plait.worker.reports import Report
@@ -87,20 +89,68 @@ async def end(scene: Scene, driver: Driver) -> Any:
     return await driver.run("end_worker", scene.one.id)
 
 
+async def cancel(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("cancel_runs", scene.runs[::-1], "why")
+
+
+async def cancel_one_task(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("cancel_task", scene.runs[1], 5)
+
+
+async def park_left(scene: Scene, driver: Driver) -> Any:
+    held = sorted(scene.left, key=lambda assignment: assignment.key)
+    runs, three = [assignment.run.id for assignment in held], [1, 2, 3]
+    same = ([0] * 3, [1] * 3, [driver.version.id] * 3, [-1] * 3, [None] * 3, [0] * 3, ["{}"] * 3)
+    return await driver.run("park_tasks", scene.one.id, runs, *same, three, [0] * 3, ["go"] * 3, [None] * 3)
+
+
+async def deliver(scene: Scene, driver: Driver) -> Any:
+    events = await driver.connection.fetch("SELECT event_id FROM plait.event_inbox")
+    ids = [row["event_id"] for row in events]
+    return await driver.run("deliver_events", ids, 1000, [], [], [], [], [], [], [], [], [])
+
+
+async def start_children(scene: Scene, driver: Driver) -> Any:
+    rows = ([new_run_id() for _ in range(3)], [driver.version.id] * 3, [b"{}"] * 3, [None] * 3, [1] * 3)
+    try:
+        return await driver.run("start_runs", *rows, None, False, [1] * 3, scene.runs[::-1], [0] * 3, ["a", "b", "c"])
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != PARENT_ENDED:
+            raise
+
+
+async def sweep(scene: Scene, driver: Driver) -> Any:
+    return await driver.run("sweep_ended", 1000)
+
+
 OBSTACLES: dict[str, tuple[str, list[Statement]]] = {
     "run": (
         "SELECT 1 FROM plait.run WHERE id = $1 FOR UPDATE",
-        [finish_left, finish_right, fail_right, retry_left, reap, claim],
+        [
+            finish_left,
+            finish_right,
+            fail_right,
+            retry_left,
+            reap,
+            claim,
+            cancel,
+            cancel_one_task,
+            park_left,
+            start_children,
+        ],
     ),
     "running": (
         "SELECT 1 FROM plait.running WHERE run_id = $1 FOR UPDATE",
-        [finish_left, finish_right, fail_right, retry_left, reap],
+        [finish_left, finish_right, fail_right, retry_left, reap, cancel, park_left, sweep],
     ),
     "ready": (
         "SELECT 1 FROM plait.ready WHERE run_id = $1 FOR UPDATE",
-        [claim, claim_expired, finish_left, retry_left, reap, wake],
+        [claim, claim_expired, finish_left, retry_left, reap, wake, cancel, cancel_one_task, park_left, deliver],
     ),
-    "waiting": ("SELECT 1 FROM plait.waiting WHERE run_id = $1 FOR UPDATE", [wake, finish_left, retry_left]),
+    "waiting": (
+        "SELECT 1 FROM plait.waiting WHERE run_id = $1 FOR UPDATE",
+        [wake, finish_left, retry_left, cancel, cancel_one_task, park_left, deliver],
+    ),
     "worker": ("SELECT 1 FROM plait.worker WHERE $1::uuid <> id FOR UPDATE", [reap, beat, end, finish_left]),
 }
 """What the third session locks, and the statements that could meet there."""
@@ -110,6 +160,7 @@ async def set_scene(one: Driver, two: Driver) -> Scene:
     """A fresh scene in the place of the last one."""
     sql = one.connection.execute
     await sql("TRUNCATE plait.ready, plait.waiting, plait.running, plait.run, plait.attempt, plait.worker")
+    await sql("TRUNCATE plait.event, plait.event_inbox, plait.awaited_event, plait.wait, plait.child")
     for driver in (one, two):
         await driver.register()
     runs = sorted(await one.start(3))
@@ -121,6 +172,12 @@ async def set_scene(one: Driver, two: Driver) -> Scene:
         "INSERT INTO plait.waiting (run_id, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
         "SELECT run_id, plait.now(), -1, action_id, 5, 1, 0, 0, 1 FROM plait.ready"
     )
+    # What is due waits for an event as well, which has been pushed.
+    await sql(
+        "INSERT INTO plait.awaited_event (run_id, position, version_id, task, condition, key) "
+        "SELECT run_id, 0, 0, task, 0, 'due' FROM plait.waiting"
+    )
+    await one.run("push_events", [new_run_id()], ["due"], [b"{}"], [None], [None], [None])
     return Scene(one, two, runs, left, right)
 
 
@@ -151,17 +208,20 @@ async def test_no_pair_of_statements_deadlocks_in_either_order(
         if await run_stuck_together(scene, watcher, obstacle, first, second):
             waited.append((first.__name__, second.__name__))
     check_log(database)
-    # The pairs that wait for one another are the finishes; everything else steps over what is locked.
+    # The pairs that wait for one another are finishes, cancellations and their like; others step over what is locked.
     if room in ("run", "running"):
         assert ("finish_left", "finish_right") in waited
         assert ("finish_right", "finish_left") in waited
+        assert ("cancel", "finish_left") in waited
+        assert ("finish_right", "cancel") in waited
     if room in ("ready", "waiting"):
-        assert waited == []
+        assert [pair for pair in waited if {"cancel", "cancel_one_task"}.isdisjoint(pair)] == []
 
 
 async def start_with_keys(driver: Driver, keys: list[str]) -> Any:
     ids = [new_run_id() for _ in keys]
-    return await driver.run("start_runs", ids, [driver.version.id] * 3, [b"{}"] * 3, [None] * 3, [1] * 3, keys, False)
+    rows = (ids, [driver.version.id] * 3, [b"{}"] * 3, [None] * 3, [1] * 3)
+    return await driver.run("start_runs", *rows, keys, False, None, None, None, None)
 
 
 async def test_starts_with_the_same_keys_in_opposite_orders_do_not_deadlock(
