@@ -138,7 +138,7 @@ class Context:
 
     @cached_property
     def trigger_data(self) -> dict[str, Any]:
-        """The payloads of the events that met this task's conditions, by event key (or ``readable_data_key``)."""
+        """The payloads of the events that released this task, by event key (or ``readable_data_key``)."""
         if self._assignment.conditions is None:
             return {}
         from plait.worker.conditions import collect_trigger_data  # noqa: PLC0415 - where there are conditions at all

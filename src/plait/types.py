@@ -209,6 +209,6 @@ def check_index_key(key: object, where: str) -> str | None:
         raise InvalidInputError(
             f"{where} {shorten(key)} has {len(key):,} characters: use at most {MAX_KEY_LENGTH}, e.g. a hash of it"
         )
-    if fault := find_fault(key, "the key", try_leaves=False):
-        raise InvalidInputError(f"{where}: {fault}")
+    if fault := find_fault(key, where, try_leaves=False):
+        raise InvalidInputError(fault)
     return key

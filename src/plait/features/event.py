@@ -15,11 +15,9 @@ from pydantic import BaseModel, TypeAdapter
 from plait.context import current_context
 from plait.errors import InvalidInputError, NotFoundError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
-from plait.graph.conditions import MAX_EVENT_KEY_LENGTH
 from plait.ids import new_run_id
 from plait.running import merge_metadata
-from plait.types import Priority, check_priority
-from plait.value_faults import find_fault
+from plait.types import Priority, check_index_key, check_priority
 from plait.values import decode_json, encode_metadata, encode_value
 from plait.wording import shorten
 
@@ -212,14 +210,8 @@ def _find_source() -> dict[str, str]:
     )
 
 
-def _check_key(key: object, where: str) -> str:
-    if not isinstance(key, str) or not key:
-        raise InvalidInputError(f"{where} is {shorten(key)}: give a str that is not empty")
-    if len(key) > MAX_EVENT_KEY_LENGTH:
-        raise InvalidInputError(f"{where} has {len(key):,} characters: use at most {MAX_EVENT_KEY_LENGTH}")
-    if fault := find_fault(key, "it", try_leaves=False):
-        raise InvalidInputError(f"{where} {shorten(key)}: {fault}")
-    return key
+def _check_key(key: str, where: str) -> str:
+    return check_index_key(key or "", where) or ""
 
 
 def _parse_event_id(text: str) -> UUID:

@@ -31,7 +31,7 @@ BATCH = 100
 MOST_STARTS = 5000
 """Runs that one commit starts, a single event that starts more aside."""
 MOST_WOKEN = 10_000
-LONGEST_SLEEP = 2.0
+LONGEST_SLEEP = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from plait.maintenance.periodic import PeriodicService
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("plait.maintenance")
 
 BATCH = 1000
+SWEEP_SECONDS = 15.0
 
 
 class Reaper(PeriodicService):
@@ -27,10 +29,13 @@ class Reaper(PeriodicService):
         self._store = store
         self._hub = hub
         self._every = every
+        self._sweep_at = 0.0
 
     async def run_once(self) -> float:
         dead, moved, actions = await self._store.reap_workers(BATCH)
-        await self._store.sweep_ended(BATCH)
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEEP_SECONDS
+            await self._store.sweep_ended(BATCH)
         if dead or moved:
             logger.warning("%d workers lost, %d of their tasks go to others", dead, moved)
         if actions:

@@ -127,14 +127,16 @@ def build_park_row(assignment: Assignment, numbers: Sequence[int]) -> ParkRow:
 
 
 def collect_trigger_data(assignment: Assignment) -> dict[str, Any]:
-    """The payloads of the events that met conditions of a task, by their data keys."""
+    """The payloads of the events that released a task, those of its ``wait_for``, by their data keys."""
     state = assignment.conditions
     if state is None:
         return {}
-    conditions = _list_conditions(assignment)
+    spec = assignment.run.version.definition.tasks[assignment.task]
+    conditions = spec.conditions[: sum(map(len, spec.wait_for))]
     return {
         conditions[number].data_key or conditions[number].event_key or "": decode_json(payload)
         for number, payload in sorted(state.payloads.items())
+        if number < len(conditions)
     }
 
 
