@@ -46,6 +46,27 @@ COMMANDS = {
             "delete": Entry("Delete filters.", "plait.cli.filters:delete_filters"),
         },
     ),
+    "crons": Entry(
+        "Timetables that start runs.",
+        members={
+            "list": Entry("List crons.", "plait.cli.crons:list_crons"),
+            "show": Entry("Show one cron and its next fire times.", "plait.cli.crons:show_cron"),
+            "create": Entry("Make a cron.", "plait.cli.crons:create_cron"),
+            "pause": Entry("Stop crons for a while.", "plait.cli.crons:pause_crons"),
+            "unpause": Entry("Let paused crons go on.", "plait.cli.crons:unpause_crons"),
+            "run": Entry("Start a run of a cron now.", "plait.cli.crons:run_cron"),
+            "delete": Entry("Delete crons.", "plait.cli.crons:delete_crons"),
+        },
+    ),
+    "scheduled": Entry(
+        "Runs that start at a given time.",
+        members={
+            "list": Entry("List scheduled runs, the latest first.", "plait.cli.scheduled:list_scheduled"),
+            "create": Entry("Schedule a run.", "plait.cli.scheduled:create_scheduled"),
+            "update": Entry("Give a scheduled run another time.", "plait.cli.scheduled:update_scheduled"),
+            "delete": Entry("Delete scheduled runs.", "plait.cli.scheduled:delete_scheduled"),
+        },
+    ),
     "workflows": Entry(
         "Look at the workflows that the database knows.",
         members={

@@ -1,0 +1,201 @@
+"""``plait crons``: timetables that start runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plait.cli.asking import TEXT, confirm, looking_for, read_payload
+from plait.cli.database import open_plait
+from plait.cli.failures import say_hint
+from plait.cli.options import DurationType, common_options, output_option, parse_pairs
+from plait.cli.text import clean, format_seconds, format_table, format_time, to_json
+from plait.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from plait.features.cron import CronDetails
+
+_SHOWN_FIRES = 5
+
+
+@click.command("list")
+@click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.")
+@click.option("--name", type=TEXT, help="Only those named so.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--after", metavar="CRON_ID", help="Crons behind this one: the next page.")
+@output_option("table", "json")
+@common_options
+def list_crons(workflow: str | None, name: str | None, limit: int, after: str | None, output: str) -> None:
+    """List crons by workflow and name, those that were declared with a workflow included."""
+    with open_plait() as plait, looking_for("plait crons list"):
+        found = plait.cron.list(workflow_name=workflow, cron_name=name, limit=limit, after=after)
+    if output == "json":
+        click.echo(to_json([describe_cron(cron) for cron in found], indent=2))
+        return
+    if not found:
+        click.echo("no crons")
+        return
+    head = ("CRON", "WORKFLOW", "NAME", "EXPRESSION", "ZONE", "NEXT", "LAST", "MADE")
+    click.echo(format_table(head, [_list_cells(cron) for cron in found]))
+    if len(found) == limit:
+        say_hint(f"--after {found[-1].id} for more")
+
+
+@click.command("show")
+@click.argument("cron_id")
+@output_option("table", "json")
+@common_options
+def show_cron(cron_id: str, output: str) -> None:
+    """Show one cron: its timetable in words, and the next fire times."""
+    with open_plait() as plait, looking_for("plait crons list"):
+        cron = plait.cron.get(cron_id)
+    if output == "json":
+        click.echo(to_json(describe_cron(cron), indent=2))
+    else:
+        click.echo(_render(cron))
+
+
+@click.command("create")
+@click.argument("workflow", type=TEXT)
+@click.argument("name", type=TEXT)
+@click.argument("expression", type=TEXT)
+@click.argument("input", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
+@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="An IANA name: Europe/Berlin.")
+@click.option(
+    "--catch-up",
+    type=click.Choice(["none", "latest", "all"]),
+    default="latest",
+    show_default=True,
+    help="Of fire times missed by over a minute, which get a run.",
+)
+@click.option("--catch-up-bound", type=DurationType(), default=86_400.0, help="With all: how old they may be. [1d]")
+@click.option("--priority", type=click.IntRange(1, 3), help="Of its runs: 1 (low) to 3 (high).")
+@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of its runs; may be repeated.")
+@output_option("table", "json")
+@common_options
+def create_cron(
+    workflow: str,
+    name: str,
+    expression: str,
+    input: Sequence[str],
+    timezone: str,
+    catch_up: Any,
+    catch_up_bound: float,
+    priority: int | None,
+    metadata: Sequence[str],
+    output: str,
+) -> None:
+    """Have runs of WORKFLOW start by a timetable, e.g. '0 9 * * MON-FRI' or @daily. Prints the id of the cron.
+
+    EXPRESSION has 5 fields (minute hour day-of-month month day-of-week), or 6 with the second in front.
+    """
+    value = read_payload(input, "input")
+    extra = parse_pairs(metadata, "--metadata")
+    with open_plait() as plait, looking_for("plait workflows list"):
+        made = plait.cron.create(
+            workflow,
+            name,
+            expression,
+            value,
+            extra or None,
+            priority,
+            timezone=timezone,
+            catch_up=catch_up,
+            catch_up_bound=timedelta(seconds=catch_up_bound),
+        )
+    click.echo(to_json(describe_cron(made), indent=2) if output == "json" else made.id)
+    say_hint(f"plait crons show {made.id} for its next fire times")
+
+
+@click.command("pause")
+@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True)
+@common_options
+def pause_crons(cron_ids: Sequence[str]) -> None:
+    """Stop crons until they are unpaused."""
+    with open_plait() as plait, looking_for("plait crons list"):
+        for cron_id in cron_ids:
+            plait.cron.pause(cron_id)
+            click.echo(f"paused {cron_id}")
+
+
+@click.command("unpause")
+@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True)
+@common_options
+def unpause_crons(cron_ids: Sequence[str]) -> None:
+    """Let paused crons go on, from their next fire time."""
+    with open_plait() as plait, looking_for("plait crons list"):
+        for cron_id in cron_ids:
+            cron = plait.cron.unpause(cron_id)
+            click.echo(f"unpaused {cron_id}; next at {format_time(cron.next_at)}")
+
+
+@click.command("run")
+@click.argument("cron_id")
+@output_option("table", "json")
+@common_options
+def run_cron(cron_id: str, output: str) -> None:
+    """Start a run of a cron now, paused or not. Prints the id of the run."""
+    with open_plait() as plait, looking_for("plait crons list"):
+        run_id = plait.cron.run_now(cron_id).workflow_run_id
+    click.echo(to_json({"run_id": run_id}) if output == "json" else run_id)
+    say_hint(f"plait runs show {run_id}")
+
+
+@click.command("delete")
+@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Also one that is declared in code, which a worker with it makes again.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@common_options
+def delete_crons(cron_ids: Sequence[str], force: bool, yes: bool) -> None:
+    """Delete crons."""
+    confirm(f"delete {len(cron_ids)} cron{'s'[: len(cron_ids) > 1]}?", yes=yes)
+    with open_plait() as plait, looking_for("plait crons list"):
+        for cron_id in cron_ids:
+            plait.cron.delete(cron_id, force=force)
+            click.echo(f"deleted {cron_id}")
+
+
+def describe_cron(cron: CronDetails) -> dict[str, Any]:
+    """A cron as ``-o json`` prints it."""
+    words, fires = _foresee(cron)
+    bound = cron.catch_up_bound.total_seconds()
+    return {**asdict(cron), "catch_up_bound": bound, "in_words": words, "next_fires": fires}
+
+
+def _foresee(cron: CronDetails) -> tuple[str, list[Any]]:
+    """Its timetable in words and its next fire times; nothing where this machine cannot read it."""
+    try:
+        return cron.explain(), [] if cron.paused else list(cron.list_fires(_SHOWN_FIRES))
+    except DefinitionError:
+        return "", []
+
+
+def _list_cells(cron: CronDetails) -> tuple[str, ...]:
+    following = "paused" if cron.paused else format_time(cron.next_at) or "never"
+    made = "in code" if cron.declared else "here"
+    last = format_time(cron.last_at)
+    return cron.id, cron.workflow_name, cron.name, cron.expression, cron.timezone, following, last, made
+
+
+def _render(cron: CronDetails) -> str:
+    words, fires = _foresee(cron)
+    catch_up = f"up to {format_seconds(cron.catch_up_bound.total_seconds())} old" if cron.catch_up == "all" else ""
+    facts = {
+        "workflow": cron.workflow_name,
+        "name": cron.name,
+        "made": "in code" if cron.declared else f"here, {format_time(cron.created_at)}",
+        "timetable": f"{cron.expression} in {cron.timezone}",
+        "in words": words,
+        "missed times": f"{cron.catch_up} {catch_up}".strip(),
+        "input": to_json(cron.input),
+        "metadata": to_json(cron.additional_metadata) if cron.additional_metadata else "",
+        "priority": str(cron.priority),
+        "last": format_time(cron.last_at),
+        "paused": "yes" if cron.paused else "",
+        "next": "\n              ".join(f"{fire:%a %Y-%m-%d %H:%M:%S %Z}" for fire in fires),
+    }
+    return "\n".join(f"{name:<14}{clean(value)}" for name, value in facts.items() if value)

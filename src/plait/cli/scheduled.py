@@ -1,0 +1,125 @@
+"""``plait scheduled``: runs that start at a given time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plait.cli.asking import TEXT, confirm, looking_for, read_payload
+from plait.cli.database import open_plait
+from plait.cli.failures import say_hint
+from plait.cli.options import common_options, output_option, parse_pairs
+from plait.cli.text import format_table, format_time, to_json
+from plait.errors import PlaitError
+
+if TYPE_CHECKING:  # generic, in recent versions of click
+    from plait.features.scheduled import ScheduledRun
+
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType
+
+
+class LaterType(_ParamType):
+    """A moment to come: in how long (``2h``), or an ISO date or time (local unless it names a zone)."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+            return moment.astimezone() if moment.tzinfo is None else moment
+        except ValueError:
+            pass
+        from plait.types import parse_duration  # noqa: PLC0415 - brings pydantic, which help does without
+
+        try:
+            return datetime.now(UTC) + timedelta(seconds=parse_duration(value.removeprefix("+"), where="time"))
+        except (PlaitError, OverflowError):
+            self.fail(f"{value!r} is no time: write in how long (90s, 2h, 3d) or when (2026-01-31T08:00)", param, ctx)
+
+
+@click.command("list")
+@click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.")
+@click.option("--status", type=click.Choice(["SCHEDULED", "STARTED"], case_sensitive=False), help="Only these.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--before", metavar="SCHEDULED_ID", help="Those below this one: the next page.")
+@output_option("table", "json")
+@common_options
+def list_scheduled(workflow: str | None, status: str | None, limit: int, before: str | None, output: str) -> None:
+    """List scheduled runs, the latest time first."""
+    with open_plait() as plait, looking_for("plait scheduled list"):
+        statuses = [status.upper()] if status else None
+        found = plait.scheduled.list(workflow_name=workflow, statuses=statuses, limit=limit, before=before)
+    if output == "json":
+        click.echo(to_json([describe_scheduled(one) for one in found], indent=2))
+        return
+    if not found:
+        click.echo("no scheduled runs")
+        return
+    head = ("SCHEDULED RUN", "WORKFLOW", "AT", "STATUS", "RUN")
+    click.echo(format_table(head, [_list_cells(one) for one in found]))
+    if len(found) == limit:
+        say_hint(f"--before {found[-1].id} for more")
+
+
+@click.command("create")
+@click.argument("workflow", type=TEXT)
+@click.argument("run_at", metavar="TIME", type=LaterType())
+@click.argument("input", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
+@click.option("--priority", type=click.IntRange(1, 3), help="1 (low) to 3 (high).")
+@click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of the run; may be repeated.")
+@output_option("table", "json")
+@common_options
+def create_scheduled(
+    workflow: str, run_at: datetime, input: Sequence[str], priority: int | None, metadata: Sequence[str], output: str
+) -> None:
+    """Have a run of WORKFLOW start at TIME: in how long (90s, 2h) or when (2026-01-31T08:00, local time).
+
+    Prints the id of the scheduled run.
+    """
+    value = read_payload(input, "input")
+    extra = parse_pairs(metadata, "--metadata")
+    with open_plait() as plait, looking_for("plait workflows list"):
+        made = plait.scheduled.create(workflow, run_at, value, extra or None, priority)
+    click.echo(to_json(describe_scheduled(made), indent=2) if output == "json" else made.id)
+    say_hint(f"plait scheduled update {made.id} TIME to move it")
+
+
+@click.command("update")
+@click.argument("scheduled_id")
+@click.argument("run_at", metavar="TIME", type=LaterType())
+@output_option("table", "json")
+@common_options
+def update_scheduled(scheduled_id: str, run_at: datetime, output: str) -> None:
+    """Give a scheduled run another time."""
+    with open_plait() as plait, looking_for("plait scheduled list"):
+        moved = plait.scheduled.update(scheduled_id, run_at)
+    text = f"{moved.id} starts at {format_time(moved.run_at)}"
+    click.echo(to_json(describe_scheduled(moved), indent=2) if output == "json" else text)
+
+
+@click.command("delete")
+@click.argument("scheduled_ids", metavar="SCHEDULED_ID...", nargs=-1, required=True)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@common_options
+def delete_scheduled(scheduled_ids: Sequence[str], yes: bool) -> None:
+    """Delete scheduled runs that have not started."""
+    confirm(f"delete {len(scheduled_ids)} scheduled run{'s'[: len(scheduled_ids) > 1]}?", yes=yes)
+    with open_plait() as plait, looking_for("plait scheduled list"):
+        for scheduled_id in scheduled_ids:
+            plait.scheduled.delete(scheduled_id)
+            click.echo(f"deleted {scheduled_id}")
+
+
+def describe_scheduled(one: ScheduledRun) -> dict[str, Any]:
+    """A scheduled run as ``-o json`` prints it."""
+    return {**asdict(one), "status": one.status.value}
+
+
+def _list_cells(one: ScheduledRun) -> tuple[str, ...]:
+    return one.id, one.workflow_name, format_time(one.run_at), one.status.value, one.workflow_run_id or ""
