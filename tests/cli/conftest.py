@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import shutil
@@ -10,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from plait.cli import execute
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS, eventually
+from support.workers import WorkerThread, serve
 
 # -P: like the installed command, without the current directory on the path.
 PLAIT = [sys.executable, "-P", "-m", "plait"]
@@ -164,3 +167,32 @@ def start_command(project: Path, environment: dict[str, str], tmp_path: Path) ->
     yield start
     for command in commands:
         command.close()
+
+
+@pytest.fixture
+def control(database: Database, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module ``control_flows`` on the test's database: to start its runs and to serve it in this process."""
+    monkeypatch.setenv("GATE", environment["GATE"])
+    spec = importlib.util.spec_from_file_location("control_flows", Path(__file__).with_name("control_flows.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "control_flows", module)
+    spec.loader.exec_module(module)
+    module.plait.use_database(database.url)
+    yield module
+    module.plait.close()
+
+
+@pytest.fixture
+def work_on_control(control: ModuleType) -> Iterator[Callable[[], WorkerThread]]:
+    """Starts a worker for ``control``."""
+    threads: list[WorkerThread] = []
+
+    def start() -> WorkerThread:
+        threads.append(serve(control.plait))
+        return threads[-1]
+
+    yield start
+    for thread in threads:
+        thread.stop()

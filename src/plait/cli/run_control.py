@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.asking import TEXT, confirm, read_json
+from plait.cli.asking import TEXT, confirm, looking_for, read_json
 from plait.cli.database import open_plait
 from plait.cli.failures import EXIT_NOT_FOUND, EXIT_RUN_FAILED, CommandError, say_error, say_hint
 from plait.cli.options import Command, MomentType, common_options, output_option, parse_pairs
@@ -121,7 +121,9 @@ def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choic
             run_id = selection.require_one("--task")
             if dry_run:
                 raise click.UsageError("--task and --dry-run do not go together")
-            plait.runs.cancel_task(run_id, task)
+            plait.runs.get(run_id)
+            with looking_for(f"plait runs show {run_id}"):
+                plait.runs.cancel_task(run_id, task)
             tally = Tally()
             tally.note(run_id, f"asked to cancel task {task}; a worker carries it out", done=True)
             return _report(tally, output)
@@ -161,6 +163,8 @@ def replay_runs(
     if input_json is not None:
         options = {"input": read_json(input_json, "--input")}
     with open_plait() as plait:
+        if tasks:
+            return _report(_replay_tasks(plait, selection.ids[0], options, dry_run=dry_run), output)
         if selection.ids:
             order = partial(_replay_one, plait, options=options, dry_run=dry_run)
             return _report(_order_each(selection.ids, order), output)
@@ -191,6 +195,12 @@ def _replay_one(plait: Plait, run_id: str, tally: Tally, options: Mapping[str, A
     tally.runs[-1]["replayed_as"] = replayed
 
 
+def _replay_tasks(plait: Plait, run_id: str, options: Mapping[str, Any], *, dry_run: bool) -> Tally:
+    plait.runs.get(run_id)
+    with looking_for(f"plait runs show {run_id}"):
+        return _order_each([run_id], partial(_replay_one, plait, options=options, dry_run=dry_run))
+
+
 def _order_each(run_ids: Sequence[str], order: Callable[[str, Tally], None]) -> Tally:
     """Give the order for one run after the other. What is wrong with one does not keep the others."""
     tally = Tally()
@@ -199,17 +209,17 @@ def _order_each(run_ids: Sequence[str], order: Callable[[str, Tally], None]) -> 
             order(run_id, tally)
         except (NotFoundError, ReplayError) as error:
             if len(run_ids) == 1:
-                raise _explain(error) from error
+                raise _explain(error, run_id) from error
             tally.note_failure(run_id, error)
     return tally
 
 
-def _explain(error: Exception) -> Exception:
+def _explain(error: Exception, run_id: str) -> Exception:
     """The same with the way out as the command line spells it."""
     if not isinstance(error, ReplayError):
         return error
     active = "is active" in str(error)
-    hint = "plait runs wait RUN_ID, or plait runs cancel RUN_ID" if active else "--from-start, or --task NAME"
+    hint = f"plait runs wait {run_id}, or plait runs cancel {run_id}" if active else "--from-start, or --task NAME"
     return CommandError(str(error), code=EXIT_RUN_FAILED, hint=hint)
 
 

@@ -40,6 +40,7 @@ class Row:
     status: str = ""
     notes: str = ""
     error: str = ""
+    hides: bool = False
 
 
 @click.command("tree")
@@ -64,8 +65,8 @@ def show_tree(run_id: str, depth: int, limit: int, output: str) -> None:
     for row in rows:
         text = "\n".join(_render_row(row, width))
         click.echo(to_ascii(text) if plain else text)
-    if any(not row.status and row.label for row in rows[1:]):
-        say_hint("plait runs tree with the id of a run below, or with another --depth or --limit")
+    if any(row.hides for row in rows):
+        say_hint("plait runs tree with another --depth or --limit, or with the id of a run above")
 
 
 def collect_tree(plait: Plait, run_id: str, *, depth: int, limit: int) -> RunNode:
@@ -141,7 +142,7 @@ def _build_row(prefix: str, item: _Item, now: datetime) -> Row:
     if isinstance(item, RunNode):
         return Row(f"{prefix}{headline(item.details, now)}")
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(item.items()))
-    return Row(f"{prefix}… {item.total():,} more: {counts}")
+    return Row(f"{prefix}… {item.total():,} more: {counts}", hides=True)
 
 
 def _render_row(row: Row, width: int) -> Iterator[str]:

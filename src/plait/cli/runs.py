@@ -88,6 +88,8 @@ def print_details(details: RunDetails) -> None:
                 click.echo(f"  {describe_attempt(attempt)}")
         if task.status is TaskStatus.FAILED and task.error is not None and task.error.trace:
             click.echo(f"\n{clean(task.error.trace.rstrip())}")
+    if details.run.trigger is not None:
+        click.echo(f"\nstarted by {details.run.trigger.lower()} {details.run.trigger_id}")
     if details.run.additional_metadata:
         click.echo(f"\nmetadata {clean(to_json(details.run.additional_metadata))}")
 
