@@ -46,9 +46,7 @@ class PlaitTest:
         self._link = Link(self.url, name="plait test")
         self._store = Store(self.url)
         self.clock = VirtualClock(self._portal, self._link)
-        self._skipper = TimeSkipper(
-            self._store, self._link, self.clock, self._list_blocked, self._list_begun, self._count_free
-        )
+        self._skipper = TimeSkipper(self._link, self.clock, self._list_blocked, self._list_begun, self._count_free)
         self.clock.prepare = self._let_begin
         self._bindings: dict[int, Binding] = {}
         self._workers: list[InProcessWorker] = []

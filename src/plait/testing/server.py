@@ -48,7 +48,7 @@ class DatabaseServer:
         self.portal = Portal("plait-test")
         """Where the test's own connections live, apart from those of the ``Plait`` under test."""
         self._session = session
-        self._template = _name_template(session)
+        self.template = _name_template(session)
         self._made = 0
         self._embedded: EmbeddedPostgres | None = None
         self.url = ""
@@ -71,8 +71,8 @@ class DatabaseServer:
     def create_database(self) -> str:
         """A fresh copy of the template; returns its URL."""
         self._made += 1
-        name = f"{self._template}_{os.getpid()}_{self._made}"
-        self.portal.call(_execute(self.url, f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY FILE_COPY"))
+        name = f"{self.template}_{os.getpid()}_{self._made}"
+        self.portal.call(_execute(self.url, f"CREATE DATABASE {name} TEMPLATE {self.template} STRATEGY FILE_COPY"))
         return _name_database(self.url, name)
 
     def drop_database(self, url: str) -> None:
@@ -95,18 +95,18 @@ class DatabaseServer:
         connection = await connect(self.url, application_name="plait test")
         try:
             await connection.fetch(load_sql("lock_template"), _TEMPLATE_LOCK)
-            if self._template in await _list_databases(self.url, self._template):
+            if self.template in await _list_databases(self.url, self.template):
                 return
             if self._embedded is not None:
                 for setting in _SETTINGS:
                     await connection.execute(f"ALTER SYSTEM SET {setting}")
                 await connection.fetch(load_sql("reload_settings"))
-            draft = f"{self._template}_draft"
+            draft = f"{self.template}_draft"
             await connection.execute(f"DROP DATABASE IF EXISTS {draft} WITH (FORCE)")
             await connection.execute(f"CREATE DATABASE {draft}")
             # Statistics and warm catalogues are copied along.
             await _execute(_name_database(self.url, draft), schema.render_sql(), load_sql("install_clock"), "VACUUM")
-            await connection.execute(f"ALTER DATABASE {draft} RENAME TO {self._template}")
+            await connection.execute(f"ALTER DATABASE {draft} RENAME TO {self.template}")
         finally:
             await connection.close()
 

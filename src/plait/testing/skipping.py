@@ -8,14 +8,17 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from plait.errors import PlaitError, ResultTimeoutError
+from plait.store.statements import load_sql as store_sql
 from plait.testing.server import load_sql
 
 if TYPE_CHECKING:
+    from asyncpg import Connection
+
     from plait.store.connection import Link
-    from plait.store.store import Store
     from plait.testing.clock import VirtualClock
     from plait.testing.serving import BlockedTask
 
@@ -46,14 +49,12 @@ class TimeSkipper:
 
     def __init__(
         self,
-        store: Store,
         link: Link,
         clock: VirtualClock,
         list_blocked: Callable[[], Awaitable[Sequence[BlockedTask]]],
         list_begun: Callable[[], set[str]],
         count_free: Callable[[], int],
     ) -> None:
-        self._store = store
         self._link = link
         self._clock = clock
         self._list_blocked = list_blocked
@@ -73,7 +74,7 @@ class TimeSkipper:
                 stuck_since = time.monotonic()
             if await has_ended():
                 return True
-            if not activity.is_busy and (not activity.ready or time.monotonic() - stuck_since > STUCK_SECONDS):
+            if not activity.is_busy and (not activity.picture.ready or time.monotonic() - stuck_since > STUCK_SECONDS):
                 if not await self._skip_to_next(activity, limits):
                     return await has_ended()
                 stuck_since = time.monotonic()
@@ -86,12 +87,13 @@ class TimeSkipper:
 
     async def let_begin(self) -> None:
         """Let what is ready or due begin, so that a jump counts for it: its execution timeout runs from there."""
-        deadline = time.monotonic() + BEGIN_SECONDS
-        while time.monotonic() < deadline:
+        started = time.monotonic()
+        while (passed := time.monotonic() - started) < BEGIN_SECONDS:
             begun = self._list_begun()
-            row: Any = await self._link.fetchrow(load_sql("read_activity"), [])
-            waits = row["events"] or set(row["running"]) - begun or (row["ready"] and self._count_free() > 0)
-            if not waits and await self._read_next_due(crons=True) > 0:
+            picture = await self._read_picture([])
+            # A claim that is on its way has reserved every slot: only after a while it is sure that there is none.
+            may_begin = picture.ready and (passed < STUCK_SECONDS or self._count_free() > 0)
+            if not (picture.events or picture.running - begun or may_begin) and min(picture.due, picture.cron) > 0:
                 return
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -105,23 +107,40 @@ class TimeSkipper:
     async def _look(self) -> _Activity:
         # Who is blocked is asked first: a task whose awaited run is open after that has been blocked all the time.
         blocked = await self._list_blocked()
-        awaited = [run_id for task in blocked for wait in task.waits for run_id in wait]
-        row: Any = await self._link.fetchrow(load_sql("read_activity"), awaited)
-        still_open = set(row["open"])
-        stuck = {task.key: task for task in blocked if all(wait & still_open for wait in task.waits)}
-        running = set(row["running"])
+        picture = await self._read_picture([run_id for task in blocked for wait in task.waits for run_id in wait])
+        stuck = {task.key: task for task in blocked if all(wait & picture.open for wait in task.waits)}
+        ready = picture.ready and (not picture.running or self._count_free() > 0)
         return _Activity(
-            is_busy=bool(
-                row["events"] or running - stuck.keys() or (row["ready"] and (not running or self._count_free() > 0))
-            ),
-            ready=row["ready"],
-            deadline=min((stuck[key].deadline for key in running if key in stuck), default=math.inf),
+            picture,
+            is_busy=bool(picture.events or picture.running - stuck.keys() or ready),
+            deadline=min((stuck[key].deadline for key in picture.running if key in stuck), default=math.inf),
         )
+
+    async def _read_picture(self, awaited: Sequence[UUID]) -> _Picture:
+        """What goes on and what is due, all at one moment: between two looks a task could move from what is not looked
+        at any more to what has been looked at."""
+
+        async def read(connection: Connection) -> _Picture:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                row = await connection.fetchrow(load_sql("read_activity"), awaited)
+                timer = await connection.fetchrow(store_sql("read_next_due"))
+                later = await connection.fetchrow(store_sql("read_next_schedule"), [])
+            return _Picture(
+                frozenset(row["running"]),
+                row["ready"],
+                row["events"],
+                frozenset(row["open"]),
+                row["now"],
+                due=min(_or_never(timer["seconds"]), _or_never(later["scheduled"])),
+                cron=_or_never(later["cron"]),
+            )
+
+        return await self._link._call(read)
 
     async def _skip_to_next(self, activity: _Activity, limits: Limits) -> bool:
         """Jump to what comes next. False when nothing does within the limits; the time is then that of ``until``."""
-        due = min(activity.deadline, await self._read_next_due(crons=limits.crons))
-        now = await self._clock.read_now()
+        picture, now = activity.picture, activity.picture.now
+        due = min(activity.deadline, picture.due, picture.cron if limits.crons else math.inf)
         if limits.until is not None:
             left = (limits.until - now) / timedelta(seconds=1)
             if due > max(0.0, left):
@@ -136,17 +155,27 @@ class TimeSkipper:
             await self._clock.skip(due)
         return True
 
-    async def _read_next_due(self, *, crons: bool) -> float:
-        timer = await self._store.read_next_due()
-        cron, scheduled = await self._store.schedules.read_next()
-        return min(
-            (seconds for seconds in (timer, scheduled, cron if crons else None) if seconds is not None),
-            default=math.inf,
-        )
+
+def _or_never(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """The database at one moment. ``due``, ``cron``: seconds until the next timer or scheduled run, the next cron."""
+
+    running: frozenset[str]
+    ready: int
+    events: int
+    open: frozenset[UUID]
+    now: datetime
+    due: float
+    cron: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Activity:
+    picture: _Picture
     is_busy: bool
-    ready: int
     deadline: float
+    """Seconds until the first execution timeout of a task that waits for runs."""
