@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, assert_type
 
 from pydantic import BaseModel
@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from plait import (
     Context,
+    Cron,
     Depends,
     EmptyModel,
     Plait,
@@ -22,6 +23,8 @@ from plait import (
     Workflow,
     WorkflowRunRef,
 )
+from plait.features.cron import CronDetails
+from plait.features.scheduled import ScheduledRun
 from plait.types import WorkflowRunTriggerConfig
 
 plait = Plait()
@@ -121,9 +124,16 @@ assert_type(count.run_many([item]), list[int])
 assert_type(count.run_many([item], return_exceptions=True), list[int | BaseException])
 assert_type(count.run_many([item], wait_for_result=False), list[TaskRunRef[DocInput, int]])
 assert_type(wf.run_many_no_wait([item]), list[WorkflowRunRef])
+assert_type(wf.schedule(datetime.now(UTC), doc), ScheduledRun)
+assert_type(count.create_cron("c", "@daily", doc, timezone="Europe/Berlin", catch_up="all"), CronDetails)
+assert_type(plait.scheduled.list(statuses=["STARTED"]), list[ScheduledRun])
+assert_type(plait.cron.run_now("id"), WorkflowRunRef)
+plait.workflow(name="timed", input_validator=DocInput, on_crons=["@daily", Cron("@hourly")], cron_input=doc)
 
 
 async def main() -> None:
+    assert_type(await wf.aio_schedule(datetime.now(UTC), doc), ScheduledRun)
+    assert_type(await plait.cron.aio_get("id"), CronDetails)
     assert_type(await wf.aio_run(doc), dict[str, Any])
     assert_type(await wf.aio_run(doc, wait_for_result=False), WorkflowRunRef)
     assert_type(await count.aio_run(doc), int)

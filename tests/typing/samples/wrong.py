@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from pydantic import BaseModel
 
 from plait import Context, Plait
@@ -57,3 +59,7 @@ text: str = count.run(DocInput(path="x"))  # error
 ref_as_int: int = count.run(DocInput(path="x"), wait_for_result=False)  # error
 wf.add_task(far_task)  # error
 plait.workflow("positional")  # error
+wf.schedule("tomorrow", DocInput(path="x"))  # error
+wf.schedule(datetime.now(UTC), Other(n=1))  # error
+wf.create_cron("c", "@daily", DocInput(path="x"), catch_up="sometimes")  # error
+plait.workflow(name="timed", on_crons=[1])  # error
