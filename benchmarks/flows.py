@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from plait import Context, EmptyModel, Plait, Workflow
+from plait import Context, EmptyModel, Plait, SleepCondition, Workflow
 
 plait = Plait(os.environ.get("BENCH_DATABASE_URL"))
 
@@ -32,6 +32,12 @@ SHAPES = {
     ),
     "chain of 10": _declare("bench-chain", {f"t{n}": [f"t{n - 1}"] if n else [] for n in range(10)}),
 }
+
+
+@plait.task(name="bench-sleeper", wait_for=[SleepCondition("6h")])
+async def sleeper(input: EmptyModel, ctx: Context) -> str:
+    return "woken"
+
 
 if __name__ == "__main__":
     plait.worker("bench", slots=int(os.environ.get("BENCH_SLOTS", "400"))).start()
