@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import PlaitError, ResultTimeoutError
@@ -122,9 +122,9 @@ class TimeSkipper:
 
         async def read(connection: Connection) -> _Picture:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                row = await connection.fetchrow(load_sql("read_activity"), awaited)
-                timer = await connection.fetchrow(store_sql("read_next_due"))
-                later = await connection.fetchrow(store_sql("read_next_schedule"), [])
+                row: Any = await connection.fetchrow(load_sql("read_activity"), awaited)
+                timer: Any = await connection.fetchrow(store_sql("read_next_due"))
+                later: Any = await connection.fetchrow(store_sql("read_next_schedule"), [])
             return _Picture(
                 frozenset(row["running"]),
                 row["ready"],
