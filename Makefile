@@ -12,7 +12,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl test lint bench format clean
+.PHONY: help demo etl library test lint bench format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end 
 etl: $(VENV)/.runtime ## join real weather data, one source of which fails at first
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'vega-datasets>=0.9,<1'
 	@$(DEMO) $(BIN)/python examples/etl/pipeline.py
+	@printf '\nPostgreSQL: '; $(DEMO) $(BIN)/plait db stop
+
+library: $(VENV)/.runtime ## compare texts: one child run for each, then wait for an approval
+	@$(DEMO) $(BIN)/python examples/library/pipeline.py
 	@printf '\nPostgreSQL: '; $(DEMO) $(BIN)/plait db stop
 
 test: $(VENV)/.lint ## run all tests, and check that every line of the graph rules is covered
