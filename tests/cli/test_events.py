@@ -123,11 +123,22 @@ def test_a_bad_push_is_a_usage_error_and_stores_nothing(execute_here, database, 
 
 
 def test_what_is_shown_of_an_event_cannot_move_the_cursor(execute_here, push):
-    event = push("k\x1b[31m", '{"a": "\\u001b[2J \\u202e"}', "--scope", "s\x1b")
+    # click takes colours out where there is no terminal, so it takes other characters to see what `clean` does.
+    event = push("k\u202e\x1b[31m", '{"a": "\\u001b[2J \\u202e"}', "--scope", "s\u202e\x1b")
     for arguments in (["list"], ["show", event["event_id"]]):
         text = execute_here("events", *arguments)[1]
         assert "\x1b" not in text
         assert "\u202e" not in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--key", "\udcff"], ["--scope", "\udcff"], ["--since", "soon"], ["--limit", "0"], ["--before", "x"]],
+)
+def test_bad_filters_of_a_list_are_usage_errors(execute_here, arguments):
+    code, stdout, stderr = execute_here("events", "list", *arguments)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("error: ")
 
 
 def test_unknown_and_malformed_event_ids(execute_here):

@@ -195,6 +195,12 @@ def test_an_order_that_is_not_clear_is_a_usage_error_and_changes_nothing(control
     assert run.status() == "QUEUED"
 
 
+def test_a_malformed_id_keeps_the_runs_before_it_as_they_are(control, execute_here):
+    run = control.leaf.run_no_wait()
+    assert execute_here("runs", "cancel", run.workflow_run_id, "latest")[:2] == (2, "")
+    assert run.status() == "QUEUED"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

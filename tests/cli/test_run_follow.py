@@ -124,6 +124,15 @@ def test_a_tail_tells_what_a_task_waits_for_and_why_it_was_cancelled(control, wo
     assert "nobody \\x1b[31m cares" in tail.stdout
 
 
+def test_a_tail_tells_of_tasks_that_were_cancelled_before_their_turn(control, execute_here):
+    run = control.flaky.run_no_wait()
+    control.plait.runs.cancel(run.workflow_run_id)
+    code, stdout, _ = execute_here("runs", "tail", run.workflow_run_id)
+    words = [line.split()[1:3] for line in stdout.splitlines()]
+    assert code == 1
+    assert words == [["QUEUED", "steady"], ["CANCELLED", "steady"], ["CANCELLED", "shaky"], ["CANCELLED", "run"]]
+
+
 def test_a_tree_has_child_runs_below_the_task_that_started_them(control, work_on_control, execute_here):
     work_on_control()
     run = control.family.run_no_wait({"runs": 2, "deep": 1})
