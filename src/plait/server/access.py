@@ -44,7 +44,7 @@ class GuardedRoute(APIRoute):
         access = Access((self.openapi_extra or {})[KEY]) if KEY in (self.openapi_extra or {}) else Access.WRITE
 
         async def guarded(request: Request) -> Response:
-            request.app.state.gate.admit(request, access)
+            await request.app.state.gate.admit(request, access)
             return await handler(request)
 
         return guarded

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from plait.server import errors
+from plait.server import errors, static_files
+from plait.server.accounts import Account
+from plait.server.broker import Broker
+from plait.server.desk import Desk
+from plait.server.exporter import Exporter
+from plait.server.gate import Authorize, Gate
+from plait.server.guard import LOOPBACK_NAMES, Guard
 from plait.server.models.common import Problem
 from plait.server.routes import catalog, health, runs, session, stream, triggers
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from plait.client import Plait
 
 API = "/api/v1"
@@ -56,8 +65,51 @@ def build_routes() -> FastAPI:
         api.include_router(router)
     app.include_router(api)
     app.include_router(health.router, responses=_PROBLEMS)
+    app.include_router(static_files.router)
     errors.install(app)
     return app
+
+
+def create_app(
+    plait: Plait,
+    *,
+    accounts: Sequence[Account] = (),
+    authorize: Authorize | None = None,
+    allowed_hosts: Sequence[str] | None = None,
+) -> FastAPI:
+    """The dashboard with its API, as an ASGI app of its own or to be mounted in another.
+
+    Args:
+        plait: whose runs it shows; the workflows declared with it validate the inputs of what is triggered.
+        accounts: who may sign in.
+        authorize: your own answer to who asks: ``Role.READ``, ``Role.WRITE`` or None, from the request. Asked before
+            the accounts.
+        allowed_hosts: the names under which it may be reached; any, unless given. Without accounts and ``authorize``
+            it serves this machine alone, under its loopback names and those given here.
+    """
+    app = build_routes()
+    desk = Desk(plait)
+    gate = Gate(accounts, authorize, desk)
+    app.state.desk = desk
+    app.state.gate = gate
+    app.state.broker = Broker(plait)
+    app.state.exporter = Exporter(plait, desk)
+    hosts = allowed_hosts
+    if gate.is_open:
+        hosts = [*LOOPBACK_NAMES, *(allowed_hosts or ())]
+    app.add_middleware(Guard, hosts=hosts, local_only=gate.is_open)
+    return app
+
+
+def mount(app: Starlette, plait: Plait, path: str = "/plait", **options: Any) -> FastAPI:
+    """Mount the dashboard in a FastAPI or Starlette app under a prefix; ``options`` as ``create_app`` takes them.
+
+    Returns the mounted app. The stream of changes stays open as long as a page does: give uvicorn a
+    ``--timeout-graceful-shutdown``, or it waits for the pages when it is told to stop.
+    """
+    dashboard = create_app(plait, **options)
+    app.mount(path, dashboard)
+    return dashboard
 
 
 def _name_operation(route: APIRoute) -> str:

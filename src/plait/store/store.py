@@ -17,6 +17,7 @@ from plait.graph.definition import WorkflowDefinition
 from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
 from plait.store.control import ControlStore
+from plait.store.dashboard import DashboardStore
 from plait.store.events import EventStore
 from plait.store.schedules import ScheduleStore
 from plait.store.statements import load_sql
@@ -95,6 +96,7 @@ class Store:
         self.events = EventStore(self.pool)
         self.control = ControlStore(self.pool)
         self.catalog = CatalogStore(self.pool)
+        self.dashboard = DashboardStore(self.pool)
         self.schedules = ScheduleStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
 

@@ -157,7 +157,6 @@ class HeldItem(Answer):
     run_id: UUID
     workflow: str
     task: str
-    task_index: int | None
     attempt: int
     started_at: Time
 
@@ -232,4 +231,4 @@ class StreamChange(Answer):
     kind: Literal["run", "runs", "logs", "events", "workers", "schedules"] = Field(
         description="`run`: these runs changed. `runs`: some did, or new ones came. `logs`: these runs have new lines."
     )
-    ids: list[UUID] = []
+    ids: list[UUID] = Field([], description="Runs, where the kind is about some.")

@@ -180,12 +180,12 @@ class ReplayOrder(Order):
 class RunFilterBody(Order):
     """The same filter as that of the list of runs."""
 
-    status: list[WorkflowRunStatus] = []
-    workflow: Annotated[list[str], Field(max_length=100)] = []
+    status: list[WorkflowRunStatus] = Field([])
+    workflow: Annotated[list[str], Field(max_length=100)] = Field([])
     metadata: Annotated[list[MetadataToken], Field(max_length=20)] = Field(
         [], description="Each `key:value`; the value is compared as text. All must fit."
     )
-    trigger: list[TriggerWord] = []
+    trigger: list[TriggerWord] = Field([])
     triggered_by: UUID | None = None
     since: Moment | None = None
     until: Moment | None = None
@@ -235,8 +235,8 @@ class LogLine(Answer):
 
 
 class LogPage(Answer):
-    """Lines, oldest first. Follow a run by asking again with `after=next` whenever the stream tells of new ones; lines of
-    other tasks may come in late by up to a second, so begin again from the start when the run has ended."""
+    """Lines, oldest first. Follow a run by asking again with `after=next` whenever the stream tells of new ones; lines
+    of other tasks may come in late by up to a second, so begin again from the start when the run has ended."""
 
     lines: list[LogLine]
     next: str | None = Field(description="`after` of the next page: behind the last line; as given when there is none.")

@@ -101,12 +101,14 @@ class ScheduledItem(Answer):
     input: Payload
     metadata: str | None
     created_at: Time
-    run_id: UUID | None
+    run_id: UUID | None = None
 
 
 class ScheduledPage(Answer):
+    """Scheduled runs, the latest time first."""
+
     scheduled: list[ScheduledItem]
-    next: str | None = Field(description="`after` of the next page.")
+    next: UUID | None = Field(description="`before` of the next page.")
 
 
 class ScheduledOrder(Order):

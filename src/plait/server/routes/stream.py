@@ -29,9 +29,11 @@ async def stream_changes(
     run: Annotated[UUID | None, Query(description="Leave out the changes and logs of other runs.")] = None,
     last_event_id: Annotated[str | None, Header(max_length=100)] = None,
 ) -> EventStreamResponse:
-    """What changed, as it changes. Events: `change` with a `StreamChange` as data; `reset` when something may have been
-    missed (also as the first of a new stream): fetch everything that is shown again. A comment comes at least every 15
-    seconds. After a lost connection, `Last-Event-ID` goes on where it broke. Nothing depends on this stream: a page that
-    polls sees the same."""
+    """What changed, as it changes.
+
+    Events: `change` with a `StreamChange` as data; `reset` when something may have been missed (also as the first of a
+    new stream): fetch everything that is shown again. A comment comes at least every 15 seconds. After a lost
+    connection, `Last-Event-ID` goes on where it broke. Nothing depends on this stream: a page that polls sees the same.
+    """
     frames = request.app.state.broker.stream(run, last_event_id)
     return EventStreamResponse(frames, headers={"cache-control": "no-store", "x-accel-buffering": "no"})

@@ -107,11 +107,11 @@ async def list_scheduled(
     desk: At,
     workflow: Text = None,
     pending: Annotated[bool, Query(description="Only those that did not start yet.")] = False,
-    after: Annotated[str | None, Query(max_length=100)] = None,
+    before: UUID | None = None,
     limit: Limit = 100,
 ) -> ScheduledPage:
-    """A page of scheduled runs."""
-    return await desk.triggers.list_scheduled(workflow, pending, after, limit)
+    """A page of scheduled runs, the latest time first."""
+    return await desk.triggers.list_scheduled(workflow, pending, before, limit)
 
 
 @scheduled.post("/scheduled", status_code=201, **WRITE)

@@ -1,0 +1,91 @@
+"""Why a task is waiting, in one sentence. Pure: from what is known about a task to words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from plait.graph.definition import TaskKind
+from plait.types import TaskStatus
+
+_SHOWN = 3
+_ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The live workers that have a task's code: how many, their slots, and how many of these are in use."""
+
+    workers: int = 0
+    slots: int = 0
+    in_use: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What is known about a task that does not run.
+
+    ``parents`` have name and status each. ``parked``: it is in the room of those that wait for a time or an event,
+    until ``due_at`` if that is known; ``waits_for`` are the conditions of which one would release it, in words.
+    ``retries`` are those spent so far.
+    """
+
+    status: TaskStatus
+    kind: TaskKind = TaskKind.TASK
+    parents: Sequence[tuple[str, TaskStatus]] = ()
+    parked: bool = False
+    due_at: datetime | None = None
+    retries: int = 0
+    waits_for: Sequence[str] = ()
+    cancel_asked: bool = False
+    crew: Crew = Crew()
+
+
+def explain_waiting(task: Waiting) -> str | None:
+    """Why a pending or queued task is waiting; None for any other."""
+    if task.status not in (TaskStatus.PENDING, TaskStatus.QUEUED):
+        return None
+    if task.cancel_asked:
+        return "It is to be cancelled: a worker does that when it comes to it."
+    if task.status is TaskStatus.QUEUED:
+        return _explain_queued(task.crew)
+    return _explain_parked(task) if task.parked else _explain_pending(task)
+
+
+def _explain_queued(crew: Crew) -> str:
+    if crew.workers == 0:
+        return "No live worker has this task's code."
+    whose = "the worker that has" if crew.workers == 1 else f"the {crew.workers} workers that have"
+    if crew.in_use >= crew.slots:
+        return f"All slots of {whose} its code are busy ({crew.in_use}/{crew.slots})."
+    return f"It is ready: {whose} its code may take it at any moment ({crew.in_use}/{crew.slots} slots busy)."
+
+
+def _explain_parked(task: Waiting) -> str:
+    until = f" until {task.due_at:%Y-%m-%d %H:%M:%S} UTC" if task.due_at is not None else ""
+    if task.retries:
+        attempt = "attempt" if task.retries == 1 else "attempts"
+        return f"It backs off after {task.retries} failed {attempt}{until}."
+    if task.waits_for:
+        return f"It waits for {_list(task.waits_for, 'or')}{until and f', at most{until}'}."
+    return f"It waits{until or ' for an event'}."
+
+
+def _explain_pending(task: Waiting) -> str:
+    open_parents = [(name, status) for name, status in task.parents if status not in _ENDED]
+    if not open_parents:
+        return "All it depends on is done: it is about to be judged."
+    names = _list([f"{name} ({status.value.lower()})" for name, status in open_parents], "and")
+    if task.kind is TaskKind.ON_FAILURE:
+        return f"It runs if the run fails, once all else has ended: {names}."
+    if task.kind is TaskKind.ON_SUCCESS:
+        return f"It runs if the run succeeds, once all else has ended: {names}."
+    noun = "its parent" if len(task.parents) == 1 else f"{len(open_parents)} of its {len(task.parents)} parents:"
+    return f"It waits for {noun} {names}."
+
+
+def _list(words: Sequence[str], last: str) -> str:
+    if len(words) > _SHOWN:
+        return f"{', '.join(words[:_SHOWN])} {last} {len(words) - _SHOWN} more"
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

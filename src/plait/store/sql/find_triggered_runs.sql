@@ -1,0 +1,3 @@
+-- At most $3 ids of the runs that $1 (an event, a cron, a scheduled run, a replayed run) started, newest first, below $2.
+-- Index: run_trigger, backwards.
+SELECT id AS run_id FROM plait.run WHERE trigger_id = $1 AND trigger_kind > 1 AND id < $2::uuid ORDER BY id DESC LIMIT $3

@@ -1,0 +1,23 @@
+-- Run $1 with the first $2 bytes of its input, what started it by name, and how many runs it led to (1,000 at most).
+-- Index: run's key; the keys of what started it; child's key, run_trigger.
+SELECT r.id, v.workflow, r.version_id, r.status, r.priority, r.created_at, r.finished_at, r.metadata::text AS metadata,
+       r.trigger_kind, r.trigger_id, r.trigger_task, r.cancel_tasks,
+       substring(r.input FROM 1 FOR $2) AS input, octet_length(r.input) AS input_size,
+       r.status <> 0
+           OR (SELECT true FROM plait.running t WHERE t.run_id = r.id LIMIT 1) IS NOT NULL
+           OR (SELECT true FROM plait.attempt a WHERE a.run_id = r.id LIMIT 1) IS NOT NULL AS begun,
+       CASE r.trigger_kind
+           WHEN 2 THEN (SELECT e.key FROM plait.event e WHERE e.id = r.trigger_id)
+           WHEN 3 THEN (SELECT c.name FROM plait.cron c WHERE c.id = r.trigger_id)
+           WHEN 4 THEN (SELECT s.workflow FROM plait.scheduled s WHERE s.id = r.trigger_id)
+           WHEN 1 THEN (SELECT pv.workflow FROM plait.run p JOIN plait.workflow_version pv ON pv.id = p.version_id
+                        WHERE p.id = r.trigger_id)
+           WHEN 5 THEN v.workflow
+       END AS trigger_name,
+       CASE WHEN r.trigger_kind = 1 THEN (SELECT p.version_id FROM plait.run p WHERE p.id = r.trigger_id) END AS parent_version,
+       (SELECT count(*)::int FROM (SELECT FROM plait.child c WHERE c.parent_run_id = r.id LIMIT 1000) k) AS children,
+       (SELECT count(*)::int FROM (
+           SELECT FROM plait.run p WHERE p.trigger_id = r.id AND p.trigger_kind > 1 LIMIT 1000) k) AS replays
+FROM plait.run r
+JOIN plait.workflow_version v ON v.id = r.version_id
+WHERE r.id = $1
