@@ -231,7 +231,11 @@ class Engine:
 
     async def change_schedule(self, send: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Send a statement about crons or scheduled runs, and have whoever starts them look at them again."""
-        answer = await self._repeat(send, *args)
+        try:
+            answer = await self._repeat(send, *args)
+        except UnknownVersionError:
+            self._versions.clear()  # so that the next one stores them again
+            raise
         self.hub.publish("timer", [])
         return answer
 

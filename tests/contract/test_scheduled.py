@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from plait import Context, InvalidInputError, Plait, TriggerWorkflowOptions, Workflow
-from plait.errors import NotFoundError, PayloadTooLargeError
+from plait.errors import NotFoundError, PayloadTooLargeError, UnknownVersionError
 from plait.features.scheduled import ScheduledRunStatus
 from support.database import Database
 
@@ -219,6 +219,17 @@ async def test_the_callers_transaction_may_be_asynchronous(flow: Any, plait: Pla
     async with await psycopg.AsyncConnection.connect(database.url) as connection:
         kept = await flow.aio_schedule(now() + LATER, connection=connection)
     assert (await plait.scheduled.aio_get(kept.id)).run_at == kept.run_at
+
+
+def test_in_a_database_that_was_replaced_it_is_refused_once_and_then_works(
+    flow: Any, plait: Plait, database: Database
+) -> None:
+    flow.schedule(now() + LATER)
+    database.query("DELETE FROM plait.workflow_version")
+    with pytest.raises(UnknownVersionError, match="trigger again"):
+        flow.schedule(now() + LATER)
+    assert database.count("scheduled") == 1
+    assert flow.schedule(now() + LATER).status == "SCHEDULED"
 
 
 def test_thousands_that_are_due_at_once_all_start(flow: Any, plait: Plait, database: Database, work: Work) -> None:

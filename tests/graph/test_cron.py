@@ -139,7 +139,8 @@ def test_it_can_be_said_in_words() -> None:
         ("0 0 31 2 *", "never fires"),
         ("0 0 31 4,6,9,11 *", "never fires"),
         ("0 0 30 2 */2", "never fires"),
-        ("* * 30 2 */2", "never fires"),
+        ("0 0 LW * */7", "never fires"),  # the last working day is no Sunday
+        ("* * LW * */7", "never fires"),
         ("0 0 0 30 2 *", "never fires"),
         ("", "write e.g."),
         (None, "write e.g."),

@@ -104,32 +104,29 @@ CREATE FUNCTION plait.start_scheduled(scheduled_ids uuid[], new_run_ids uuid[]) 
     SELECT coalesce((SELECT cardinality(ids) FROM started), 0)
 $function$;
 
--- Store scheduled runs, each once however often it is sent.
+-- Store scheduled runs, each once however often it is sent. Refuses (PLT01) when a version is not stored here.
 CREATE FUNCTION plait.schedule_runs(
     ids uuid[], version_ids integer[], run_ats timestamptz[], inputs bytea[], metadatas text[], priorities smallint[]
-) RETURNS uuid[] LANGUAGE sql AS $function$
-    WITH added AS (
-        INSERT INTO plait.scheduled (id, workflow, version_id, run_at, input, metadata, priority)
-        SELECT w.id, v.workflow, v.id, w.run_at, w.input, w.metadata::jsonb, w.priority
-        FROM unnest(ids, version_ids, run_ats, inputs, metadatas, priorities)
-             AS w(id, version_id, run_at, input, metadata, priority)
-        JOIN plait.workflow_version v ON v.id = w.version_id
-        ON CONFLICT (id) DO NOTHING
-        RETURNING id
-    )
-    SELECT array_agg(id) FROM added
+) RETURNS void LANGUAGE plpgsql AS $function$
+BEGIN
+    INSERT INTO plait.scheduled (id, workflow, version_id, run_at, input, metadata, priority)
+    SELECT w.id, v.workflow, v.id, w.run_at, w.input, w.metadata::jsonb, w.priority
+    FROM unnest(ids, version_ids, run_ats, inputs, metadatas, priorities)
+         AS w(id, version_id, run_at, input, metadata, priority)
+    JOIN plait.workflow_version v ON v.id = w.version_id
+    ON CONFLICT (id) DO NOTHING;
+    IF (SELECT count(*) FROM plait.scheduled WHERE id = ANY (ids)) < cardinality(ids) THEN
+        RAISE EXCEPTION 'a workflow version that is to be run is not stored here' USING ERRCODE = 'PLT01';
+    END IF;
+END
 $function$;
 
 -- The same inside the user's own transaction, from one JSON text, with a hint when it commits.
-CREATE FUNCTION plait.enqueue_scheduled(requests text) RETURNS uuid[] LANGUAGE plpgsql AS $function$
-BEGIN
-    PERFORM pg_notify('plait_timer', '');
-    RETURN (
-        SELECT plait.schedule_runs(
-            array_agg((e ->> 'id')::uuid), array_agg((e ->> 'version_id')::int), array_agg((e ->> 'run_at')::timestamptz),
-            array_agg(convert_to((e -> 'input')::text, 'UTF8')), array_agg(e ->> 'metadata'),
-            array_agg((e ->> 'priority')::int2))
-        FROM json_array_elements(requests::json) AS r(e)
-    );
-END
+CREATE FUNCTION plait.enqueue_scheduled(requests text) RETURNS void LANGUAGE sql AS $function$
+    SELECT plait.schedule_runs(
+        array_agg((e ->> 'id')::uuid), array_agg((e ->> 'version_id')::int), array_agg((e ->> 'run_at')::timestamptz),
+        array_agg(convert_to((e -> 'input')::text, 'UTF8')), array_agg(e ->> 'metadata'),
+        array_agg((e ->> 'priority')::int2))
+    FROM json_array_elements(requests::json) AS r(e);
+    SELECT pg_notify('plait_timer', '');
 $function$;
