@@ -211,6 +211,7 @@ class CatalogDesk(FeatureClient):
         actions = set((await store.read_version(details.version_id)).actions)
         workers = await store.catalog.survey_workers(MOST_WORKERS, ended=False)
         places = {task.name: index for index, task in enumerate(details.tasks)}
+        schema = None if details.input_schema is None else json.dumps(details.input_schema, ensure_ascii=False)
         return WorkflowView(
             name=details.name,
             description=details.description,
@@ -219,7 +220,7 @@ class CatalogDesk(FeatureClient):
             created_at=details.created_at,
             served_at=details.served_at,
             default_priority=details.default_priority,
-            input_schema=details.input_schema,
+            input_schema=schema,
             tasks=[
                 WorkflowTaskItem(
                     index=index,

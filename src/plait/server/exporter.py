@@ -65,7 +65,7 @@ class _Snapshot:
 
 def _render(metrics: Iterable[Metric]) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(metrics))  # type: ignore[arg-type]
+    registry.register(_Snapshot(metrics))
     return generate_latest(registry)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import UUID
 
 from plait.errors import NotFoundError
@@ -13,7 +13,7 @@ from plait.feature_client import FeatureClient, on_engine
 from plait.features.logs import build_level, parse_cursor
 from plait.features.runs import CLOCK_SLACK
 from plait.graph.conditions import describe_groups
-from plait.graph.definition import Status
+from plait.graph.definition import Status, TaskDefinition
 from plait.ids import bound_run_id
 from plait.server.models.runs import (
     ChildItem,
@@ -106,7 +106,7 @@ class RunDesk(FeatureClient):
     async def choose(self, ids: Sequence[UUID], statuses: Sequence[WorkflowRunStatus]) -> Sequence[UUID]:
         """Those of these runs that have one of these statuses (engine's loop)."""
         store = await self._open_store()
-        filters = read_filter(RunFilterBody(status=[*statuses]), None).filters
+        filters = read_filter(RunFilterBody.model_validate({"status": statuses}), None).filters
         chosen: Sequence[UUID] = []
         for start in range(0, len(ids), CANDIDATES):
             rows = await store.dashboard.filter_runs(ids[start : start + CANDIDATES], filters)
@@ -115,7 +115,7 @@ class RunDesk(FeatureClient):
 
     async def read_given(self, ids: Sequence[UUID]) -> Sequence[Record]:
         """These runs, newest first (engine's loop)."""
-        filters = read_filter(RunFilterBody(), None).filters
+        filters = read_filter(RunFilterBody.model_validate({}), None).filters
         return await (await self._open_store()).dashboard.filter_runs(ids, filters)
 
     @on_engine
@@ -150,20 +150,12 @@ class RunDesk(FeatureClient):
         item = builder.build(task)
         attempts = await store.dashboard.read_attempts(run_id, task, PREVIEW_BYTES)
         lines = await store.dashboard.list_logs(run_id, [task], (0, -1), None, 1, None)
-        view = TaskView(
-            **item.model_dump(),
-            output=None,
-            logs=bool(lines),
-            waits_for=builder.list_waits(task),
-            **{
-                name: describe_groups(version.definition, task, groups) if groups else None
-                for name, groups in (
-                    ("wait_for", spec.wait_for),
-                    ("skip_if", spec.skip_if),
-                    ("cancel_if", spec.cancel_if),
-                )
-            },
-        )
+        conditions = {
+            name: describe_groups(version.definition, task, groups) if groups else None
+            for name, groups in (("wait_for", spec.wait_for), ("skip_if", spec.skip_if), ("cancel_if", spec.cancel_if))
+        }
+        more = {"output": None, "logs": bool(lines), "waits_for": builder.list_waits(task)}
+        view = TaskView.model_validate({**item.model_dump(), **conditions, **more})
         _fill_in(view, attempts)
         return view
 
@@ -240,7 +232,8 @@ class RunDesk(FeatureClient):
     async def _name_parent_task(self, store: Store, row: Record) -> str | None:
         if row["trigger_kind"] != TriggerKind.PARENT or row["parent_version"] is None or row["trigger_task"] is None:
             return None
-        return (await store.read_version(row["parent_version"])).definition.tasks[row["trigger_task"]].name
+        tasks = (await store.read_version(row["parent_version"])).definition.tasks
+        return str(tasks[row["trigger_task"]].name)
 
 
 async def read_crews(store: Store, actions: set[int]) -> dict[int, Crew]:
@@ -284,7 +277,7 @@ def read_filter(body: RunFilterBody, before: UUID | None) -> Search:
     return Search(min(ends), first, filters, bool(names) and names <= _OPEN, body.triggered_by)
 
 
-def _get_spec(version: StoredVersion, task: int) -> Any:
+def _get_spec(version: StoredVersion, task: int) -> TaskDefinition:
     tasks = version.definition.tasks
     if task >= len(tasks):
         raise NotFoundError(f"workflow {version.definition.name!r} has {len(tasks)} tasks: there is none at {task}")
@@ -336,7 +329,8 @@ def _build_stats(
     return RunStats(
         counts=StatusCounts(**totals),
         bars=[
-            HistogramBar(start=begin + width * bar, counts=StatusCounts(**per_bar.get(bar, {}))) for bar in range(bars)
+            HistogramBar(start=begin + width * bar, counts=StatusCounts(**per_bar.get(bar, Counter())))
+            for bar in range(bars)
         ],
         since=begin,
         until=datetime.fromtimestamp(span[1], UTC),

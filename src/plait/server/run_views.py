@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from plait.graph.conditions import describe_condition
 from plait.graph.definition import ConditionKind, Status
 from plait.server.models.common import Failure
-from plait.server.models.runs import AttemptItem, RunItem, RunTriggerView, RunView, TaskItem
+from plait.server.models.runs import AttemptItem, Outcome, RunItem, RunTriggerView, RunView, TaskItem, TriggerWord
 from plait.server.payloads import show_payload
 from plait.server.why import Crew, Waiting, explain_waiting
-from plait.triggers import TriggerKind
 from plait.types import TaskStatus, WorkflowRunStatus
 
 if TYPE_CHECKING:
@@ -22,6 +21,17 @@ ACTIVE = 0
 SHOWN_ATTEMPTS = 20
 _SUPERSEDED = -10
 _ROOM_STATUS = {"running": TaskStatus.RUNNING, "ready": TaskStatus.QUEUED, "waiting": TaskStatus.PENDING}
+
+_TRIGGERS: dict[int, TriggerWord] = {1: "PARENT", 2: "EVENT", 3: "CRON", 4: "SCHEDULED", 5: "REPLAY"}
+_OUTCOMES: dict[int, Outcome] = {
+    -3: "RETRIED",
+    -2: "LOST",
+    -1: "RELEASED",
+    1: "SKIPPED",
+    2: "COMPLETED",
+    3: "CANCELLED",
+    4: "FAILED",
+}
 
 Crews = Mapping[int, Crew]
 """By action, the workers that have its code."""
@@ -40,7 +50,7 @@ def build_item(row: Any) -> RunItem:
         finished_at=finished,
         duration_ms=None if finished is None else (finished - created).total_seconds() * 1000,
         metadata=row["metadata"],
-        trigger=None if row["trigger_kind"] is None else TriggerKind(row["trigger_kind"]).name,
+        trigger=_TRIGGERS.get(row["trigger_kind"]),
         trigger_id=row["trigger_id"],
     )
 
@@ -56,8 +66,7 @@ def build_view(row: Any, version: StoredVersion, tasks: list[TaskItem], parent_t
     """A run with its tasks."""
     ended = row["status"] != ACTIVE
     trigger = None
-    if row["trigger_kind"] is not None:
-        kind = TriggerKind(row["trigger_kind"]).name
+    if kind := _TRIGGERS.get(row["trigger_kind"]):
         trigger = RunTriggerView(kind=kind, id=row["trigger_id"], name=row["trigger_name"], task=parent_task)
     return RunView(
         run=build_item(row),
@@ -175,7 +184,7 @@ def build_attempt(row: Any) -> AttemptItem:
     return AttemptItem(
         number=row["attempt"],
         retry=row["retry"],
-        outcome=Status(_SUPERSEDED - row["status"] if superseded else row["status"]).name,
+        outcome=_OUTCOMES[_SUPERSEDED - row["status"] if superseded else row["status"]],
         worker_id=row["worker_id"],
         queued_at=row["queued_at"],
         started_at=row["started_at"],

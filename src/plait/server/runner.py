@@ -70,17 +70,18 @@ def _make_server(app: FastAPI) -> DashboardServer:
 def bind(host: str, port: int, *, any_near: bool = False) -> socket.socket:
     """A listening socket. ``any_near``: where the port is taken, one of the next, or any. Raises ``OperationError``."""
     ports = [*range(port, min(port + PORTS_TRIED, 65_536)), 0] if any_near and port else [port]
+    failure: OSError | None = None
     for number in ports:
         try:
             return _listen(host, number)
         except OSError as error:
             failure = error
-    raise OperationError(f"cannot listen on {host} port {port}: {failure.strerror or failure}")
+    raise OperationError(f"cannot listen on {host} port {port}: {failure}")
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    # The protocol is named: only then does asyncio switch Nagle's algorithm off, which would hold answers back for 40 ms.
+    # The protocol is named: only then does asyncio switch Nagle's algorithm off, which held answers back for 40 ms.
     listener = socket.socket(family, kind, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -24,8 +24,8 @@ MISSING = """<!doctype html>
 <h1>Plait</h1>
 <p>The server runs, and its API answers under <code>api/v1</code>. The dashboard itself was not built into this copy of
 Plait: that happens in a checkout of the sources. With Node,
-<code>cd dashboard &amp;&amp; npm ci &amp;&amp; npm run build</code> builds it; <code>pip install plait</code> brings it.
-</p>
+<code>cd dashboard &amp;&amp; npm ci &amp;&amp; npm run build</code> builds it;
+<code>pip install plait</code> brings it.</p>
 </body></html>
 """
 

@@ -12,7 +12,7 @@ from plait.feature_client import FeatureClient, on_engine
 from plait.features.runs import CLOCK_SLACK
 from plait.graph.cron import Timetable, check_cron
 from plait.ids import bound_run_id
-from plait.server.models.common import Done, Started
+from plait.server.models.common import Done, Payload, Started
 from plait.server.models.triggers import (
     CronItem,
     CronOrder,
@@ -72,7 +72,8 @@ class TriggerDesk(FeatureClient):
             following = rows[-1]["id"]
         else:
             following = await store.dashboard.find_event_before(below, first, LOOK_AT)
-        return EventPage(events=[_build_event(row) for row in rows], next=following)
+        items = [_build_event(row, show_payload(bytes(row["payload"]), row["payload_size"])) for row in rows]
+        return EventPage(events=items, next=following)
 
     @on_engine
     async def get_event(self, event_id: UUID) -> EventView:
@@ -96,12 +97,20 @@ class TriggerDesk(FeatureClient):
         )
         return await self._read_event(await self._open_store(), UUID(pushed.event_id))
 
-    async def _read_event(self, store: Store, event_id: UUID) -> EventItem:
+    @on_engine
+    async def read_payload(self, event_id: UUID) -> bytes:
+        """The whole payload of an event."""
+        return bytes((await self._read_row(await self._open_store(), event_id))["payload"])
+
+    async def _read_row(self, store: Store, event_id: UUID) -> Record:
         row = await store.events.read_event(event_id)
         if row is None:
             raise NotFoundError(f"there is no event {event_id}")
-        data = bytes(row["payload"])
-        return _build_event({**dict(row), "payload": data[:PREVIEW_BYTES], "payload_size": len(data)})
+        return row
+
+    async def _read_event(self, store: Store, event_id: UUID) -> EventItem:
+        row = await self._read_row(store, event_id)
+        return _build_event(row, cut_payload(bytes(row["payload"]), PREVIEW_BYTES))
 
     # crons
 
@@ -199,7 +208,7 @@ def _list_times(timetable: Timetable) -> list[datetime]:
     return timetable.list_fires(datetime.now(UTC), _FAR, SHOWN_TIMES)
 
 
-def _build_event(row: Record | dict[str, object]) -> EventItem:
+def _build_event(row: Record, payload: Payload) -> EventItem:
     return EventItem(
         id=row["id"],
         key=row["key"],
@@ -208,7 +217,7 @@ def _build_event(row: Record | dict[str, object]) -> EventItem:
         metadata=row["metadata"],
         created_at=row["created_at"],
         delivered=row["position"] is not None,
-        payload=show_payload(bytes(row["payload"]), row["payload_size"]),
+        payload=payload,
     )
 
 

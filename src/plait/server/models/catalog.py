@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -64,7 +64,7 @@ class WorkflowView(Answer):
     created_at: Time
     served_at: Time | None
     default_priority: int
-    input_schema: dict[str, Any] | None = Field(description="JSON schema of the input; null: anything.")
+    input_schema: str | None = Field(description="JSON schema of the input, as JSON text; null: anything.")
     tasks: list[WorkflowTaskItem]
     on_events: list[str]
     crons: list[WorkflowCronItem]

@@ -13,6 +13,7 @@ from plait.types import TaskStatus, WorkflowRunStatus
 
 RunId = UUID
 TriggerWord = Literal["PARENT", "EVENT", "CRON", "SCHEDULED", "REPLAY"]
+Outcome = Literal["RETRIED", "LOST", "RELEASED", "SKIPPED", "COMPLETED", "CANCELLED", "FAILED"]
 MOST_IDS = 10_000
 MetadataToken = Annotated[str, Field(pattern=r"^[^:]+:", max_length=1000)]
 
@@ -82,7 +83,7 @@ class AttemptItem(Answer):
 
     number: int
     retry: int
-    outcome: Literal["RETRIED", "LOST", "RELEASED", "SKIPPED", "COMPLETED", "CANCELLED", "FAILED"]
+    outcome: Outcome
     worker_id: UUID | None
     queued_at: Time | None
     started_at: Time | None

@@ -24,19 +24,9 @@ from plait.server.models.runs import (
     TaskView,
     TriggerOrder,
 )
-from plait.server.routes.deps import At, TaskIndex
+from plait.server.routes.deps import JSON_FILE, At, TaskIndex, send_file
 
 router = make_router("runs")
-
-_JSON_FILE: dict[int | str, dict[str, object]] = {
-    200: {"content": {"application/json": {"schema": {}}}, "description": "JSON, to the letter as it is stored."}
-}
-
-
-def _as_file(data: bytes, name: str) -> Response:
-    return Response(
-        data, media_type="application/json", headers={"content-disposition": f'attachment; filename="{name}"'}
-    )
 
 
 @router.get("/runs", **READ)
@@ -81,10 +71,10 @@ async def list_children(desk: At, run_id: UUID, after: UUID | None = None, limit
     return await desk.runs.list_children(run_id, after, limit)
 
 
-@router.get("/runs/{run_id}/input", response_class=Response, responses=_JSON_FILE, **READ)
+@router.get("/runs/{run_id}/input", response_class=Response, responses=JSON_FILE, **READ)
 async def download_input(desk: At, run_id: UUID) -> Response:
     """The whole input, as a file."""
-    return _as_file(await desk.runs.read_input(run_id), f"{run_id}-input.json")
+    return send_file(await desk.runs.read_input(run_id), f"{run_id}-input.json")
 
 
 @router.get("/runs/{run_id}/logs", **READ)
@@ -112,7 +102,7 @@ async def cancel_run(desk: At, run_id: UUID, order: CancelOrder | None = None) -
 @router.post("/runs/{run_id}/replay", **WRITE)
 async def replay_run(desk: At, run_id: UUID, order: ReplayOrder | None = None) -> Started:
     """Run again what did not complete; the answer names a new run if `input` is given, else this one."""
-    return await desk.orders.replay(run_id, order or ReplayOrder())
+    return await desk.orders.replay(run_id, order or ReplayOrder.model_validate({}))
 
 
 @router.get("/runs/{run_id}/tasks/{task}", **READ)
@@ -121,10 +111,10 @@ async def get_task(desk: At, run_id: UUID, task: TaskIndex) -> TaskView:
     return await desk.runs.get_task(run_id, task)
 
 
-@router.get("/runs/{run_id}/tasks/{task}/{what}", response_class=Response, responses=_JSON_FILE, **READ)
+@router.get("/runs/{run_id}/tasks/{task}/{what}", response_class=Response, responses=JSON_FILE, **READ)
 async def download_payload(desk: At, run_id: UUID, task: TaskIndex, what: Literal["output", "error"]) -> Response:
     """The whole output or error of a task, as a file."""
-    return _as_file(await desk.runs.read_payload(run_id, task, what), f"{run_id}-{task}-{what}.json")
+    return send_file(await desk.runs.read_payload(run_id, task, what), f"{run_id}-{task}-{what}.json")
 
 
 @router.post("/runs/{run_id}/tasks/{task}/cancel", **WRITE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Response
 
 from plait.server.access import READ, WRITE, make_router
 from plait.server.models.common import Done, Limit, Moment, Started
@@ -25,7 +25,7 @@ from plait.server.models.triggers import (
     ScheduledPage,
     ZoneName,
 )
-from plait.server.routes.deps import At
+from plait.server.routes.deps import JSON_FILE, At, send_file
 
 events = make_router("events")
 crons = make_router("crons")
@@ -58,6 +58,12 @@ async def push_event(desk: At, order: EventOrder) -> EventItem:
 async def get_event(desk: At, event_id: UUID) -> EventView:
     """One event with its payload and the runs that it started."""
     return await desk.triggers.get_event(event_id)
+
+
+@events.get("/events/{event_id}/payload", response_class=Response, responses=JSON_FILE, **READ)
+async def download_event(desk: At, event_id: UUID) -> Response:
+    """The whole payload of an event, as a file."""
+    return send_file(await desk.triggers.read_payload(event_id), f"{event_id}.json")
 
 
 @crons.get("/crons", **READ)
