@@ -1,0 +1,169 @@
+/**
+ * Where the tasks of a graph stand. The places follow from the graph alone, never from statuses, so that nothing
+ * moves while a run goes on. Tasks that play the same part many times are folded into one node.
+ */
+import dagre from "@dagrejs/dagre";
+
+export interface GraphTask {
+  name: string;
+  parents: string[];
+  kind: string;
+}
+
+export interface PlacedNode {
+  id: string;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  /** The tasks that it stands for: one, or all of a fold. */
+  tasks: string[];
+}
+
+export interface PlacedEdge {
+  id: string;
+  from: string;
+  to: string;
+  /** To a hook: it follows the end of the run rather than its parents. */
+  isHook: boolean;
+  points: { x: number; y: number }[];
+}
+
+export interface Placed {
+  nodes: PlacedNode[];
+  edges: PlacedEdge[];
+  width: number;
+  height: number;
+}
+
+export const NODE_WIDTH = 204;
+export const NODE_HEIGHT = 52;
+export const FOLD_FROM = 8;
+/** More than this many are never shown one by one. */
+export const UNFOLD_UP_TO = 120;
+
+/**
+ * Groups of tasks that cannot be told apart by the shape of the graph (colour refinement: same kind, parents of the
+ * same groups, children of the same groups). The members of each group are in the order of `tasks`.
+ */
+export function groupAlike(tasks: GraphTask[]): GraphTask[][] {
+  const index = new Map(tasks.map((task, place) => [task.name, place]));
+  const parents = tasks.map((task) => task.parents.map((name) => index.get(name) ?? -1).filter((one) => one >= 0));
+  const children: number[][] = tasks.map(() => []);
+  parents.forEach((list, child) => {
+    for (const parent of list) children[parent]?.push(child);
+  });
+  let colours: number[] = tasks.map((task) => (task.kind === "task" ? 0 : task.kind === "on_success" ? 1 : 2));
+  let count = new Set(colours).size;
+  for (;;) {
+    const known = new Map<string, number>();
+    const colourOf = (list: number[] | undefined) =>
+      (list ?? [])
+        .map((one) => colours[one] as number)
+        .sort((a, b) => a - b)
+        .join(",");
+    const next = tasks.map((_, place) => {
+      const signature = `${colours[place]}|${colourOf(parents[place])}|${colourOf(children[place])}`;
+      const colour = known.get(signature) ?? known.size;
+      known.set(signature, colour);
+      return colour;
+    });
+    colours = next;
+    if (known.size === count) break;
+    count = known.size;
+  }
+  const groups = new Map<number, GraphTask[]>();
+  tasks.forEach((task, place) => {
+    const colour = colours[place] as number;
+    groups.set(colour, [...(groups.get(colour) ?? []), task]);
+  });
+  return [...groups.values()];
+}
+
+export function foldId(members: GraphTask[]): string {
+  return `fold:${members[0]?.name}`;
+}
+
+/** Lay the graph out from left to right. `unfolded` holds the ids of folds that are shown task by task. */
+export function placeGraph(tasks: GraphTask[], unfolded: ReadonlySet<string> = new Set()): Placed {
+  const nodeOf = new Map<string, string>();
+  const members = new Map<string, string[]>();
+  for (const group of groupAlike(tasks)) {
+    const fold = foldId(group);
+    const folded = group.length >= FOLD_FROM && (!unfolded.has(fold) || group.length > UNFOLD_UP_TO);
+    for (const task of group) {
+      const id = folded ? fold : task.name;
+      nodeOf.set(task.name, id);
+      members.set(id, [...(members.get(id) ?? []), task.name]);
+    }
+  }
+  const graph = new dagre.graphlib.Graph();
+  graph.setGraph({ rankdir: "LR", nodesep: 16, ranksep: 56, edgesep: 12, marginx: 8, marginy: 8 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  const isHook = new Map<string, boolean>();
+  for (const task of tasks) {
+    const id = nodeOf.get(task.name) as string;
+    if (!graph.hasNode(id)) graph.setNode(id, { width: NODE_WIDTH, height: NODE_HEIGHT });
+  }
+  for (const task of tasks) {
+    const to = nodeOf.get(task.name) as string;
+    const hook = task.kind !== "task";
+    for (const parent of hook && !task.parents.length ? findSinks(tasks) : task.parents) {
+      const from = nodeOf.get(parent);
+      if (from === undefined || from === to) continue;
+      graph.setEdge(from, to);
+      isHook.set(`${from}\n${to}`, hook);
+    }
+  }
+  dagre.layout(graph);
+  const nodes = [...members].map(([id, names]) => {
+    const { x, y } = graph.node(id) as { x: number; y: number };
+    return { id, x: x - NODE_WIDTH / 2, y: y - NODE_HEIGHT / 2, width: NODE_WIDTH, height: NODE_HEIGHT, tasks: names };
+  });
+  const edges = graph.edges().map(({ v, w }) => {
+    const edge = graph.edge(v, w) as { points: { x: number; y: number }[] };
+    return { id: `${v}\n${w}`, from: v, to: w, isHook: isHook.get(`${v}\n${w}`) ?? false, points: edge.points };
+  });
+  const nodeAt = new Map(nodes.map((node) => [node.id, node]));
+  for (const edge of edges) {
+    const from = nodeAt.get(edge.from) as PlacedNode;
+    const to = nodeAt.get(edge.to) as PlacedNode;
+    // Ends in the middle of the sides: dagre ends them where a straight line would meet the border.
+    edge.points = [
+      { x: from.x + from.width, y: from.y + from.height / 2 },
+      ...edge.points.slice(1, -1).filter((point) => point.x > from.x + from.width + 8 && point.x < to.x - 8),
+      { x: to.x, y: to.y + to.height / 2 },
+    ];
+    if (edge.points.length === 3 && to.x - from.x - from.width < 80) edge.points.splice(1, 1);
+  }
+  const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
+  return { nodes, edges, width: tasks.length ? width : 0, height: tasks.length ? height : 0 };
+}
+
+function findSinks(tasks: GraphTask[]): string[] {
+  const withChildren = new Set(tasks.flatMap((task) => task.parents));
+  return tasks.filter((task) => task.kind === "task" && !withChildren.has(task.name)).map((task) => task.name);
+}
+
+/** An SVG path through the points, level at each of them. */
+export function drawPath(points: { x: number; y: number }[]): string {
+  const round = (value: number) => Math.round(value * 10) / 10;
+  let path = "";
+  points.forEach((point, place) => {
+    const before = points[place - 1];
+    if (!before) path = `M${round(point.x)} ${round(point.y)}`;
+    else {
+      const middle = round((before.x + point.x) / 2);
+      path += `C${middle} ${round(before.y)} ${middle} ${round(point.y)} ${round(point.x)} ${round(point.y)}`;
+    }
+  });
+  return path;
+}
+
+/** The name of a fold: what its members' names have in common. */
+export function nameFold(names: string[]): string {
+  let prefix = names[0] ?? "";
+  for (const name of names) while (!name.startsWith(prefix)) prefix = prefix.slice(0, -1);
+  prefix = prefix.replace(/\d+$/, "");
+  return prefix.length >= 2 ? `${prefix}…` : `${names[0]} …`;
+}

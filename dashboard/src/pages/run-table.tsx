@@ -1,0 +1,85 @@
+/** A table of runs: on the Runs page, and in short wherever runs are named. */
+import type { ReactNode } from "react";
+import type { Run } from "../api/queries";
+import { href, Link, navigate } from "../router";
+import { Ago, Chip, IdText, Rows, Status, Took, Visible } from "../ui/basics";
+import { readPairs } from "../ui/json";
+
+const TRIGGERS: Record<string, string> = { PARENT: "by a run", EVENT: "by an event", CRON: "by a cron", SCHEDULED: "scheduled", REPLAY: "run again" };
+
+export function RunTable(props: {
+  runs: Run[] | undefined;
+  label: string;
+  cursor?: string | null;
+  selection?: { ids: ReadonlySet<string>; toggle: (id: string, range: boolean) => void; all: boolean; toggleAll: () => void };
+  onMeta?: (key: string, value: string) => void;
+  showWorkflow?: boolean;
+  extra?: { title: string; cell: (run: Run) => ReactNode };
+}) {
+  const { runs, selection, showWorkflow = true, extra } = props;
+  const columns = 5 + (selection ? 1 : 0) + (showWorkflow ? 1 : 0) + (extra ? 1 : 0);
+  return (
+    <div className="table-wrap">
+      <table aria-label={props.label}>
+        <thead>
+          <tr>
+            {selection && (
+              <th className="shrink">
+                <input type="checkbox" aria-label="Select all shown" checked={selection.all} onChange={selection.toggleAll} />
+              </th>
+            )}
+            <th className="shrink">Status</th>
+            {showWorkflow && <th>Workflow</th>}
+            {extra && <th>{extra.title}</th>}
+            <th className="shrink">Run</th>
+            <th>Metadata</th>
+            <th className="right shrink">Duration</th>
+            <th className="right shrink">Triggered</th>
+          </tr>
+        </thead>
+        <tbody>
+          {!runs && <Rows columns={columns} count={8} />}
+          {runs?.map((run) => {
+            const to = href("runs", run.id);
+            const isSelected = selection?.ids.has(run.id) ?? false;
+            return (
+              <tr
+                key={run.id} data-id={run.id}
+                className={["link", isSelected && "selected", props.cursor === run.id && "cursor"].filter(Boolean).join(" ")}
+                onClick={(event) => { if (!(event.target as Element).closest("a, button, input")) navigate(to); }}
+              >
+                {selection && (
+                  <td className="shrink">
+                    <input
+                      type="checkbox" aria-label={`Select run ${run.id}`} checked={isSelected}
+                      onChange={() => {}} onClick={(event) => selection.toggle(run.id, event.shiftKey)}
+                    />
+                  </td>
+                )}
+                <td className="shrink"><Status status={run.status} /></td>
+                {showWorkflow && (
+                  <td className="nowrap"><Link className="main-cell" href={to}><Visible text={run.workflow} /></Link></td>
+                )}
+                {extra && <td>{extra.cell(run)}</td>}
+                <td className="shrink">
+                  {showWorkflow ? <IdText id={run.id} /> : <Link href={to}><IdText id={run.id} /></Link>}
+                </td>
+                <td>
+                  <div className="chips">
+                    {run.trigger && <span className="chip"><span>{TRIGGERS[run.trigger] ?? run.trigger}</span></span>}
+                    {run.priority > 1 && <span className="chip"><span>priority {run.priority}</span></span>}
+                    {readPairs(run.metadata).slice(0, 6).map(([key, value]) => (
+                      <Chip key={key} name={key} value={value} onClick={props.onMeta && (() => props.onMeta?.(key, value))} />
+                    ))}
+                  </div>
+                </td>
+                <td className="right shrink"><Took start={run.created_at} end={run.finished_at} /></td>
+                <td className="right shrink muted"><Ago time={run.created_at} /></td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,189 @@
+import { useEffect, useMemo, useRef, useState } from "react";
+import { makeRunQuery, useCanWrite, useRuns, useRunStats } from "../api/queries";
+import { lookOf } from "../lib/status";
+import { formatCount, plural } from "../lib/text";
+import { parseSearch, RUN_STATUSES, setWords, toggleWord } from "../lib/tokens";
+import { href, Link, navigate, setSearch, useParam } from "../router";
+import { Command, Empty, Failed, Notice, Segments, useNow } from "../ui/basics";
+import { Glyph, StatusGlyph } from "../ui/icons";
+import { useKeys } from "../ui/keys";
+import { useCursor } from "../ui/list";
+import { BulkBar } from "./bulk";
+import { Histogram } from "./histogram";
+import { RunTable } from "./run-table";
+
+const SPANS = [
+  { value: "1h", label: "1 h" },
+  { value: "24h", label: "24 h" },
+  { value: "7d", label: "7 d" },
+  { value: "", label: "All" },
+];
+
+export function RunsPage() {
+  const search = useParam("q") ?? "";
+  // The present of `since:1h`, in steps, so that it stays one query for a while.
+  const now = Math.floor(useNow() / 30_000) * 30_000;
+  const parsed = useMemo(() => parseSearch(search, now), [search, now]);
+  const query = useMemo(() => makeRunQuery(parsed.filter), [parsed]);
+  const runs = useRuns(query);
+  const stats = useRunStats(query);
+  const { status: _, ...unfiltered } = query;
+  const counts = useRunStats(unfiltered, 1);
+  const canWrite = useCanWrite();
+  const rows = useMemo(() => runs.data?.pages.flatMap((page) => page.runs), [runs.data]);
+  const ids = useMemo(() => rows?.map((run) => run.id) ?? [], [rows]);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const lastPicked = useRef<string | null>(null);
+  useEffect(() => setSelected(new Set()), [search]);
+  const setQuery = (next: string) => setSearch({ q: next }, { replace: false });
+
+  const toggle = (id: string, range = false) => {
+    const next = new Set(selected);
+    const add = !next.has(id);
+    const from = range && lastPicked.current ? ids.indexOf(lastPicked.current) : -1;
+    const to = ids.indexOf(id);
+    for (const one of from >= 0 ? ids.slice(Math.min(from, to), Math.max(from, to) + 1) : [id]) {
+      if (add) next.add(one);
+      else next.delete(one);
+    }
+    lastPicked.current = id;
+    setSelected(next);
+  };
+  const isAll = ids.length > 0 && ids.every((id) => selected.has(id));
+  const toggleAll = () => setSelected(isAll ? new Set() : new Set(ids));
+  const cursor = useCursor(ids, (id) => navigate(href("runs", id)), canWrite ? { x: toggle } : {});
+  useKeys({ X: () => canWrite && toggleAll(), ...(selected.size ? { Escape: () => setSelected(new Set()) } : {}) });
+
+  const hasFilter = search.trim() !== "";
+  const span = SPANS.find((one) => one.value && new RegExp(`(^|\\s)since:${one.value}(\\s|$)`).test(search))?.value ?? "";
+  const isEmpty = rows?.length === 0 && !runs.hasNextPage;
+  return (
+    <div className="page">
+      <header className="page-head">
+        <div className="titles"><h1>Runs</h1></div>
+        <div className="actions">
+          <Segments label="Time of the trigger" value={span} options={SPANS} onChange={(value) => setQuery(setWords(setWords(search, "until", []), "since", value ? [value] : []))} />
+        </div>
+      </header>
+      <SearchField value={search} id={parsed.id} onChange={setQuery} />
+      {parsed.problems.length > 0 && <Notice tone="queued">{parsed.problems.join(". ")}.</Notice>}
+      <div className="counts" role="group" aria-label="Runs by status">
+        {RUN_STATUSES.map((status) => {
+          const { tone, word } = lookOf(status);
+          const isOn = parsed.filter.statuses.includes(status);
+          const count = counts.data?.counts[status.toLowerCase() as "queued"] ?? 0;
+          return (
+            <button key={status} type="button" className="count-pill" data-tone={tone} aria-pressed={isOn} onClick={() => setQuery(toggleWord(search, "status", status.toLowerCase()))}>
+              <StatusGlyph tone={tone} />
+              {word} <b>{counts.data ? formatCount(count) : "–"}</b>
+            </button>
+          );
+        })}
+        {counts.data?.capped && <span className="faint row" title="Older runs are not counted">of the newest runs</span>}
+      </div>
+      {runs.error && <Failed error={runs.error} />}
+      <section className="panel" aria-label="Runs">
+        {stats.data && stats.data.bars.length > 0 && !isEmpty && (
+          <Histogram
+            stats={stats.data}
+            onSpan={(since, until) => setQuery(setWords(setWords(search, "since", [iso(since)]), "until", [iso(until)]))}
+          />
+        )}
+        {isEmpty ? (
+          <NoRuns hasFilter={hasFilter} onClear={() => setQuery("")} />
+        ) : (
+          <RunTable
+            runs={rows} label="Runs" cursor={cursor}
+            selection={canWrite ? { ids: selected, toggle, all: isAll, toggleAll } : undefined}
+            onMeta={(key, value) => setQuery(toggleWord(search, `meta.${key}`, value))}
+          />
+        )}
+        {rows && !isEmpty && (
+          <div className="more">
+            {runs.hasNextPage ? (
+              <button type="button" className="button small" disabled={runs.isFetchingNextPage} onClick={() => runs.fetchNextPage()}>
+                {runs.isFetchingNextPage ? "Loading…" : runs.data?.pages.at(-1)?.cut ? "Search older runs" : "Load older"}
+              </button>
+            ) : (
+              <span>{plural(rows.length, "run")}, all there are{hasFilter && " that match"}</span>
+            )}
+          </div>
+        )}
+      </section>
+      {selected.size > 0 && (
+        <BulkBar key={search} ids={[...selected]} query={query} hasFilter={hasFilter} canAll={isAll && runs.hasNextPage} onDone={() => setSelected(new Set())} />
+      )}
+    </div>
+  );
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString().replace(".000Z", "Z");
+}
+
+function SearchField({ value, id, onChange }: { value: string; id: string | null; onChange: (value: string) => void }) {
+  const [text, setText] = useState(value);
+  const [focused, setFocused] = useState(false);
+  useEffect(() => setText(value), [value]);
+  const add = (word: string) => {
+    setText(text ? `${text.trimEnd()} ${word}` : word);
+    document.querySelector<HTMLInputElement>("[data-search]")?.focus();
+  };
+  return (
+    <form
+      role="search" className="stack" style={{ gap: 6 }}
+      onFocus={() => setFocused(true)}
+      onBlur={(event) => { if (!event.currentTarget.contains(event.relatedTarget)) setFocused(false); }}
+      onSubmit={(event) => {
+        event.preventDefault();
+        const only = parseSearch(text, Date.now());
+        if (only.id && text.trim() === only.id) navigate(href("runs", only.id));
+        else onChange(text.trim());
+      }}
+    >
+      <div className="search">
+        <Glyph name="search" />
+        <input
+          className="input mono" data-search="" aria-label="Search runs" placeholder="status:failed workflow:etl meta.user:42" autoComplete="off" spellCheck={false}
+          value={text} onChange={(event) => setText(event.target.value)}
+          onKeyDown={(event) => { if (event.key === "Escape") { setText(value); event.currentTarget.blur(); } }}
+        />
+        <span className="after">
+          {text ? (
+            <button type="button" className="button quiet icon small" aria-label="Clear the search" onClick={() => { setText(""); onChange(""); }}><Glyph name="close" /></button>
+          ) : (
+            <kbd>/</kbd>
+          )}
+        </span>
+      </div>
+      {focused && (
+        <div className="search-hints">
+          <span>Add</span>
+          {["status:failed", "workflow:", "meta.", "since:24h", "until:"].map((word) => (
+            <button key={word} type="button" className="chip mono" onClick={() => add(word)}><span>{word}</span></button>
+          ))}
+          <span>or paste a run’s id. <kbd>Enter</kbd> searches.</span>
+        </div>
+      )}
+      {id && value.trim() !== id && <Link href={href("runs", id)}>Open run {id}</Link>}
+    </form>
+  );
+}
+
+function NoRuns({ hasFilter, onClear }: { hasFilter: boolean; onClear: () => void }) {
+  if (hasFilter)
+    return (
+      <Empty icon="search" title="No run matches">
+        <p>Several values of one key mean any of them; different keys must all hold.</p>
+        <button type="button" className="button" onClick={onClear}>Show all runs</button>
+      </Empty>
+    );
+  return (
+    <Empty icon="runs" title="No runs yet">
+      <p>A run is one execution of a workflow. Start one from a terminal, from a program, or on the page of a <Link href={href("workflows")}>workflow</Link>.</p>
+      <Command>plait run describe.py:describe text=hello</Command>
+      <p>It appears here at once, and its tasks run as soon as a worker has their code:</p>
+      <Command>plait dev describe.py</Command>
+    </Empty>
+  );
+}

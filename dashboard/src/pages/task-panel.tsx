@@ -1,0 +1,193 @@
+/** Everything about one task of a run. */
+import { useQueryClient } from "@tanstack/react-query";
+import { makeUrl, post } from "../api/client";
+import { type Attempt, type RunView, type TaskItem, useCanWrite, useChildren, useTask } from "../api/queries";
+import { lookOf, TERMINAL_TASK } from "../lib/status";
+import { plural } from "../lib/text";
+import { formatDuration, parseTime } from "../lib/time";
+import { href, Link, setSearch, useParam } from "../router";
+import { Ago, Copy, Failed, IdText, Notice, Status, Tabs, Took, Visible } from "../ui/basics";
+import { notify, notifyError } from "../ui/dialog";
+import { Glyph } from "../ui/icons";
+import { Payload } from "../ui/json";
+import { Logs } from "./logs";
+import { RunTable } from "./run-table";
+
+type Tab = "task" | "attempts" | "logs" | "children";
+
+export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskItem; onClose: () => void }) {
+  const id = view.run.id;
+  const full = useTask(id, task.index);
+  const client = useQueryClient();
+  const canWrite = useCanWrite();
+  const wanted = (useParam("tab") ?? "task") as Tab;
+  const isTerminal = TERMINAL_TASK.has(task.status);
+  const tabs: { value: Tab; label: string; count?: number }[] = [
+    { value: "task", label: "Task" },
+    { value: "attempts", label: "Attempts", count: task.attempts_total },
+    { value: "logs", label: "Logs" },
+    ...(task.children ? [{ value: "children" as const, label: "Child runs", count: task.children }] : []),
+  ];
+  const tab = tabs.some((one) => one.value === wanted) ? wanted : "task";
+  const details = full.data;
+  const parents = task.parents.map((index) => view.tasks[index]).filter((one) => one !== undefined);
+  const act = (promise: Promise<unknown>, said: string) => {
+    promise.then(() => notify(said), notifyError).finally(() => client.invalidateQueries({ queryKey: ["run", id] }));
+  };
+  return (
+    <aside className="panel run-side" aria-label={`Task ${task.name}`}>
+      <div className="side-head">
+        <div className="row">
+          <h2 className="ellipsis grow" title={task.name}><Visible text={task.name} /></h2>
+          <Status status={task.status} badge />
+          <button type="button" className="button quiet icon small" aria-label="Close the task" onClick={onClose}><Glyph name="close" /></button>
+        </div>
+        <dl className="facts">
+          {task.started_at && <div><dt>took</dt><dd><Took start={task.started_at} end={task.finished_at} open={task.status === "RUNNING"} /></dd></div>}
+          {task.attempts_total > 1 && <div><dt>attempts</dt><dd>{task.attempts_total} of {task.max_attempts}</dd></div>}
+          {task.kind !== "task" && <div><dt>hook</dt><dd><code>{task.kind}</code></dd></div>}
+        </dl>
+        {canWrite && (
+          <div className="row-wrap">
+            {isTerminal && view.run.finished_at !== null && (
+              <button type="button" className="button small" onClick={() => act(post("/api/v1/runs/{run_id}/replay", { path: { run_id: id }, body: { tasks: [task.index], from_start: false } }), "The task and what depends on it run again")}>
+                <Glyph name="replay" />Replay from here
+              </button>
+            )}
+            {!isTerminal && (
+              <button type="button" className="button small danger" onClick={() => act(post("/api/v1/runs/{run_id}/tasks/{task}/cancel", { path: { run_id: id, task: task.index } }), "The task is cancelled")}>
+                <Glyph name="stop" />Cancel the task
+              </button>
+            )}
+          </div>
+        )}
+      </div>
+      <Tabs label="About the task" value={tab} tabs={tabs} onChange={(value) => setSearch({ tab: value === "task" ? null : value })} className="side-body">
+        {full.error && <Failed error={full.error} />}
+        {tab === "task" && (
+          <>
+            {task.why && <Notice tone={task.status === "QUEUED" ? "queued" : "neutral"}><Visible text={task.why} /></Notice>}
+            {task.reason && <Notice tone={lookOf(task.status).tone}>{lookOf(task.status).word}: <Visible text={task.reason} /></Notice>}
+            {(details?.error ?? task.error) && <ErrorBox error={(details?.error ?? task.error) as NonNullable<TaskItem["error"]>} />}
+            {details && (
+              <Payload
+                label="Output" payload={details.output} none={task.status === "COMPLETED" ? "nothing was kept" : "none yet"}
+                download={details.output ? makeUrl("/api/v1/runs/{run_id}/tasks/{task}/{what}", { run_id: id, task: task.index, what: "output" }) : undefined}
+              />
+            )}
+            {parents.length > 0 && (
+              <section className="stack" style={{ gap: 6 }}>
+                <h3>Input: the run’s, and the outputs of</h3>
+                <div className="chips wrap">
+                  {parents.map((parent) => (
+                    <button key={parent.name} type="button" className="chip" onClick={() => setSearch({ task: parent.name, tab: null })}><span><Visible text={parent.name} /></span></button>
+                  ))}
+                </div>
+              </section>
+            )}
+            {parents.length === 0 && <Payload label="Input" payload={view.input} download={makeUrl("/api/v1/runs/{run_id}/input", { run_id: id })} />}
+            {details && (details.wait_for || details.skip_if || details.cancel_if) && (
+              <dl className="grid-facts">
+                {details.wait_for && <><dt>waits for</dt><dd><Visible text={details.wait_for} /></dd></>}
+                {details.skip_if && <><dt>skipped if</dt><dd><Visible text={details.skip_if} /></dd></>}
+                {details.cancel_if && <><dt>cancelled if</dt><dd><Visible text={details.cancel_if} /></dd></>}
+              </dl>
+            )}
+            <dl className="grid-facts">
+              {task.queued_at && <><dt>queued</dt><dd><Ago time={task.queued_at} /></dd></>}
+              {task.started_at && <><dt>started</dt><dd><Ago time={task.started_at} /></dd></>}
+              {task.finished_at && <><dt>ended</dt><dd><Ago time={task.finished_at} /></dd></>}
+              {task.due_at && !isTerminal && <><dt>goes on</dt><dd><Ago time={task.due_at} /></dd></>}
+              {task.worker_id && <><dt>worker</dt><dd><Link href={href("workers", task.worker_id)}><IdText id={task.worker_id} /></Link></dd></>}
+              <dt>task run</dt><dd className="row"><code className="ellipsis">{`${id}:${task.index}`}</code><Copy text={`${id}:${task.index}`} label="Copy the task run’s id" /></dd>
+            </dl>
+          </>
+        )}
+        {tab === "attempts" && <Attempts task={details ?? task} />}
+        {tab === "logs" && <Logs run={id} task={task.index} isActive={!isTerminal} />}
+        {tab === "children" && <Children run={id} index={task.index} />}
+      </Tabs>
+    </aside>
+  );
+}
+
+export function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
+  return (
+    <section className="error-box" aria-label="Error">
+      <div className="what">
+        <Glyph name="warning" />
+        <div className="grow"><b><Visible text={error.type} /></b>{error.message && <>: <Visible text={error.message} /></>}</div>
+        {error.trace && <Copy text={error.trace} label="Copy the traceback" />}
+      </div>
+      {error.trace && (
+        <pre className="text code" tabIndex={0} aria-label="Traceback">
+          {error.trace.split("\n").map((line, place) => (
+            <span key={place} className={/^ {2}File /.test(line) ? "tb-frame" : undefined}><Visible text={line} />{"\n"}</span>
+          ))}
+        </pre>
+      )}
+    </section>
+  );
+}
+
+function Attempts({ task }: { task: TaskItem }) {
+  const attempts = [...task.attempts].reverse();
+  return (
+    <>
+      {task.status === "RUNNING" && (
+        <article className="attempt">
+          <header><Status status="RUNNING" /><span className="after"><Took start={task.started_at} end={null} /></span></header>
+        </article>
+      )}
+      {attempts.length === 0 && task.status !== "RUNNING" && <p className="muted">There is no attempt yet. An attempt is one execution of the task by a worker.</p>}
+      {attempts.map((attempt) => <AttemptBox key={attempt.number} attempt={attempt} />)}
+      {task.attempts.length < task.attempts_total && <p className="faint">{plural(task.attempts_total - task.attempts.length, "older attempt")} not shown</p>}
+    </>
+  );
+}
+
+function AttemptBox({ attempt }: { attempt: Attempt }) {
+  const queued = parseTime(attempt.queued_at);
+  const started = parseTime(attempt.started_at);
+  const end = parseTime(attempt.finished_at) ?? 0;
+  const waited = queued !== null && started !== null ? Math.max(0, started - queued) : 0;
+  const ran = started !== null ? Math.max(0, end - started) : 0;
+  const total = waited + ran || 1;
+  return (
+    <article className={attempt.superseded ? "attempt superseded" : "attempt"} aria-label={`Attempt ${attempt.number}`}>
+      <header>
+        <b className="num">#{attempt.number}</b>
+        <Status status={attempt.outcome} />
+        <span className="after"><Ago time={attempt.finished_at} /></span>
+      </header>
+      {attempt.superseded && <span className="faint">Superseded by a replay</span>}
+      {started !== null && (
+        <>
+          <div className="timing" aria-hidden="true">
+            <i data-tone="queued" style={{ width: `${(waited / total) * 100}%` }} />
+            <i data-tone={lookOf(attempt.outcome).tone} style={{ width: `${(ran / total) * 100}%` }} />
+          </div>
+          <dl className="facts">
+            {queued !== null && <div><dt>queued for</dt><dd className="num">{formatDuration(waited)}</dd></div>}
+            <div><dt>ran for</dt><dd className="num">{formatDuration(ran)}</dd></div>
+            {attempt.worker_id && <div><dt>worker</dt><dd><Link href={href("workers", attempt.worker_id)}><IdText id={attempt.worker_id} /></Link></dd></div>}
+          </dl>
+        </>
+      )}
+      {attempt.reason && <div className="muted"><Visible text={attempt.reason} /></div>}
+      {attempt.error && <ErrorBox error={attempt.error} />}
+    </article>
+  );
+}
+
+export function Children({ run, index }: { run: string; index?: number }) {
+  const found = useChildren(run, true);
+  const rows = found.data?.pages.flatMap((page) => page.children).filter((child) => index === undefined || child.task_index === index);
+  return (
+    <div className="panel">
+      {found.error && <Failed error={found.error} />}
+      <RunTable runs={rows?.map((child) => child.run)} label="Child runs" />
+      {found.hasNextPage && <div className="more"><button type="button" className="button small" onClick={() => found.fetchNextPage()}>Load more</button></div>}
+    </div>
+  );
+}
