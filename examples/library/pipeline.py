@@ -2,7 +2,7 @@
 
     list_texts ── describe_texts ── compare ── publish      publish waits: approved, or three days later; or rejected
                      │
-                     └── for each text a run of:   check ──┬── words ─────┬── card
+                     └── for each text a run of:   check ──┬── words ─────┬── write_card
                                                            └── trigrams ──┘
 
 Run it on the texts of ``examples/documents``, one of which arrives broken and is repaired::
@@ -45,9 +45,10 @@ plait = Plait()
 
 
 class Text(BaseModel):
-    """The input of a child run."""
+    """The input of a child run: a text, and the file that its card goes to."""
 
     path: Path
+    card: Path
 
 
 text = plait.workflow(name="DescribeText", input_validator=Text, description="Describe one text")
@@ -73,13 +74,12 @@ def trigrams(input: Text, ctx: Context) -> dict[str, int]:
 
 
 @text.task(parents=[check, words, trigrams])
-def card(input: Text, ctx: Context) -> Card:
-    return Card(
-        name=input.path.name,
-        title=ctx.task_output(check),
-        words=ctx.task_output(words),
-        trigrams=ctx.task_output(trigrams),
-    )
+def write_card(input: Text, ctx: Context) -> Path:
+    """Store what is known. Between runs too goes the place of big data, not the data."""
+    title, counted, found = ctx.task_output(check), ctx.task_output(words), ctx.task_output(trigrams)
+    card = Card(name=input.path.name, title=title, words=counted, trigrams=found)
+    write_file(input.card, card.model_dump_json())
+    return input.card
 
 
 def read_text(input: Text) -> str:
@@ -115,26 +115,28 @@ def list_texts(input: Library, ctx: Context) -> list[Path]:
 
 
 @library.task(parents=[list_texts], execution_timeout="1h")
-async def describe_texts(input: Library, ctx: Context) -> list[Card]:
+async def describe_texts(input: Library, ctx: Context) -> list[Path]:
     """Start a child run for each text and wait for all.
 
     However often this task runs, after a failure, a replay, the death of its worker: by its ``child_key`` it finds the
     child run of each text again. Those that completed are not repeated.
     """
-    items = [
-        text.create_bulk_run_item(Text(path=path), child_key=path.relative_to(input.folder).as_posix())
-        for path in ctx.task_output(list_texts)
-    ]
+    items = []
+    for path in ctx.task_output(list_texts):
+        name = path.relative_to(input.folder).as_posix()
+        one = Text(path=path, card=input.out / f"{input.name}-cards" / f"{name}.json")
+        items.append(text.create_bulk_run_item(one, child_key=name))
     ctx.release_slot()  # waiting takes no place from the children
     results = await text.aio_run_many(items)
-    return [Card.model_validate(outputs["card"]) for outputs in results]
+    return [Path(outputs["write_card"]) for outputs in results]
 
 
 @library.task(parents=[describe_texts])
 def compare(input: Library, ctx: Context) -> Path:
     """Write the draft: each text beside the one that is most like it."""
+    cards = [Card.model_validate_json(path.read_bytes()) for path in ctx.task_output(describe_texts)]
     draft = input.out / f"{input.name}-draft.md"
-    write_file(draft, render_table(input.name, ctx.task_output(describe_texts)))
+    write_file(draft, render_table(input.name, cards))
     return draft
 
 
