@@ -20,6 +20,7 @@ from plait.features.scheduled import ScheduledClient
 from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
 from plait.portal import Portal
+from plait.settings import wants_captured_logs
 from plait.worker.heartbeat import Timings
 from plait.worker.worker import Lifespan, Worker
 
@@ -71,6 +72,7 @@ class Plait(Declarations):
         labels: Mapping[str, str | int] | None = None,
         lifespan: Lifespan | None = None,
         timings: Timings | None = None,
+        capture_logs: bool | None = None,
     ) -> Worker:
         """A worker for ``workflows`` (all that are declared, unless given); ``start()`` runs it.
 
@@ -80,6 +82,8 @@ class Plait(Declarations):
             labels: stored with the worker, for people and for routing.
             lifespan: an async generator function; what it yields is ``ctx.lifespan`` in every task.
             timings: heartbeat, lease and grace; the defaults suit production.
+            capture_logs: store what tasks log by Python's ``logging`` along with ``ctx.log``, at the levels that their
+                loggers are set to. Left out: ``PLAIT_CAPTURE_LOGS=1`` in the environment says so.
         """
         return Worker(
             self,
@@ -89,6 +93,7 @@ class Plait(Declarations):
             labels=labels,
             lifespan=lifespan,
             timings=timings or Timings(),
+            capture_logs=wants_captured_logs() if capture_logs is None else capture_logs,
         )
 
     # the engine

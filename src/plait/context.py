@@ -20,6 +20,7 @@ from plait.types import Duration, parse_duration
 if TYPE_CHECKING:
     from plait.task import Task
     from plait.worker.holdings import Assignment
+    from plait.worker.logs import AttemptLog
     from plait.workflow import BaseWorkflow
 
 R = TypeVar("R")
@@ -40,6 +41,8 @@ class ContextHost:
     lifespan: Any
     release_slot: Callable[[Assignment], None]
     cancel: Callable[[Assignment], None]
+    open_log: Callable[[Assignment], AttemptLog] | None = None
+    capture_logs: bool = False
 
 
 class Context:
@@ -52,6 +55,7 @@ class Context:
         self._cancelled = False
         self._children: dict[str, Iterator[int]] = {}
         self._input: Any = _UNREAD
+        self._log: AttemptLog | None = None
 
     # who am I
 
@@ -218,7 +222,12 @@ class Context:
         self.cancel()
 
     def log(self, line: Any) -> None:
-        """Write a line to the ``plait.task`` logger, with the ids of the run and the task as extra fields."""
+        """Write a line to the log of this attempt: the dashboard and ``plait.runs.list_logs`` show it.
+
+        It is stored a moment later, and the task never waits for that. Bounds: 10,000 characters a line, 10,000 lines
+        and 1 MiB an attempt. It also goes to the ``plait.task`` logger, with the ids of run and task as extra fields.
+        """
+        self._write_log(logging.INFO, _make_text(line))
         logger.info(
             "%s",
             line,
@@ -234,6 +243,16 @@ class Context:
         """``log``, awaitable; it never waits."""
         self.log(line)
 
+    def _capture(self, level: int, text: str) -> None:
+        if self._host.capture_logs:
+            self._write_log(level, text)
+
+    def _write_log(self, level: int, text: str) -> None:
+        if self._log is None and self._host.open_log is not None:
+            self._log = self._host.open_log(self._assignment)
+        if self._log is not None:
+            self._log.write(level, text)
+
     def _get_result(self, task: Task[Any, Any]) -> Any:
         definition = self._assignment.run.version.definition
         index = definition.index_by_name.get(task.name)
@@ -246,3 +265,10 @@ class Context:
                 f"({parents}); declare it with parents=[...] to use its output"
             )
         return self._assignment.run.results[index]
+
+
+def _make_text(line: Any) -> str:
+    try:
+        return str(line)
+    except Exception as error:  # a log must not fail a task
+        return f"<{type(line).__name__} whose text cannot be made: {type(error).__name__}>"

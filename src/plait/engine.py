@@ -211,6 +211,8 @@ class Engine:
         }
 
     def _publish_replayed(self, version_of: Mapping[UUID, int], replayed: Sequence[UUID]) -> None:
+        if replayed:
+            self.hub.publish("changed", [run_id.hex for run_id in replayed])
         actions: set[int] = set()
         for run_id in replayed:
             version = self.store.get_version(version_of[run_id]) if run_id in version_of else None

@@ -26,3 +26,8 @@ def find_database(explicit: str | None = None) -> DatabaseSource:
         if url := environment.get(variable):
             return DatabaseSource(url, variable)
     return DatabaseSource(None, "embedded PostgreSQL")
+
+
+def wants_captured_logs() -> bool:
+    """Whether ``PLAIT_CAPTURE_LOGS`` asks workers to store what tasks log by Python's ``logging``."""
+    return os.environ.get("PLAIT_CAPTURE_LOGS", "").lower() not in ("", "0", "false", "no")

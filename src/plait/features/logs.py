@@ -5,10 +5,17 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
 
-from plait.errors import InvalidInputError
-from plait.wording import shorten
+from plait.errors import InvalidInputError, NotFoundError
+from plait.features.checks import check_limit
+from plait.wording import shorten, suggest
+
+if TYPE_CHECKING:
+    from plait.graph.definition import WorkflowDefinition
+    from plait.store.store import Store
 
 _CURSOR = re.compile(r"(\d{1,18})\.(\d{1,5})")
 
@@ -41,4 +48,35 @@ def parse_cursor(cursor: str | None) -> tuple[int, int]:
 
 def build_level(number: int) -> str:
     """The name of a level of Python's logging."""
-    return logging.getLevelName(number)
+    return str(logging.getLevelName(number))
+
+
+async def read_logs(
+    store: Store,
+    run_id: UUID,
+    definition: WorkflowDefinition,
+    *,
+    task: str | None,
+    search: str | None,
+    after: str | None,
+    limit: int,
+) -> LogPage:
+    """A page of the lines of a run or of one of its tasks (engine's loop)."""
+    if task is not None and task not in definition.index_by_name:
+        near = suggest(task, definition.index_by_name)
+        raise NotFoundError(f"workflow {definition.name!r} has no task {shorten(task)}{near}")
+    if search is not None and (not isinstance(search, str) or "\0" in search):
+        raise InvalidInputError(f"search is {shorten(search)}: give a text without NUL")
+    tasks = range(len(definition.tasks)) if task is None else [definition.index_by_name[task]]
+    rows = await store.dashboard.list_logs(run_id, tasks, parse_cursor(after), search or None, check_limit(limit), None)
+    return [
+        LogLine(
+            datetime.fromtimestamp(row["seq"] / 1e6, UTC),
+            definition.tasks[row["task"]].name,
+            row["attempt"],
+            build_level(row["level"]),
+            row["line"],
+            f"{row['seq']}.{row['task']}",
+        )
+        for row in rows
+    ]

@@ -13,6 +13,8 @@ from pydantic import TypeAdapter
 
 from plait.errors import InvalidInputError, NotFoundError, ReplayError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.checks import MAX_PAGE, check_limit, check_texts, parse_id
+from plait.features.logs import LogPage, read_logs
 from plait.features.run_views import ACTIVE, ChildRun, RunDetails, RunSummary, build_details, build_summary
 from plait.graph.definition import Status, WorkflowDefinition
 from plait.ids import bound_run_id, new_run_id
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BulkCancelReplayOpts", "BulkResult", "RunFilter", "RunsClient", "parse_run_id"]
 
-MAX_PAGE = 1000
 CLOCK_SLACK = timedelta(hours=25)
 """How far the clock of who made a run's id may be off for the run to be found by time: an hour, and a time zone."""
 _FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
@@ -140,9 +141,8 @@ class RunsClient(FeatureClient):
             workflow_names=workflow_names,
             additional_metadata=additional_metadata,
         )
-        if not 1 <= limit <= MAX_PAGE:
-            raise InvalidInputError(f"limit={limit!r} must be between 1 and {MAX_PAGE}")
-        rows = await self._list_rows(wanted, limit, None if before is None else parse_run_id(before))
+        before_id = None if before is None else parse_run_id(before)
+        rows = await self._list_rows(wanted, check_limit(limit), before_id)
         return [build_summary(row, row["workflow"]) for row in rows]
 
     list = sync_twin(aio_list)
@@ -179,6 +179,27 @@ class RunsClient(FeatureClient):
         return [build_summary(row, row["workflow"]) for row in rows]
 
     list_triggered = sync_twin(aio_list_triggered)
+
+    @on_engine
+    async def aio_list_logs(
+        self,
+        workflow_run_id: str,
+        *,
+        task: str | None = None,
+        search: str | None = None,
+        after: str | None = None,
+        limit: int = 500,
+    ) -> LogPage:
+        """A page of what the tasks of a run logged, oldest first.
+
+        ``after`` is the ``cursor`` of the last line of the page before, ``search`` a text that lines hold, in capitals
+        or not; ``limit`` 1 to 1000. A line is stored within a second; those of different tasks may come in late by that.
+        """
+        row, definition = await self._read(workflow_run_id)
+        store = await self._open_store()
+        return await read_logs(store, row["id"], definition, task=task, search=search, after=after, limit=limit)
+
+    list_logs = sync_twin(aio_list_logs)
 
     # cancelling
 
@@ -388,12 +409,7 @@ class RunsClient(FeatureClient):
 
 def parse_run_id(text: str) -> UUID:
     """A run id from its text. Raises ``InvalidInputError`` when it is none."""
-    try:
-        return UUID(text)
-    except (ValueError, AttributeError, TypeError):
-        raise InvalidInputError(
-            f"{text!r} is not a run id; run ids look like 0198c0de-7abc-7def-8123-456789abcdef"
-        ) from None
+    return parse_id(text, "run")
 
 
 def _build_filters(wanted: RunFilter, before: UUID | None) -> tuple[Any, ...]:
@@ -403,7 +419,7 @@ def _build_filters(wanted: RunFilter, before: UUID | None) -> tuple[Any, ...]:
     below.append(bound_run_id(wanted.until + CLOCK_SLACK) if wanted.until else _LAST_ID)
     return (
         min(below),
-        list(wanted.workflow_names) if wanted.workflow_names else None,
+        check_texts(wanted.workflow_names, "workflow_names") or None,
         statuses,
         begun,
         wanted.since,

@@ -24,6 +24,7 @@ from plait.worker.reports import Report, describe_failure
 if TYPE_CHECKING:
     from plait.store.hub import Hub
     from plait.store.store import Finished, Store
+    from plait.store.watch import ChangeTeller
     from plait.worker.intake import CodeBook, Intake
 
 logger = logging.getLogger("plait.worker")
@@ -56,6 +57,7 @@ class Flusher:
         """The lowest priority of a run that may be continued locally; raised while something more urgent waits."""
         self.draining = False
         self.on_lost_reply: Callable[[], None] = lambda: None
+        self.changes: ChangeTeller | None = None
 
     def add(self, assignment: Assignment, report: Report) -> None:
         """Take an outcome; the first one of an attempt counts, later ones are dropped."""
@@ -164,6 +166,8 @@ class Flusher:
         if continued and self.intake is not None:
             self.intake.admit_continued(continued)
         self._publish(finished, plan)
+        if self.changes is not None:
+            self.changes.tell(assignment.run.id for assignment, _ in batch)
 
     def _build_continued(self, batch: list[Outcome], plan: _Plan, finished: Finished) -> list[Assignment]:
         if not finished.continued:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from plait.store.events import Parked
     from plait.store.hub import Hub
     from plait.store.store import Store
+    from plait.store.watch import ChangeTeller
 
 logger = logging.getLogger("plait.worker")
 
@@ -41,6 +42,7 @@ class Parker:
         self._queue: list[tuple[Assignment, Sequence[int]]] = []
         self._writer: asyncio.Task[None] | None = None
         self.worker_id: UUID | None = None
+        self.changes: ChangeTeller | None = None
 
     def park(self, assignment: Assignment, numbers: Sequence[int]) -> None:
         """Park a task until one of its conditions ``numbers`` may hold. Nothing else concludes it from now on."""
@@ -97,6 +99,8 @@ class Parker:
         raise AssertionError("iter_backoff never ends")
 
     def _settle(self, batch: list[tuple[Assignment, Sequence[int]]], parked: Parked) -> None:
+        if self.changes is not None:
+            self.changes.tell(assignment.run.id for assignment, _ in batch)
         for assignment, _ in batch:
             if self._holdings.assignments.get(assignment.key) is assignment:
                 self._holdings.drop(assignment)

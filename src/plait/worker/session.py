@@ -26,11 +26,13 @@ from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.store.store import Store, WorkerRow
+from plait.store.watch import ChangeTeller
 from plait.worker.claimer import Claimer
 from plait.worker.flusher import Flusher
 from plait.worker.heartbeat import Heartbeat
 from plait.worker.holdings import Assignment, Holdings
 from plait.worker.intake import Intake
+from plait.worker.logs import LogWriter
 from plait.worker.parker import Parker
 from plait.worker.reports import Report
 from plait.worker.revoker import Revoker
@@ -74,6 +76,8 @@ class Session:
             park=self.parker.park,
         )
         self.flusher.intake = self.intake
+        self.changes = self.flusher.changes = self.parker.changes = ChangeTeller(engine.hub)
+        self.logs = LogWriter(engine.store.url, engine.hub, self._loop)
         self.claimer = Claimer(
             self.store,
             engine.hub,
@@ -104,6 +108,9 @@ class Session:
         for service in self._services:
             if service.hint is not None:
                 self._hub.subscribe(service.hint, service.poke)
+        self.changes.start()
+        self.logs.start()
+        self._hub.publish("worker", [])
         watchdog = Watchdog(self.holdings, self.executor, self.conclude)
         self._claiming = asyncio.create_task(self.claimer.run(), name="plait-claimer")
         self._tasks.append(self._claiming)
@@ -126,6 +133,8 @@ class Session:
                 self.conclude(assignment, Report(Status.RELEASED, retry_us=0, reason="its worker stopped"))
                 self._stop(assignment)
         await self._wait_until_empty(DRAIN_FLUSH_SECONDS, interruptible=False)
+        await self.logs.close()
+        self.changes.stop()
         for task in self._tasks:
             task.remove_done_callback(self._report_crash)
             task.cancel()
@@ -151,6 +160,7 @@ class Session:
         """An attempt's outcome is known: store it, if it is still this worker's to tell."""
         if self.holdings.assignments.get(assignment.key) is assignment:
             self.flusher.add(assignment, report)
+            self.logs.hurry()
 
     def release_slot_soon(self, assignment: Assignment) -> None:
         """``ctx.release_slot``: from the user's side."""
@@ -180,6 +190,7 @@ class Session:
                 self.conclude(assignment, Report(Status.RELEASED, retry_us=0, reason="its worker stopped"))
         else:
             self.executor.submit(assignments)
+            self.changes.tell(assignment.run.id for assignment in assignments)
 
     async def _cancel_expired(self, limit: int) -> int:
         # A task of its own: the leader may stop its services at any moment, but what is claimed must be judged.

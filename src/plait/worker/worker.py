@@ -55,6 +55,7 @@ class Worker:
         labels: Mapping[str, str | int] | None,
         lifespan: Lifespan | None,
         timings: Timings,
+        capture_logs: bool = False,
     ) -> None:
         if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
             raise InvalidInputError(f"worker {name!r}: slots={slots!r} must be a whole number of at least 1")
@@ -68,6 +69,7 @@ class Worker:
         self._workflows = list(workflows)
         self._labels = encode_metadata(labels, where=f"worker {name!r}: labels")
         self._lifespan = lifespan
+        self._capture_logs = capture_logs
         self._session: Session | None = None
         self._stop_requested: asyncio.Event | None = None
         self._user_loop: asyncio.AbstractEventLoop | None = None
@@ -124,6 +126,10 @@ class Worker:
             lifespan = await stack.enter_async_context(_open_lifespan(self._lifespan)) if self._lifespan else None
             session = await self._plait.portal.acall(self._open_session(lifespan))
             self._session = session
+            if self._capture_logs:
+                from plait.worker.logs import capture_logs  # noqa: PLC0415 - asyncpg comes with it
+
+                stack.enter_context(capture_logs())
             logger.info("worker %s started: %d slots, id %s", self.name, self.slots, self.id)
             self.announce()
             try:
@@ -211,7 +217,14 @@ class Worker:
                 owners[action] = workflow
         await sync_crons(engine, self._workflows)
         session = Session(self, engine, codes, self._labels)
-        host = ContextHost("", lifespan, session.release_slot_soon, session.cancel_soon)
+        host = ContextHost(
+            "",
+            lifespan,
+            session.release_slot_soon,
+            session.cancel_soon,
+            open_log=session.logs.open_log,
+            capture_logs=self._capture_logs,
+        )
 
         def make_context(assignment: Assignment) -> Context:
             action = assignment.run.version.actions[assignment.task]
