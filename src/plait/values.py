@@ -30,6 +30,7 @@ _MAX_REPORTED = 5
 
 _DIGITS_TO_ZERO = bytes(48 if 48 <= byte <= 57 else byte for byte in range(256))
 _LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
+_REPLACEMENT_CHARACTER = "\ufffd".encode()
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
@@ -63,6 +64,9 @@ def encode_value(
         )
     if _has_odd_content(data) or _has_odd_shape(data):
         _refuse_fault(validated, adapter, where, root, error)
+    # Validating a dict[str, ...] makes this of a lone surrogate in a key, without a word.
+    if _REPLACEMENT_CHARACTER in data and (fault := find_fault(value, root, try_leaves=False)):
+        raise error(f"{where}: {fault}")
     return data
 
 

@@ -222,3 +222,10 @@ def test_of_several_bad_fields_the_first_is_named() -> None:
 def test_a_refusal_is_an_invalid_value_unless_told_otherwise() -> None:
     with pytest.raises(InvalidValueError, match="w: value is NaN"):
         encode_value(float("nan"), ANY, where="w")
+
+
+@pytest.mark.parametrize("annotation", [dict[str, Any], dict[str, dict[str, int]], Any])
+def test_a_lone_surrogate_in_a_key_is_refused_whatever_the_declared_type(annotation: Any) -> None:
+    with pytest.raises(InvalidValueError, match="a key that holds the lone surrogate U\\+D800"):
+        encode_value({"a\ud800": {"b": 1}}, TypeAdapter(annotation), where="w")
+    assert encode_value({"a\ufffd": {"b": 1}}, TypeAdapter(annotation), where="w")

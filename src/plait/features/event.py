@@ -15,16 +15,16 @@ from pydantic import BaseModel, TypeAdapter
 from plait.context import current_context
 from plait.errors import InvalidInputError, NotFoundError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.checks import check_limit, check_text, check_texts, parse_id
 from plait.ids import new_run_id
 from plait.running import merge_metadata
-from plait.types import Priority, check_index_key, check_priority
+from plait.types import Priority, check_priority
 from plait.values import decode_json, encode_metadata, encode_value
 from plait.wording import shorten
 
 if TYPE_CHECKING:
     from plait.store.events import EventRow
 
-MAX_PAGE = 1000
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 _FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 
@@ -131,7 +131,7 @@ class EventClient(FeatureClient):
     async def aio_get(self, event_id: str) -> Event:
         """One event. Raises ``NotFoundError``."""
         store = await self._open_store()
-        row = await store.events.read_event(_parse_event_id(event_id))
+        row = await store.events.read_event(parse_id(event_id, "event"))
         if row is None:
             raise NotFoundError(f"there is no event {event_id}; `plait events list` shows those there are")
         return _build_event(row)
@@ -153,13 +153,10 @@ class EventClient(FeatureClient):
 
         ``limit`` is 1 to 1000. Which runs an event started: ``plait.runs.list_triggered(event_id)``.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            raise InvalidInputError(f"limit={limit!r} must be between 1 and {MAX_PAGE}")
         store = await self._open_store()
-        below = _LAST_ID if before is None else _parse_event_id(before)
-        rows = await store.events.list_events(
-            below, list(keys) if keys else None, list(scopes) if scopes else None, since, until, limit
-        )
+        below = _LAST_ID if before is None else parse_id(before, "event")
+        chosen = check_texts(keys, "keys") or None, check_texts(scopes, "scopes") or None
+        rows = await store.events.list_events(below, *chosen, since, until, check_limit(limit))
         return [_build_event(row) for row in rows]
 
     list = sync_twin(aio_list)
@@ -192,10 +189,10 @@ class EventClient(FeatureClient):
         )
         return EventRow(
             new_run_id(),
-            _check_key(key, f"{where}: event_key"),
+            check_text(key, f"{where}: event_key"),
             data,
             encode_metadata(merge_metadata((_find_source(), metadata), where), where=where),
-            None if scope is None else _check_key(scope, f"{where}: scope"),
+            None if scope is None else check_text(scope, f"{where}: scope"),
             None if priority is None else check_priority(priority, f"{where}: priority", InvalidInputError),
         )
 
@@ -208,17 +205,6 @@ def _find_source() -> dict[str, str]:
         if context is None
         else {"plait.source_run_id": context.workflow_run_id, "plait.source_task": context.task_name}
     )
-
-
-def _check_key(key: str, where: str) -> str:
-    return check_index_key(key or "", where) or ""
-
-
-def _parse_event_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except (ValueError, AttributeError, TypeError):
-        raise InvalidInputError(f"{text!r} is not an event id: it is what push() returned as event_id") from None
 
 
 def _build_pushed(row: EventRow) -> Event:

@@ -8,17 +8,21 @@
 -- Few arrays, because every element costs the client; subscripts instead of a second unnest, because joining two CTEs
 -- would be a nested loop over both.
 -- Locks: runs in id order (the input order), then running rows in (run, task) order; the order of every statement.
+-- Nothing of a run in which somebody cancelled a task is continued: a claim tells the judge which task it is.
 -- Counters are read only from the RETURNING of their own update. A join all of whose parents are in this batch has
 -- an untouched counter and needs none.
 WITH outcome AS MATERIALIZED (
     SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt, coalesce(o.status, 2::int2) AS status,
            o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
            (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status,
-           r.first_attempt
+           r.first_attempt, r.undisturbed
     FROM unnest($2::uuid[], $3::int2[], $4::int8[], $5::int8[], $6::bytea[], $7::int2[], $8::int2[], $9::bytea[],
                 $10::text[], $11::int8[])
          WITH ORDINALITY AS o(run_id, task, elapsed_us, span, output, attempt, status, error, reason, retry_us, ord)
-    CROSS JOIN LATERAL (SELECT status, first_attempt FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE) r
+    CROSS JOIN LATERAL (
+        SELECT status, first_attempt, cancel_tasks IS NULL AS undisturbed
+        FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE
+    ) r
 ), fenced AS (
     -- LIMIT keeps this a look-up per outcome: the planner often believes running to be empty, and would scan it.
     DELETE FROM plait.running r
@@ -29,7 +33,8 @@ WITH outcome AS MATERIALIZED (
     ) held
     WHERE r.ctid = held.row_id
     RETURNING o.ord, o.run_status, r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at,
-              r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge, o.first_attempt
+              r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge,
+              o.first_attempt, o.undisturbed
 ), accepted AS MATERIALIZED (
     SELECT * FROM fenced WHERE run_status = 0
 ), history AS (
@@ -51,7 +56,7 @@ WITH outcome AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT ((($12::int8[])[i] >> 48) - 1)::int2 AS child, ((($12::int8[])[i] >> 24) & 16777215)::int4 AS need,
                (($12::int8[])[i] & 16777215)::int4 AS slot, ($13::int4[])[i] AS action_id,
-               coalesce(($14::bool[])[i], false) AS local, coalesce(($15::int8[])[i], -1) AS schedule_us
+               coalesce(($14::bool[])[i], false) AND a.undisturbed AS local, coalesce(($15::int8[])[i], -1) AS schedule_us
         FROM generate_series(a.first_edge, a.last_edge) AS i
     ) e
     WHERE a.status > 0
