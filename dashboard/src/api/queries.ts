@@ -200,7 +200,7 @@ export function useCrons(workflow?: string) {
 export function useScheduled() {
   return useInfiniteQuery({
     queryKey: ["scheduled"],
-    queryFn: ({ pageParam, signal }) => get("/api/v1/scheduled", { query: { after: pageParam ?? undefined, limit: PAGE }, signal }),
+    queryFn: ({ pageParam, signal }) => get("/api/v1/scheduled", { query: { before: pageParam ?? undefined, limit: PAGE }, signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
   });

@@ -172,6 +172,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{event_id}/payload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Event
+         * @description The whole payload of an event, as a file.
+         */
+        get: operations["download_event"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/filters": {
         parameters: {
             query?: never;
@@ -513,7 +533,7 @@ export interface paths {
         };
         /**
          * List Scheduled
-         * @description A page of scheduled runs.
+         * @description A page of scheduled runs, the latest time first.
          */
         get: operations["list_scheduled"];
         put?: never;
@@ -589,10 +609,11 @@ export interface paths {
         };
         /**
          * Stream Changes
-         * @description What changed, as it changes. Events: `change` with a `StreamChange` as data; `reset` when something may have been
-         *     missed (also as the first of a new stream): fetch everything that is shown again. A comment comes at least every 15
-         *     seconds. After a lost connection, `Last-Event-ID` goes on where it broke. Nothing depends on this stream: a page that
-         *     polls sees the same.
+         * @description What changed, as it changes.
+         *
+         *     Events: `change` with a `StreamChange` as data; `reset` when something may have been missed (also as the first of a
+         *     new stream): fetch everything that is shown again. A comment comes at least every 15 seconds. After a lost
+         *     connection, `Last-Event-ID` goes on where it broke. Nothing depends on this stream: a page that polls sees the same.
          */
         get: operations["stream_changes"];
         put?: never;
@@ -1228,8 +1249,6 @@ export interface components {
             started_at: string;
             /** Task */
             task: string;
-            /** Task Index */
-            task_index: number | null;
             /** Workflow */
             workflow: string;
         };
@@ -1282,8 +1301,8 @@ export interface components {
         };
         /**
          * LogPage
-         * @description Lines, oldest first. Follow a run by asking again with `after=next` whenever the stream tells of new ones; lines of
-         *     other tasks may come in late by up to a second, so begin again from the start when the run has ended.
+         * @description Lines, oldest first. Follow a run by asking again with `after=next` whenever the stream tells of new ones; lines
+         *     of other tasks may come in late by up to a second, so begin again from the start when the run has ended.
          */
         LogPage: {
             /** Lines */
@@ -1613,7 +1632,7 @@ export interface components {
              */
             run_at: string;
             /** Run Id */
-            run_id: string | null;
+            run_id?: string | null;
             /** Workflow */
             workflow: string;
         };
@@ -1637,11 +1656,14 @@ export interface components {
             /** Workflow */
             workflow: string;
         };
-        /** ScheduledPage */
+        /**
+         * ScheduledPage
+         * @description Scheduled runs, the latest time first.
+         */
         ScheduledPage: {
             /**
              * Next
-             * @description `after` of the next page.
+             * @description `before` of the next page.
              */
             next: string | null;
             /** Scheduled */
@@ -1719,6 +1741,7 @@ export interface components {
         StreamChange: {
             /**
              * Ids
+             * @description Runs, where the kind is about some.
              * @default []
              */
             ids: string[];
@@ -2165,11 +2188,9 @@ export interface components {
             digest: string;
             /**
              * Input Schema
-             * @description JSON schema of the input; null: anything.
+             * @description JSON schema of the input, as JSON text; null: anything.
              */
-            input_schema: {
-                [key: string]: unknown;
-            } | null;
+            input_schema: string | null;
             /** Name */
             name: string;
             /** On Events */
@@ -2605,6 +2626,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventView"];
+                };
+            };
+        };
+    };
+    download_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is wrong with the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is wrong with the server, or its database. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description JSON, to the letter as it is stored. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
         };
@@ -3436,7 +3497,7 @@ export interface operations {
     list_scheduled: {
         parameters: {
             query?: {
-                after?: string | null;
+                before?: string | null;
                 /** @description Rows of a page. */
                 limit?: number;
                 /** @description Only those that did not start yet. */

@@ -36,7 +36,7 @@ export interface Placed {
   height: number;
 }
 
-export const NODE_WIDTH = 204;
+export const NODE_WIDTH = 224;
 export const NODE_HEIGHT = 52;
 export const FOLD_FROM = 8;
 /** More than this many are never shown one by one. */
@@ -84,8 +84,14 @@ export function foldId(members: GraphTask[]): string {
   return `fold:${members[0]?.name}`;
 }
 
-/** Lay the graph out from left to right. `unfolded` holds the ids of folds that are shown task by task. */
-export function placeGraph(tasks: GraphTask[], unfolded: ReadonlySet<string> = new Set()): Placed {
+export type Direction = "right" | "down";
+
+/** Lay the graph out. `unfolded` holds the ids of folds that are shown task by task. */
+export function placeGraph(
+  tasks: GraphTask[],
+  unfolded: ReadonlySet<string> = new Set(),
+  direction: Direction = "right",
+): Placed {
   const nodeOf = new Map<string, string>();
   const members = new Map<string, string[]>();
   for (const group of groupAlike(tasks)) {
@@ -98,7 +104,15 @@ export function placeGraph(tasks: GraphTask[], unfolded: ReadonlySet<string> = n
     }
   }
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: 16, ranksep: 56, edgesep: 12, marginx: 8, marginy: 8 });
+  const isRight = direction === "right";
+  graph.setGraph({
+    rankdir: isRight ? "LR" : "TB",
+    nodesep: isRight ? 16 : 20,
+    ranksep: isRight ? 56 : 40,
+    edgesep: 12,
+    marginx: 8,
+    marginy: 8,
+  });
   graph.setDefaultEdgeLabel(() => ({}));
   const isHook = new Map<string, boolean>();
   for (const task of tasks) {
@@ -125,19 +139,22 @@ export function placeGraph(tasks: GraphTask[], unfolded: ReadonlySet<string> = n
     return { id: `${v}\n${w}`, from: v, to: w, isHook: isHook.get(`${v}\n${w}`) ?? false, points: edge.points };
   });
   const nodeAt = new Map(nodes.map((node) => [node.id, node]));
-  for (const edge of edges) {
-    const from = nodeAt.get(edge.from) as PlacedNode;
-    const to = nodeAt.get(edge.to) as PlacedNode;
-    // Ends in the middle of the sides: dagre ends them where a straight line would meet the border.
-    edge.points = [
-      { x: from.x + from.width, y: from.y + from.height / 2 },
-      ...edge.points.slice(1, -1).filter((point) => point.x > from.x + from.width + 8 && point.x < to.x - 8),
-      { x: to.x, y: to.y + to.height / 2 },
-    ];
-    if (edge.points.length === 3 && to.x - from.x - from.width < 80) edge.points.splice(1, 1);
-  }
+  for (const edge of edges) trimEdge(edge, nodeAt.get(edge.from) as PlacedNode, nodeAt.get(edge.to) as PlacedNode, isRight);
   const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
   return { nodes, edges, width: tasks.length ? width : 0, height: tasks.length ? height : 0 };
+}
+
+/** Ends in the middle of the sides (dagre ends edges where a straight line would meet the border), and no needless bends. */
+function trimEdge(edge: PlacedEdge, from: PlacedNode, to: PlacedNode, isRight: boolean): void {
+  const start = isRight
+    ? { x: from.x + from.width, y: from.y + from.height / 2 }
+    : { x: from.x + from.width / 2, y: from.y + from.height };
+  const end = isRight ? { x: to.x, y: to.y + to.height / 2 } : { x: to.x + to.width / 2, y: to.y };
+  const spans = isRight ? end.x - start.x : end.y - start.y;
+  const inner = edge.points
+    .slice(1, -1)
+    .filter((point) => (isRight ? point.x > start.x + 8 && point.x < end.x - 8 : point.y > start.y + 8 && point.y < end.y - 8));
+  edge.points = spans < 80 ? [start, end] : [start, ...inner, end];
 }
 
 function findSinks(tasks: GraphTask[]): string[] {
@@ -145,19 +162,32 @@ function findSinks(tasks: GraphTask[]): string[] {
   return tasks.filter((task) => task.kind === "task" && !withChildren.has(task.name)).map((task) => task.name);
 }
 
-/** An SVG path through the points, level at each of them. */
-export function drawPath(points: { x: number; y: number }[]): string {
+/** An SVG path through the points, along the direction of the graph at each of them. */
+export function drawPath(points: { x: number; y: number }[], direction: Direction = "right"): string {
   const round = (value: number) => Math.round(value * 10) / 10;
   let path = "";
   points.forEach((point, place) => {
     const before = points[place - 1];
-    if (!before) path = `M${round(point.x)} ${round(point.y)}`;
-    else {
+    const [x, y] = [round(point.x), round(point.y)];
+    if (!before) path = `M${x} ${y}`;
+    else if (direction === "right") {
       const middle = round((before.x + point.x) / 2);
-      path += `C${middle} ${round(before.y)} ${middle} ${round(point.y)} ${round(point.x)} ${round(point.y)}`;
+      path += `C${middle} ${round(before.y)} ${middle} ${y} ${x} ${y}`;
+    } else {
+      const middle = round((before.y + point.y) / 2);
+      path += `C${round(before.x)} ${middle} ${x} ${middle} ${x} ${y}`;
     }
   });
   return path;
+}
+
+/** The direction in which a graph is shown the largest in a box. */
+export function chooseDirection(tasks: GraphTask[], box: { width: number; height: number }): Direction {
+  const scaleOf = (direction: Direction) => {
+    const { width, height } = placeGraph(tasks, undefined, direction);
+    return Math.min(1, box.width / width, box.height / height);
+  };
+  return scaleOf("down") > scaleOf("right") * 1.1 ? "down" : "right";
 }
 
 /** The name of a fold: what its members' names have in common. */

@@ -34,6 +34,10 @@ const NAMES: Record<number, string> = {
   0xfeff: "byte order mark",
 };
 
+const CONTROLS = (
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+).split(" ");
+
 // Controls but tab and newline, the bidi controls, zero-width characters, tags and lone surrogates.
 const HIDDEN =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]|[\ud800-\udfff]|(?<!\p{Extended_Pictographic}\ufe0f?)\u200d|\u200c/gu;
@@ -62,9 +66,8 @@ function showCharacter(character: string): Piece {
   const number = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
   const name = NAMES[code];
   const title = name ? `${number} ${name}` : number;
-  // The control pictures stand at U+2400 in the same order.
-  if (code < 0x20) return { text: String.fromCodePoint(0x2400 + code), title };
-  if (code === 0x7f) return { text: "␡", title };
+  const short = code < 0x20 ? CONTROLS[code] : code === 0x7f ? "DEL" : null;
+  if (short) return { text: `⟨${short}⟩`, title };
   return { text: `⟨${number}⟩`, title };
 }
 

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import { type FormEvent } from "react";
 import { useQueryClient } from "@tanstack/react-query";
-import { post } from "../api/client";
+import { makeUrl, post } from "../api/client";
 import { useCanWrite, useEvent, useEvents } from "../api/queries";
 import { formatJson, tokenize } from "../lib/json";
 import { href, Link, navigate, setSearch, useParam } from "../router";
@@ -89,10 +89,10 @@ function EventPanel({ id }: { id: string }) {
         {found.error && <Failed error={found.error} />}
         {event && (
           <>
-            <Payload label="Payload" payload={event.payload} />
+            <Payload label="Payload" payload={event.payload} download={makeUrl("/api/v1/events/{event_id}/payload", { event_id: id })} />
             <section className="stack" style={{ gap: 6 }}>
               <h3>{found.data?.runs.length ? `Started${found.data.runs_more ? ", among others" : ""}` : "Started no run"}</h3>
-              {found.data && found.data.runs.length > 0 && <div className="panel"><RunTable runs={found.data.runs} label="Runs that it started" /></div>}
+              {found.data && found.data.runs.length > 0 && <div className="panel"><RunTable compact runs={found.data.runs} label="Runs that it started" /></div>}
             </section>
             <dl className="grid-facts">
               <dt>pushed</dt><dd><Ago time={event.created_at} /></dd>

@@ -14,10 +14,12 @@ export function RunTable(props: {
   selection?: { ids: ReadonlySet<string>; toggle: (id: string, range: boolean) => void; all: boolean; toggleAll: () => void };
   onMeta?: (key: string, value: string) => void;
   showWorkflow?: boolean;
+  /** For narrow places: without metadata and the time of the trigger. */
+  compact?: boolean;
   extra?: { title: string; cell: (run: Run) => ReactNode };
 }) {
-  const { runs, selection, showWorkflow = true, extra } = props;
-  const columns = 5 + (selection ? 1 : 0) + (showWorkflow ? 1 : 0) + (extra ? 1 : 0);
+  const { runs, selection, showWorkflow = true, compact = false, extra } = props;
+  const columns = (compact ? 3 : 5) + (selection ? 1 : 0) + (showWorkflow ? 1 : 0) + (extra ? 1 : 0);
   return (
     <div className="table-wrap">
       <table aria-label={props.label}>
@@ -32,9 +34,9 @@ export function RunTable(props: {
             {showWorkflow && <th>Workflow</th>}
             {extra && <th>{extra.title}</th>}
             <th className="shrink">Run</th>
-            <th>Metadata</th>
+            {!compact && <th>Metadata</th>}
             <th className="right shrink">Duration</th>
-            <th className="right shrink">Triggered</th>
+            {!compact && <th className="right shrink">Triggered</th>}
           </tr>
         </thead>
         <tbody>
@@ -64,7 +66,7 @@ export function RunTable(props: {
                 <td className="shrink">
                   {showWorkflow ? <IdText id={run.id} /> : <Link href={to}><IdText id={run.id} /></Link>}
                 </td>
-                <td>
+                {!compact && <td>
                   <div className="chips">
                     {run.trigger && <span className="chip"><span>{TRIGGERS[run.trigger] ?? run.trigger}</span></span>}
                     {run.priority > 1 && <span className="chip"><span>priority {run.priority}</span></span>}
@@ -72,9 +74,9 @@ export function RunTable(props: {
                       <Chip key={key} name={key} value={value} onClick={props.onMeta && (() => props.onMeta?.(key, value))} />
                     ))}
                   </div>
-                </td>
+                </td>}
                 <td className="right shrink"><Took start={run.created_at} end={run.finished_at} /></td>
-                <td className="right shrink muted"><Ago time={run.created_at} /></td>
+                {!compact && <td className="right shrink muted"><Ago time={run.created_at} /></td>}
               </tr>
             );
           })}

@@ -91,7 +91,7 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
       </header>
       <Facts view={view} />
       {error ? <Failed error={error} /> : null}
-      <Waiting tasks={tasks} onSelect={select} />
+      <Waiting tasks={tasks} selected={selectedName} onSelect={select} />
       <div className="run-layout">
         <section className="panel run-view" aria-label="Tasks">
           <div className="panel-head">
@@ -129,14 +129,15 @@ function aboutTask(task: TaskItem | undefined): ReactNode {
   const attempt = task.attempts_total + (task.status === "RUNNING" || task.status === "QUEUED" ? 1 : 0);
   if (attempt > 1) parts.push(`attempt ${attempt}`);
   if (task.children) parts.push(plural(task.children, "child run"));
+  if (!parts.length) return null;
   return parts.map((part, place) => <span key={place}>{place > 0 && " · "}{part}</span>);
 }
 
 /** One sentence about what holds the run up, when nothing of it runs. */
-function Waiting({ tasks, onSelect }: { tasks: TaskItem[]; onSelect: (name: string) => void }) {
+function Waiting({ tasks, selected, onSelect }: { tasks: TaskItem[]; selected: string | null; onSelect: (name: string) => void }) {
   if (tasks.some((task) => task.status === "RUNNING")) return null;
   const queued = tasks.find((task) => task.status === "QUEUED" && task.why) ?? tasks.find((task) => task.status === "PENDING" && task.why && !task.why.startsWith("it waits for its parent"));
-  if (!queued?.why) return null;
+  if (!queued?.why || queued.name === selected) return null;
   return (
     <Notice tone={queued.status === "QUEUED" ? "queued" : "neutral"}>
       <button type="button" className="chip" onClick={() => onSelect(queued.name)}><span><Visible text={queued.name} /></span></button>{" "}
@@ -213,7 +214,7 @@ function RunPanel({ view }: { view: RunView }) {
         )}
         <dl className="grid-facts">
           <dt>run</dt><dd><code>{view.run.id}</code></dd>
-          <dt>in a terminal</dt><dd><code>plait runs get {view.run.id}</code></dd>
+          <dt>in a terminal</dt><dd><code>plait runs show {view.run.id}</code></dd>
         </dl>
       </div>
     </aside>

@@ -91,7 +91,7 @@ function CronRow({ cron, canWrite }: { cron: Cron; canWrite: boolean }) {
       <td className="shrink">
         <span className="status" data-tone={cron.paused ? "neutral" : "completed"}><Glyph name={cron.paused ? "pause" : "play"} />{cron.paused ? "Paused" : "On"}</span>
       </td>
-      <td><Link className="main-cell" href={href("workflows", cron.workflow)}><Visible text={cron.workflow} /></Link><div className="faint"><Visible text={cron.name} />{cron.declared && ", in code"}</div></td>
+      <td><Link className="main-cell" href={href("workflows", cron.workflow)}><Visible text={cron.workflow} /></Link><div className="faint">{cron.name !== cron.expression && <><Visible text={cron.name} />, </>}{cron.declared ? "declared in code" : "made at run time"}</div></td>
       <td><div>{explain(cron.expression)}</div><div className="faint"><code><Visible text={cron.expression} /></code> {cron.timezone}</div></td>
       <td><NextTimes cron={cron} /></td>
       <td className="right shrink muted"><Ago time={cron.last_at} /></td>

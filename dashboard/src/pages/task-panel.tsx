@@ -1,9 +1,10 @@
 /** Everything about one task of a run. */
 import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { makeUrl, post } from "../api/client";
 import { type Attempt, type RunView, type TaskItem, useCanWrite, useChildren, useTask } from "../api/queries";
 import { lookOf, TERMINAL_TASK } from "../lib/status";
-import { plural } from "../lib/text";
+import { formatBytes, plural } from "../lib/text";
 import { formatDuration, parseTime } from "../lib/time";
 import { href, Link, setSearch, useParam } from "../router";
 import { Ago, Copy, Failed, IdText, Notice, Status, Tabs, Took, Visible } from "../ui/basics";
@@ -71,18 +72,15 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
             {(details?.error ?? task.error) && <ErrorBox error={(details?.error ?? task.error) as NonNullable<TaskItem["error"]>} />}
             {details && (
               <Payload
-                label="Output" payload={details.output} none={task.status === "COMPLETED" ? "nothing was kept" : "none yet"}
+                label="Output" payload={details.output} none={isTerminal ? "none" : "none yet"}
                 download={details.output ? makeUrl("/api/v1/runs/{run_id}/tasks/{task}/{what}", { run_id: id, task: task.index, what: "output" }) : undefined}
               />
             )}
             {parents.length > 0 && (
               <section className="stack" style={{ gap: 6 }}>
-                <h3>Input: the run’s, and the outputs of</h3>
-                <div className="chips wrap">
-                  {parents.map((parent) => (
-                    <button key={parent.name} type="button" className="chip" onClick={() => setSearch({ task: parent.name, tab: null })}><span><Visible text={parent.name} /></span></button>
-                  ))}
-                </div>
+                <h3>Input: the run’s, and its parents’ outputs</h3>
+                {parents.slice(0, 20).map((parent) => <ParentOutput key={parent.name} run={id} parent={parent} />)}
+                {parents.length > 20 && <p className="faint">and {parents.length - 20} more</p>}
               </section>
             )}
             {parents.length === 0 && <Payload label="Input" payload={view.input} download={makeUrl("/api/v1/runs/{run_id}/input", { run_id: id })} />}
@@ -111,6 +109,24 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
   );
 }
 
+/** Loaded when it is opened: outputs can be large. */
+function ParentOutput({ run, parent }: { run: string; parent: TaskItem }) {
+  const [open, setOpen] = useState(false);
+  const found = useTask(run, open ? parent.index : null);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary><Visible text={parent.name} /> <span className="faint">{parent.output_size === null ? lookOf(parent.status).word.toLowerCase() : formatBytes(parent.output_size)}</span></summary>
+      {open && (
+        <div className="stack" style={{ gap: 6, paddingTop: 6 }}>
+          {found.error && <Failed error={found.error} />}
+          {found.data && <Payload label="Output" payload={found.data.output} none="none" />}
+          <div><button type="button" className="button quiet small" onClick={() => setSearch({ task: parent.name, tab: null })}>Go to {parent.name}</button></div>
+        </div>
+      )}
+    </details>
+  );
+}
+
 export function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
   return (
     <section className="error-box" aria-label="Error">
@@ -121,7 +137,7 @@ export function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
       </div>
       {error.trace && (
         <pre className="text code" tabIndex={0} aria-label="Traceback">
-          {error.trace.split("\n").map((line, place) => (
+          {error.trace.trimEnd().split("\n").map((line, place) => (
             <span key={place} className={/^ {2}File /.test(line) ? "tb-frame" : undefined}><Visible text={line} />{"\n"}</span>
           ))}
         </pre>
@@ -186,7 +202,7 @@ export function Children({ run, index }: { run: string; index?: number }) {
   return (
     <div className="panel">
       {found.error && <Failed error={found.error} />}
-      <RunTable runs={rows?.map((child) => child.run)} label="Child runs" />
+      <RunTable compact runs={rows?.map((child) => child.run)} label="Child runs" />
       {found.hasNextPage && <div className="more"><button type="button" className="button small" onClick={() => found.fetchNextPage()}>Load more</button></div>}
     </div>
   );

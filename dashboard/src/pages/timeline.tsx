@@ -69,6 +69,8 @@ function RowTime({ segments, gantt, span }: { segments: Segment[]; gantt: { star
   if (!last) return null;
   const text = formatDuration(last.end - last.start);
   const end = (last.end - gantt.start) / span;
-  if (end > 0.9) return <span className="segment-time before" style={{ right: `${(1 - ((segments[0] as Segment).start - gantt.start) / span) * 100}%` }}>{text}</span>;
+  const first = ((segments[0] as Segment).start - gantt.start) / span;
+  if (end > 0.9 && first < 0.1) return null;
+  if (end > 0.9) return <span className="segment-time before" style={{ right: `${(1 - first) * 100}%` }}>{text}</span>;
   return <span className="segment-time" style={{ left: `${end * 100}%` }}>{text}</span>;
 }

@@ -16,6 +16,7 @@ export function WorkersPage({ id }: { id: string | undefined }) {
   const found = useWorkers(ended);
   const queues = useQueues();
   const rows = found.data?.workers;
+  const most = id ? 1 : 4;
   const cursor = useCursor(rows?.map((row) => row.id) ?? [], (worker) => navigate(href("workers", worker)));
   const busy = queues.data?.queues.filter((queue) => queue.ready + queue.running + queue.waiting > 0) ?? [];
   return (
@@ -56,7 +57,7 @@ export function WorkersPage({ id }: { id: string | undefined }) {
                         <td className="nowrap"><Link className="main-cell" href={href("workers", worker.id)}><Visible text={worker.name} /></Link></td>
                         <td className="muted nowrap"><Visible text={worker.host} /> <span className="faint num">{worker.pid}</span></td>
                         <td className="shrink"><Slots worker={worker} /></td>
-                        <td><div className="chips">{Object.entries(worker.serves).slice(0, 4).map(([workflow]) => <Link key={workflow} className="chip" href={href("workflows", workflow)}><span><Visible text={workflow} /></span></Link>)}{Object.keys(worker.serves).length > 4 && <span className="faint">+{Object.keys(worker.serves).length - 4}</span>}</div></td>
+                        <td><div className="chips">{Object.entries(worker.serves).slice(0, most).map(([workflow]) => <Link key={workflow} className="chip" href={href("workflows", workflow)}><span><Visible text={workflow} /></span></Link>)}{Object.keys(worker.serves).length > most && <span className="faint">+{Object.keys(worker.serves).length - most}</span>}</div></td>
                         <td className="right shrink muted num">{worker.ended_at ? "–" : worker.heartbeat_age === null ? "–" : `${formatSeconds(Math.round(worker.heartbeat_age))} ago`}</td>
                         <td className="right shrink muted"><Ago time={worker.started_at} /></td>
                       </tr>

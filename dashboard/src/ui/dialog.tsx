@@ -17,6 +17,8 @@ export function Dialog(props: {
     const dialog = element.current;
     const before = document.activeElement;
     dialog?.showModal();
+    // The first field, or what asks for it; the browser would choose the button that closes.
+    dialog?.querySelector<HTMLElement>("[data-first], .dialog-body :is(input, textarea, select), input, .dialog-foot .button:last-child")?.focus();
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement) before.focus();

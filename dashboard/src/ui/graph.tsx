@@ -1,6 +1,6 @@
 /** A graph that can be moved and zoomed: nodes are buttons, arrows are one SVG behind them. */
 import { memo, type PointerEvent, type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { drawPath, type GraphTask, nameFold, type Placed, type PlacedNode, placeGraph, UNFOLD_UP_TO } from "../lib/layout";
+import { chooseDirection, type Direction, drawPath, type GraphTask, nameFold, type Placed, type PlacedNode, placeGraph, UNFOLD_UP_TO } from "../lib/layout";
 import { countStatuses, lookOf } from "../lib/status";
 import { formatCount, makeVisible } from "../lib/text";
 import { Visible } from "./basics";
@@ -16,8 +16,10 @@ const MIN_SCALE = 0.15;
 const MAX_SCALE = 2;
 
 function fitView(placed: Placed, box: { width: number; height: number }): View {
-  const scale = Math.min(1.1, Math.max(MIN_SCALE, Math.min((box.width - 32) / placed.width, (box.height - 32) / placed.height)));
-  return { scale, x: (box.width - placed.width * scale) / 2, y: (box.height - placed.height * scale) / 2 };
+  // Small enough to read; what does not fit then begins at its roots.
+  const scale = Math.min(1.1, Math.max(0.45, Math.min((box.width - 32) / placed.width, (box.height - 32) / placed.height)));
+  const centre = (whole: number, part: number) => Math.max(12, (whole - part * scale) / 2);
+  return { scale, x: centre(box.width, placed.width), y: centre(box.height, placed.height) };
 }
 
 export interface GraphTaskLook {
@@ -37,8 +39,14 @@ export function Graph(props: {
   const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set());
   // The layout follows from the graph alone: a new status moves nothing.
   const shape = JSON.stringify(tasks.map((task) => [task.name, task.parents, task.kind]));
-  const placed = useMemo(() => placeGraph(tasks, unfolded), [shape, unfolded]);
   const frame = useRef<HTMLDivElement>(null);
+  const [direction, setDirection] = useState<Direction>("right");
+  const placed = useMemo(() => placeGraph(tasks, unfolded, direction), [shape, unfolded, direction]);
+  // Chosen once for a graph: it must not turn while somebody looks at it.
+  useLayoutEffect(() => {
+    const box = frame.current?.getBoundingClientRect();
+    if (box?.width) setDirection(chooseDirection(tasks, box));
+  }, [shape]);
   const [view, setView] = useState<View>({ x: 0, y: 0, scale: 1 });
   const touched = useRef(false);
   const fit = useCallback(() => {
@@ -88,7 +96,7 @@ export function Graph(props: {
       onDoubleClick={(event) => { if (event.target === event.currentTarget) fit(); }}
     >
       <div className="graph-world" style={{ transform: `translate(${view.x}px, ${view.y}px) scale(${view.scale})` }}>
-        <Edges placed={placed} statuses={statuses} selected={selected} />
+        <Edges placed={placed} direction={direction} statuses={statuses} selected={selected} />
         {placed.nodes.map((node) =>
           node.tasks.length > 1 ? (
             <FoldNode
@@ -159,7 +167,7 @@ function useDrag(setView: (change: (old: View) => View) => void, touched: { curr
   };
 }
 
-function Edges({ placed, statuses, selected }: { placed: Placed; statuses: Map<string, string | undefined>; selected: string | null }) {
+function Edges({ placed, direction, statuses, selected }: { placed: Placed; direction: Direction; statuses: Map<string, string | undefined>; selected: string | null }) {
   const tasksOf = new Map(placed.nodes.map((node) => [node.id, node.tasks]));
   return (
     <svg width={placed.width} height={placed.height} aria-hidden="true">
@@ -171,7 +179,7 @@ function Edges({ placed, statuses, selected }: { placed: Placed; statuses: Map<s
         const isLit = selected !== null && (from.includes(selected) || to.includes(selected));
         const done = first && /COMPLETED|SKIPPED|FAILED|CANCELLED/.test(first) ? lookOf(first).tone : undefined;
         return (
-          <path key={edge.id} d={drawPath(edge.points)} data-tone={done} className={["edge", edge.isHook && "hook", isActive && "active", isLit && "lit"].filter(Boolean).join(" ")} />
+          <path key={edge.id} d={drawPath(edge.points, direction)} data-tone={done} className={["edge", edge.isHook && "hook", isActive && "active", isLit && "lit"].filter(Boolean).join(" ")} />
         );
       })}
     </svg>
@@ -189,10 +197,10 @@ const TaskNode = memo(function TaskNode(props: {
   const status = look.status ? lookOf(look.status) : null;
   return (
     <button
-      type="button" className="node" data-tone={status?.tone ?? "neutral"} data-task={name} aria-pressed={isSelected} title={makeVisible(name)}
+      type="button" className={status ? "node" : "node plain"} data-tone={status?.tone ?? "neutral"} data-task={name} aria-pressed={isSelected} title={makeVisible(name)}
       style={{ left: node.x, top: node.y, width: node.width, height: node.height }} onClick={() => props.onSelect(isSelected ? null : name)}
     >
-      {status ? <StatusGlyph tone={status.tone} /> : <span />}
+      {status && <StatusGlyph tone={status.tone} />}
       <span className="ellipsis">
         <span className="name"><Visible text={name} /></span>
         <span className="about">{status && <>{status.word}{look.about ? " · " : ""}</>}{look.about}</span>
@@ -210,10 +218,10 @@ function FoldNode(props: { node: PlacedNode; statuses: (string | undefined)[]; i
   const tone = first ? lookOf(first).tone : "neutral";
   return (
     <button
-      type="button" className="node fold" data-tone={tone} aria-pressed={props.isSelected} title={text || undefined}
+      type="button" className={first ? "node fold" : "node fold plain"} data-tone={tone} aria-pressed={props.isSelected} title={text || undefined}
       style={{ left: node.x, top: node.y, width: node.width, height: node.height }} onClick={props.onOpen}
     >
-      {first ? <StatusGlyph tone={tone} /> : <span />}
+      {first && <StatusGlyph tone={tone} />}
       <span className="ellipsis">
         <span className="name"><Visible text={nameFold(node.tasks)} /> × {formatCount(node.tasks.length)}</span>
         <span className="about">{text || "the same part many times"}</span>

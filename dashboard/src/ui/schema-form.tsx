@@ -93,7 +93,7 @@ function Control(props: Props) {
         <>
           <label className="check">
             <input type="checkbox" checked={isSet} onChange={(event) => onChange(event.target.checked ? (makeInitial(field.field) ?? emptyOf(field.field)) : NULL)} />
-            {isSet ? "given" : "null"}
+            Give a value <span className="faint">{isSet ? "" : "(null now)"}</span>
           </label>
           {isSet && <Control {...props} field={field.field} />}
         </>
@@ -101,8 +101,9 @@ function Control(props: Props) {
     }
     case "boolean":
       return (
-        <span className="row">
+        <span className="check">
           <input type="checkbox" {...about} checked={value?.kind === "literal" && value.text === "true"} onChange={(event) => onChange({ kind: "literal", text: String(event.target.checked) })} />
+          <span className="faint" aria-hidden="true">{value?.kind === "literal" && value.text === "true" ? "true" : "false"}</span>
         </span>
       );
     case "choice": {
