@@ -11,7 +11,7 @@ from uuid import UUID
 from plait.errors import NotFoundError
 from plait.feature_client import FeatureClient, on_engine
 from plait.features.logs import build_level, parse_cursor
-from plait.features.runs import CLOCK_SLACK
+from plait.features.run_reader import CLOCK_SLACK
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import Status, TaskDefinition
 from plait.ids import bound_run_id

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from plait.errors import NotFoundError, PlaitError
 from plait.feature_client import FeatureClient, on_engine
-from plait.features.runs import CLOCK_SLACK
+from plait.features.run_reader import CLOCK_SLACK
 from plait.graph.cron import Timetable, check_cron
 from plait.ids import bound_run_id
 from plait.server.models.common import Done, Payload, Started
