@@ -18,12 +18,15 @@ COMMANDS = {
     "run": Entry("Run a workflow and show its result.", "plait.cli.run:run"),
     "worker": Entry("Serve the workflows of an application.", "plait.cli.worker:worker"),
     "dev": Entry("A worker that starts again when the code changes.", "plait.cli.dev:dev"),
+    "serve": Entry("Serve the dashboard and its API.", "plait.cli.serve:serve"),
+    "open": Entry("Open a run in the dashboard.", "plait.cli.open:open_run"),
     "runs": Entry(
         "Look at runs, wait for them, cancel and replay them.",
         members={
             "list": Entry("List runs, newest first.", "plait.cli.runs:list_runs"),
             "show": Entry("Show one run with its tasks.", "plait.cli.runs:show_run"),
             "tree": Entry("Show a run with the runs that its tasks started.", "plait.cli.run_tree:show_tree"),
+            "logs": Entry("Show what the tasks of a run logged.", "plait.cli.run_logs:show_logs"),
             "tail": Entry("Follow a run until it has ended.", "plait.cli.run_follow:tail_run"),
             "wait": Entry("Wait until runs have ended; print their results.", "plait.cli.run_follow:wait_runs"),
             "cancel": Entry("Cancel runs, or one task of a run.", "plait.cli.run_control:cancel_runs"),
@@ -102,7 +105,7 @@ project folder.
 
 \b
   plait run flows.py:hello name=World     run a workflow and show its result
-  plait dev flows.py                      serve workflows, restart when the code changes
+  plait dev flows.py                      serve workflows and the dashboard, restart when the code changes
 """
 
 

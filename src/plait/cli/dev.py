@@ -7,12 +7,13 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
 from plait.cli.database import find_source
+from plait.cli.links import noted_server
 from plait.cli.logs import LEVELS, set_up_logging
 from plait.cli.options import common_options, get_database_url
 from plait.cli.serving import supervise
@@ -80,17 +81,24 @@ def find_watched(target: str) -> list[Path]:
 @click.argument("target")
 @click.option("--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks at a time.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Of the dashboard.")
+@click.option("--open", "open_page", is_flag=True, help="Open the dashboard in a browser.")
+@click.option("--no-dashboard", is_flag=True, help="Serve no dashboard.")
 @common_options
-def dev(target: str, slots: int, log_level: str) -> int:
+def dev(target: str, slots: int, log_level: str, port: int, open_page: bool, no_dashboard: bool) -> int:
     """Serve the workflows of TARGET and start again whenever a .py file of the project changes.
 
-    Without a database URL this keeps the embedded PostgreSQL running.
+    Without a database URL this keeps the embedded PostgreSQL running. The dashboard is served on this machine only; if
+    its port is taken, on one of the next. What tasks log by Python's logging is stored with their runs.
     """
     set_up_logging(log_level)
+    os.environ.setdefault("PLAIT_CAPTURE_LOGS", "1")
     source = find_source()
+    url = source.url or ""
     with ExitStack() as stack:
         if source.url is None:
             embedded = stack.enter_context(start_embedded())
+            url = embedded.dsn
             _say("database", f"embedded PostgreSQL in {embedded.data_dir.parent}")
         else:
             from plait.store.connection import hide_password  # noqa: PLC0415 - brings asyncpg, here only
@@ -98,6 +106,11 @@ def dev(target: str, slots: int, log_level: str) -> int:
             _say("database", f"{hide_password(source.url)} ({source.origin})")
         watcher = FolderWatcher(find_watched(target))
         _say("watching", ", ".join(str(folder) for folder in watcher.folders))
+        if not no_dashboard:
+            address = stack.enter_context(_serve_dashboard(url, port))
+            _say("dashboard", address)
+            if open_page:
+                click.launch(address)
         _say("try", f"plait run {shlex.quote(target)} --no-worker, plait runs list, plait db psql")
         options = [f"--slots={slots}", "--name=dev", f"--grace={GRACE_SECONDS}s", f"--log-level={log_level}"]
         return supervise(
@@ -107,6 +120,22 @@ def dev(target: str, slots: int, log_level: str) -> int:
             database_url=get_database_url(),
             watcher=watcher,
         )
+
+
+@contextmanager
+def _serve_dashboard(url: str, port: int) -> Iterator[str]:
+    """The dashboard on a thread of this process, for the time of the block; its address."""
+    from plait.client import Plait  # noqa: PLC0415 - these three only where there is a dashboard
+    from plait.server import runner  # noqa: PLC0415
+
+    plait = Plait(url)
+    server = runner.start(plait, port=port)
+    try:
+        with noted_server(server.url):
+            yield server.url
+    finally:
+        server.stop()
+        plait.close()
 
 
 def _say(what: str, text: str) -> None:

@@ -11,6 +11,7 @@ import click
 
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.links import link_run
 from plait.cli.options import MomentType, common_options, output_option
 from plait.cli.text import can_show, clean, format_span, format_table, format_time, style, to_json
 from plait.cli.tree import COLOURS, describe_attempt, render_plain
@@ -72,6 +73,8 @@ def show_run(run_id: str, with_input: bool, output: str) -> None:
     if with_input:
         click.echo(f"input {clean(to_json(details.input, indent=2))}")
     print_details(details)
+    if link := link_run(run_id):
+        click.echo(f"{style('dashboard', 'cyan', sys.stderr)} {link}", err=True)
 
 
 def print_details(details: RunDetails) -> None:

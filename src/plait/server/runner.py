@@ -58,6 +58,7 @@ def _make_server(app: FastAPI) -> DashboardServer:
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         lifespan="off",

@@ -1,0 +1,106 @@
+"""``plait serve``: the dashboard and its API."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from plait.cli.failures import CommandError, say_hint
+from plait.cli.links import noted_server
+from plait.cli.logs import FORMATS, LEVELS, set_up_logging
+from plait.cli.options import common_options, get_database_url
+from plait.cli.text import clean, style
+
+if TYPE_CHECKING:
+    from plait.client import Plait
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Another one than this machine needs accounts.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0: any that is free.")
+@click.option(
+    "--accounts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="PLAIT_ACCOUNTS",
+    help="A file of who may sign in; also PLAIT_ACCOUNTS.",
+)
+@click.option("--allow-host", metavar="NAME", multiple=True, help="A name under which it is reached; may be repeated.")
+@click.option("--open", "open_page", is_flag=True, help="Open it in a browser.")
+@click.option("--new-account", metavar="KIND:NAME:ROLE", help="Print a line for --accounts and stop: user:anna:write.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+@click.option("--log-format", type=click.Choice(FORMATS), default="text", show_default=True)
+@common_options
+def serve(
+    target: str | None,
+    host: str,
+    port: int,
+    accounts: Path | None,
+    allow_host: Sequence[str],
+    open_page: bool,
+    new_account: str | None,
+    log_level: str,
+    log_format: str,
+) -> None:
+    """Serve the dashboard, its API and /metrics until SIGTERM or Ctrl-C.
+
+    With TARGET, a module or file with workflows, inputs of runs that are started in the dashboard are validated by its
+    code. Another address than loopback needs accounts: --accounts FILE, or PLAIT_SERVER_TOKEN,
+    PLAIT_SERVER_READ_TOKEN or PLAIT_SERVER_PASSWORD in the environment. Tasks are run by plait worker, not by this.
+    """
+    if new_account is not None:
+        _print_account(new_account)
+        return
+    set_up_logging(log_level, log_format)
+    from plait.server import runner  # noqa: PLC0415 - only when there is something to serve
+    from plait.server.accounts import read_accounts  # noqa: PLC0415
+
+    known = read_accounts(os.environ, accounts)
+    runner.check_exposure(host, known)
+    listener = runner.bind(host, port)
+    url = runner.describe_url(listener)
+    with _open_target(target) as plait, noted_server(url):
+        click.echo(f"{style('dashboard', 'cyan', sys.stderr)} {url}", err=True)
+        if open_page:
+            click.launch(url)
+        runner.serve(plait, listener, accounts=known, allowed_hosts=list(allow_host) or None)
+
+
+@contextmanager
+def _open_target(target: str | None) -> Iterator[Plait]:
+    if target is None:
+        from plait.cli.database import open_plait  # noqa: PLC0415 - without a target only
+
+        with open_plait() as plait:
+            yield plait
+        return
+    from plait.cli.target import load_target  # noqa: PLC0415 - with a target only
+
+    plait = load_target(target, get_database_url()).plait
+    try:
+        yield plait
+    finally:
+        plait.close()
+
+
+def _print_account(text: str) -> None:
+    """Ask for a secret and print its line for the file of accounts. The secret is shown nowhere."""
+    from plait.server.accounts import SHORTEST_SECRET, Role, check_name, hash_secret  # noqa: PLC0415 - see above
+
+    kind, _, rest = text.partition(":")
+    name, _, role = rest.rpartition(":")
+    if kind not in ("user", "token") or role not in set(Role):
+        raise CommandError(f"{text!r} is no account", hint="--new-account user:anna:write, or token:prometheus:read")
+    check_name(name)
+    what = "password" if kind == "user" else "token"
+    secret = click.prompt(f"{what} of {clean(name)}", hide_input=True, confirmation_prompt=sys.stdin.isatty(), err=True)
+    if len(secret) < SHORTEST_SECRET:
+        raise CommandError(f"a {what} has at least {SHORTEST_SECRET} characters")
+    click.echo(f"{kind} {name} {role} {hash_secret(secret)}")
+    say_hint("append that line to a file and give it as --accounts FILE")
