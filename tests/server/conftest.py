@@ -17,7 +17,9 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
 
 class Api(httpx.Client):
-    """A client of ``/api/v1`` that tells what a refused request was answered."""
+    """A client of ``/api/v1`` that tells what a refused request was answered. ``server`` is what it talks to."""
+
+    server: runner.RunningServer
 
     def ask(self, path: str, **params: Any) -> Any:
         """GET; the JSON of the answer."""
@@ -59,6 +61,7 @@ def serve_api(plait: Plait) -> Iterator[Callable[..., Api]]:
     def start(of: Plait | None = None, **options: Any) -> Api:
         server = runner.start(of or plait, **options)
         api = Api(base_url=f"{server.url}api/v1/", timeout=30)
+        api.server = server
         running.extend([api, server])
         return api
 

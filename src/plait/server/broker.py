@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from plait.errors import PlaitError
-from plait.store.watch import CHANGED, EVERYTHING, LOGGED, WATCH, WATCH_SECONDS
+from plait.store.watch import CHANGED, EVERYTHING, LOGGED, WATCH, WATCH_SECONDS, WHO_WATCHES
 
 if TYPE_CHECKING:
     from plait.client import Plait
@@ -86,6 +86,7 @@ class Broker:
             if place is None:
                 place = self._number
                 yield self._render(place, "reset", {})
+            listener.stirred.set()  # what came since the place, of a stream that goes on
             while not self._closed and time.monotonic() < deadline:
                 if not await _wait(listener.stirred, HEARTBEAT_SECONDS):
                     yield b": still here\n\n"
@@ -118,6 +119,7 @@ class Broker:
             await asyncio.sleep(1)
             hub = (await self._plait.open_engine()).hub
         subscriptions = self._build_subscriptions()
+        subscriptions[WHO_WATCHES] = lambda _: hub.publish(WATCH, [self._instance])
         for kind, subscriber in subscriptions.items():
             hub.subscribe(kind, subscriber)
         hub.start()
@@ -129,7 +131,7 @@ class Broker:
 
     async def _keep_watching(self, hub: Hub) -> None:
         while self._listeners and not self._closed:
-            hub.publish(WATCH, [])
+            hub.publish(WATCH, [self._instance])
             await asyncio.sleep(WATCH_SECONDS)
 
     def _build_subscriptions(self) -> dict[str, Callable[[list[str]], None]]:

@@ -11,8 +11,8 @@ from uuid import UUID
 if TYPE_CHECKING:
     from plait.store.hub import Hub
 
-WATCH, CHANGED, LOGGED = "watch", "changed", "logged"
-"""Kinds of hints: somebody watches; these runs changed; these runs have new lines in their logs."""
+WATCH, WHO_WATCHES, CHANGED, LOGGED = "watch", "who_watches", "changed", "logged"
+"""Kinds of hints: somebody watches; does anybody; these runs changed; these runs have new lines in their logs."""
 EVERYTHING = "*"
 """The subject that stands for any run."""
 WATCH_SECONDS = 10.0
@@ -36,6 +36,7 @@ class ChangeTeller:
     def start(self) -> None:
         """Begin to listen for watchers."""
         self._hub.subscribe(WATCH, self._note_watcher)
+        self._hub.publish(WHO_WATCHES, [])
 
     def stop(self) -> None:
         """Stop listening, and tell no more."""
@@ -55,5 +56,8 @@ class ChangeTeller:
         changed, self._changed, self._timer = self._changed, set(), None
         self._hub.publish(self._kind, [run.hex for run in changed] if len(changed) <= MOST else [EVERYTHING])
 
-    def _note_watcher(self, _subjects: list[str]) -> None:
+    def _note_watcher(self, subjects: list[str]) -> None:
+        if not subjects:  # just connected: an answer given before was not heard
+            self._hub.publish(WHO_WATCHES, [])
+            return
         self._until = time.monotonic() + 2.5 * WATCH_SECONDS
