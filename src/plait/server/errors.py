@@ -98,7 +98,7 @@ def install(app: FastAPI) -> None:
 
     async def on_http(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        word = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        word = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "refused")
         problem = Problem(type=word, message=make_clean(str(error.detail)), field=None, hint=None)
         return answer(error.status_code, problem, dict(error.headers or {}))
 

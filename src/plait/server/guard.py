@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
+
 from plait.server.errors import ProblemError, answer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 8 << 20
+_TOO_LARGE = f"a body ends at {LARGEST_BODY >> 20} MiB"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -110,7 +113,7 @@ def _is_own(headers: dict[bytes, str], host: str) -> bool:
 
 
 def _too_large() -> ProblemError:
-    return ProblemError(413, "too_large", f"a body ends at {LARGEST_BODY >> 20} MiB")
+    return ProblemError(413, "too_large", _TOO_LARGE)
 
 
 def _limit(receive: Receive) -> Receive:
@@ -122,7 +125,7 @@ def _limit(receive: Receive) -> Receive:
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > LARGEST_BODY:
-                raise _too_large()
+                raise HTTPException(413, _TOO_LARGE)  # the one kind that FastAPI lets through while it reads
         return message
 
     return limited
