@@ -99,9 +99,21 @@ def read_conditions(given: Conditions | None, parents: Sequence[Task[Any, Any]],
     if isinstance(members, str) or not isinstance(members, Sequence):
         raise DefinitionError(f"{where} is {shorten(given)}: give a list of {_WAYS}")
     groups = tuple(tuple(_read_condition(one, parents, where) for one in _flatten(member, where)) for member in members)
+    _refuse_shared_names(groups, where)
     if (count := sum(map(len, groups))) > MAX_CONDITIONS:
         raise DefinitionError(f"{where} has {count:,} conditions, more than the {MAX_CONDITIONS:,} that are possible")
     return groups
+
+
+def _refuse_shared_names(groups: ConditionGroups, where: str) -> None:
+    """Two events under one name would leave the payload of one of them in ``ctx.trigger_data``."""
+    seen: dict[str | None, Condition] = {}
+    for condition in (condition for group in groups for condition in group if condition.kind is ConditionKind.EVENT):
+        if seen.setdefault(condition.data_key, condition) != condition:
+            raise DefinitionError(
+                f"{where}: two conditions put their events into ctx.trigger_data under {condition.data_key!r}: give "
+                f"one of them another readable_data_key"
+            )
 
 
 def check_event_text(text: object, what: str) -> None:
@@ -155,6 +167,11 @@ def _read_condition(
             return Condition(kind=ConditionKind.SLEEP, seconds=seconds, data_key=key or f"sleep:{seconds:g}s")
         case UserEventCondition(event_key, expression, _, scope):
             _check_template(event_key, f"{where}: event_key")
+            if "*" in event_key:
+                raise DefinitionError(
+                    f"{where}: event_key {shorten(event_key)} holds a *: a task waits for one key, patterns are for "
+                    f"on_events"
+                )
             if scope is not None:
                 _check_template(scope, f"{where}: scope")
             if expression is not None:

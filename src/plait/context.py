@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -11,10 +12,10 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from plait.errors import DefinitionError, InvalidOutputError, TaskRunError
+from plait.errors import DefinitionError, InvalidInputError, InvalidOutputError, TaskRunError
 from plait.graph.definition import Status, TaskKind
 from plait.results import read_task_error
-from plait.triggers import FILTER_PAYLOAD, RunTrigger, TriggerKind
+from plait.triggers import FILTER_PAYLOAD, RunTrigger, TriggerKind, make_child_key
 from plait.types import Duration, parse_duration
 
 if TYPE_CHECKING:
@@ -31,6 +32,22 @@ _UNREAD = object()
 
 current_context: ContextVar[Context | None] = ContextVar("plait_context", default=None)
 """The context of the task that the current code belongs to, if any."""
+
+
+def refuse_to_block(awaited: BaseWorkflow[Any] | None, call: str, instead: str) -> None:
+    """Raise ``DefinitionError`` when an ``async def`` task makes a call that blocks until a run of ``awaited`` ended,
+    and that has ``async def`` tasks as well: they may have to run on the very loop that is blocked, for good."""
+    context = current_context.get()
+    if context is None or awaited is None or not any(task.is_async for task in awaited.tasks):
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # a def task, on a thread of its own
+        return
+    raise DefinitionError(
+        f"workflow {context.workflow_name!r}, task {context.task_name!r} is async def, and {call} would block the "
+        f"event loop it shares with others: write await {instead}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,7 @@ class Context:
         self._host = host
         self._cancelled = False
         self._children: dict[str, Iterator[int]] = {}
+        self._child_inputs: dict[str, bytes] = {}
         self._input: Any = _UNREAD
         self._log: AttemptLog | None = None
 
@@ -177,13 +195,21 @@ class Context:
         """The error of a failed task of this run; None when it did not fail."""
         return self.task_run_errors.get(task.name)
 
-    def link_child(self, workflow: str, key: str | None) -> RunTrigger:
-        """The link of a child run to this task. Plait's own: ``workflow.run(...)`` calls it inside a task."""
+    def link_child(self, workflow: str, key: str | None, input: bytes) -> RunTrigger:
+        """The link of a child run to this task. Plait's own: ``workflow.run(...)`` calls it inside a task.
+
+        Raises ``InvalidInputError`` for a key that stood for another input before.
+        """
         if key is None:
-            key = f"#{len(workflow)}:{workflow}:{next(self._children.setdefault(workflow, count()))}"
+            full = make_child_key(workflow, next(self._children.setdefault(workflow, count())))
         else:
-            key = f"={len(workflow)}:{workflow}:{key}"
-        return RunTrigger(TriggerKind.PARENT, self._assignment.run.id, self._assignment.task, key)
+            full = make_child_key(workflow, key)
+            if self._child_inputs.setdefault(full, input) != input:
+                raise InvalidInputError(
+                    f"workflow {workflow!r}: child_key {key!r} stands for another input already in this attempt of "
+                    f"task {self.task_name!r}: give each child a key of its own"
+                )
+        return RunTrigger(TriggerKind.PARENT, self._assignment.run.id, self._assignment.task, full)
 
     # control
 

@@ -14,11 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError, UnknownVersionError
+from plait.errors import DatabaseUnavailableError, InvalidInputError, UnknownVersionError
 from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
 from plait.graph.replay import plan_replay
 from plait.portal import Portal
 from plait.settings import find_database
+from plait.values import decode_json
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -150,14 +151,36 @@ class Engine:
         """
         await self.connect()
         run_ids = await self._starts.submit(await self.prepare_rows(requests))
-        found = [
-            run_id
+        found = {
+            run_id: request
             for request, run_id in zip(requests, run_ids, strict=True)
             if run_id != request.run_id and request.trigger is not None
-        ]
-        if found:
-            await self.replay_runs(found)  # children of an earlier attempt: those that did not complete run again
+        }
+        if found:  # children of an earlier attempt
+            await self._check_found(found)
+            await self.replay_runs(list(found))  # those that did not complete run again
         return run_ids
+
+    async def _check_found(self, found: Mapping[UUID, RunRequest]) -> None:
+        """Refuse a child run that the order of the calls found, and that was started with another input."""
+        for row in await self.store.control.read_inputs(list(found)):
+            request = found[row["id"]]
+            trigger = request.trigger
+            if trigger is None or not (trigger.child_key or "").startswith("#") or request.idempotency_key:
+                continue
+            if row["input"] != request.input and decode_json(row["input"]) != decode_json(request.input):
+                raise InvalidInputError(
+                    f"workflow {request.workflow.name!r}: an earlier attempt of this task started its child run "
+                    f"{row['id']} by this call, with another input. Where the order or the inputs of child runs may "
+                    f"differ from attempt to attempt, give each a child_key"
+                )
+
+    async def cancel_children(self, run_id: UUID, task: int, name: str) -> None:
+        """Cancel the child runs that a cancelled task of a run started."""
+        links = await self.store.control.read_children([run_id])
+        children = [link["run_id"] for link in links if link["parent_task"] == task]
+        if children:
+            await self.cancel_runs(children, f"the task that started it, {name!r}, was cancelled")
 
     async def start_rows(self, rows: Sequence[StartRow]) -> list[UUID]:
         """Start runs of stored versions; as ``start_runs``."""
@@ -208,6 +231,8 @@ class Engine:
             "ready": plan.ready,
             "pending": plan.pending,
             "worst": int(plan.worst),
+            # What completed and runs again all the same starts child runs of its own anew.
+            "anew": [task for task in plan.tasks if outcomes.get(task) is Status.COMPLETED],
         }
 
     def _publish_replayed(self, version_of: Mapping[UUID, int], replayed: Sequence[UUID]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
+from plait.context import refuse_to_block
 from plait.errors import FailedTaskRunExceptionGroup, InvalidOutputError, RunCancelledError
 from plait.graph.definition import Status, TaskKind
 from plait.types import WorkflowRunStatus
@@ -44,6 +45,7 @@ class WorkflowRunRef:
         A skipped task shows ``{"skipped": True}``. Raises ``FailedTaskRunExceptionGroup`` when the run failed,
         ``RunCancelledError`` when it was cancelled, ``ResultTimeoutError`` after ``timeout`` seconds.
         """
+        refuse_to_block(self._plait.declared.get(self.workflow_name), "result()", "aio_result()")
         return collect_outputs(self._plait.portal.call(self._wait(timeout)))
 
     async def aio_result(self, timeout: float | None = None) -> dict[str, Any]:
@@ -67,6 +69,8 @@ class WorkflowRunRef:
         return await self._plait.runs.aio_cancel(self.workflow_run_id)
 
     async def _wait(self, timeout: float | None) -> RunOutcome:
+        if not self.workflow_name:  # by its id alone: it may be that of no run at all
+            await self._plait.runs.aio_get(self.workflow_run_id)
         return (await self._plait.wait_runs([self._run_id], timeout))[0]
 
 
@@ -90,6 +94,7 @@ class TaskRunRef(Generic[TInput, R]):
 
     def result(self, timeout: float | None = None) -> R:
         """Block until the task ended and return its output. Raises as ``WorkflowRunRef.result`` does."""
+        refuse_to_block(self._standalone, "result()", "aio_result()")
         return extract_output(self._standalone, self._ref._plait.portal.call(self._ref._wait(timeout)))
 
     async def aio_result(self, timeout: float | None = None) -> R:

@@ -97,7 +97,8 @@ class RunWaiter:
             _, late = await asyncio.wait(futures.values(), timeout=timeout)
             if late:
                 raise ResultTimeoutError(
-                    f"{len(late)} of {len(unique)} runs did not end within {timeout:g} s; they go on, ask again later"
+                    f"{len(late)} of {len(unique)} runs did not end within {timeout:g} s. They go on, ask again later; "
+                    "one that was started in a transaction of yours begins when that commits"
                 )
             return [futures[run_id].result() for run_id in run_ids]
         finally:

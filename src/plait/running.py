@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, overload
 from uuid import UUID
 
-from plait.context import Context, current_context
+from plait.context import Context, current_context, refuse_to_block
 from plait.errors import FailedTaskRunExceptionGroup, InvalidInputError, RunCancelledError
 from plait.ids import new_run_id
 from plait.scheduling import Schedulable
@@ -162,13 +162,16 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
     ) -> WorkflowRunTriggerConfig:
         """One item for the ``run_many`` methods, its input validated. ``key`` is a label of your own."""
         request = self._make_request(input, options, bulk=True, **keywords)
+        given_key = keywords.get("child_key")
+        if given_key is None and options is not None:
+            given_key = options.child_key
         return WorkflowRunTriggerConfig(
             workflow=self,
             input=request.input,
             metadata=request.metadata,
             priority=request.priority,
             idempotency_key=request.idempotency_key,
-            child_key=keywords.get("child_key") or (None if options is None else options.child_key),
+            child_key=check_index_key(given_key, f"workflow {self.name!r}: child_key"),
             key=key,
         )
 
@@ -272,6 +275,7 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
         return await plait.portal.acall(plait.start_runs(requests))
 
     def _run_to_end(self, requests: list[RunRequest]) -> list[RunOutcome]:
+        refuse_to_block(self, "run()", "aio_run() or aio_run_many()")
         plait = self._require_client()
         return plait.portal.call(plait.run_to_end(requests)) if requests else []
 
@@ -316,17 +320,19 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
         key = options.idempotency_key if idempotency_key is None else idempotency_key
         inherited = None if parent is None else _list_inherited(parent)
         layers = (inherited, self.default_additional_metadata, options.additional_metadata, additional_metadata)
+        data = self.encode_input(input)
+        given_key = options.child_key if child_key is None else child_key
         return RunRequest(
             workflow=self,
-            input=self.encode_input(input),
+            input=data,
             metadata=encode_metadata(merge_metadata(layers, where), where=where),
             priority=check_priority(chosen, f"{where}: priority", InvalidInputError),
             run_id=new_run_id(),
             idempotency_key=check_index_key(key, f"{where}: idempotency_key"),
-            trigger=None if bulk else self._link_to_parent(options.child_key if child_key is None else child_key),
+            trigger=None if bulk else self._link_to_parent(given_key, data),
         )
 
-    def _link_to_parent(self, child_key: str | None) -> RunTrigger | None:
+    def _link_to_parent(self, child_key: str | None, input: bytes) -> RunTrigger | None:
         """Inside a task: the link of a child run to it, under ``child_key`` or else the number of the call."""
         parent = current_context.get()
         key = check_index_key(child_key, f"workflow {self.name!r}: child_key")
@@ -334,10 +340,11 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
             if key is not None:
                 raise InvalidInputError(
                     f"workflow {self.name!r}: child_key {shorten(key)} was given outside of a task: it finds a child "
-                    f"run again when its parent task runs again; use idempotency_key instead"
+                    f"run again when its parent task runs again; use idempotency_key instead. (A thread that a task "
+                    f"starts is outside too, unless it runs in contextvars.copy_context())"
                 )
             return None
-        return parent.link_child(self.name, key)
+        return parent.link_child(self.name, key, input)
 
     def _make_requests(self, items: Sequence[WorkflowRunTriggerConfig]) -> list[RunRequest]:
         self.definition  # noqa: B018 - refuse a wrong graph before anything is sent
@@ -360,7 +367,7 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
                 priority=item.priority,
                 run_id=new_run_id(),
                 idempotency_key=item.idempotency_key,
-                trigger=self._link_to_parent(item.child_key),
+                trigger=self._link_to_parent(item.child_key, item.input),
             )
             for item in items
         ]

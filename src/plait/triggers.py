@@ -20,6 +20,17 @@ class TriggerKind(IntEnum):
     REPLAY = 5
 
 
+def make_child_key(workflow: str, key: str | int) -> str:
+    """What finds a child run of ``workflow`` again: ``key`` as it was given, or the number of the call."""
+    return f"{'#' if isinstance(key, int) else '='}{len(workflow)}:{workflow}:{key}"
+
+
+def read_child_key(stored: str) -> str | None:
+    """The key that was given for a child run; None where the order of the calls finds it."""
+    length, _, rest = stored[1:].partition(":")
+    return rest[int(length) + 1 :] if stored.startswith("=") else None
+
+
 class RunTrigger(NamedTuple):
     """The trigger of one run. ``id``: the parent run, event, cron, scheduled run or replayed run.
 

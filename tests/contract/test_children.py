@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait, RunCancelledError, WorkflowRunStatus
-from plait.errors import InvalidInputError
+from plait.errors import InvalidInputError, NotFoundError
 from support.database import Database
 
 Work = Callable[..., Any]
@@ -262,3 +262,135 @@ def test_a_child_key_outside_of_a_task_is_refused(plait: Plait) -> None:
     square = declare_square(plait, Counter())
     with pytest.raises(InvalidInputError, match="child_key 'x' was given outside of a task"):
         square.run_no_wait(Item(n=1), child_key="x")
+
+
+def test_a_child_that_the_order_finds_with_another_input_is_refused(plait: Plait, work: Work) -> None:
+    square = declare_square(plait, Counter())
+
+    @plait.task(retries=1)
+    async def parent(input: EmptyModel, ctx: Context) -> list[int]:
+        numbers = [1, 2] if ctx.retry_count == 0 else [2, 1]
+        results = [await square.aio_run(Item(n=n)) for n in numbers]
+        if ctx.retry_count == 0:
+            raise ValueError("once more")
+        return results
+
+    work(parent, square)
+    with pytest.raises(FailedTaskRunExceptionGroup, match=r"with another input.* give each a child_key"):
+        parent.run()
+
+
+def test_one_child_key_for_two_inputs_is_refused(plait: Plait, work: Work) -> None:
+    square = declare_square(plait, Counter())
+
+    @plait.task()
+    async def parent(input: EmptyModel, ctx: Context) -> None:
+        items = [square.create_bulk_run_item(Item(n=n), child_key="same") for n in (1, 2)]
+        await square.aio_run_many(items)
+
+    @plait.task()
+    async def twice(input: EmptyModel, ctx: Context) -> list[int]:
+        return [await square.aio_run(Item(n=3), child_key="same") for _ in range(2)]
+
+    work(parent, twice, square)
+    with pytest.raises(FailedTaskRunExceptionGroup, match="child_key 'same' stands for another input already"):
+        parent.run()
+    run = twice.run_no_wait()
+    assert run.result() == [9, 9]
+    [child] = plait.runs.list_children(run.workflow_run_id)
+    assert child.child_key == "same"
+    with pytest.raises(InvalidInputError, match="child_key is ''"):
+        square.create_bulk_run_item(Item(n=1), child_key="")
+
+
+def test_a_call_that_would_block_the_loop_of_an_async_task_is_refused(plait: Plait, work: Work) -> None:
+    square = declare_square(plait, Counter())
+
+    @plait.task()
+    async def blocking(input: EmptyModel, ctx: Context) -> list[str]:
+        refused = []
+        for call in (
+            lambda: square.run(Item(n=1)),
+            lambda: square.run_many([square.create_bulk_run_item(Item(n=1))]),
+            lambda: square.run_no_wait(Item(n=2)).result(),
+        ):
+            with pytest.raises(Exception, match="would block the event loop") as error:
+                call()
+            refused.append(str(error.value))
+        return refused
+
+    work(blocking, square)
+    messages = blocking.run()
+    assert "task 'blocking' is async def, and run() would block" in messages[0]
+    assert "await aio_result()" in messages[2]
+
+
+def test_a_task_that_cancels_itself_cancels_its_children(plait: Plait, work: Work, database: Database) -> None:
+    @plait.task()
+    async def child(input: EmptyModel, ctx: Context) -> None:
+        await asyncio.sleep(3600)
+
+    @plait.task()
+    async def parent(input: EmptyModel, ctx: Context) -> None:
+        await child.aio_run_no_wait()
+        ctx.cancel()
+        await asyncio.sleep(3600)
+
+    work(parent, child)
+    with pytest.raises(RunCancelledError):
+        parent.run()
+    database.wait("SELECT bool_and(status = 3) AND count(*) = 2 FROM plait.run")
+
+
+def test_children_of_a_cancelled_parent_say_why(plait: Plait, work: Work) -> None:
+    begun = threading.Event()
+
+    @plait.task()
+    async def child(input: EmptyModel, ctx: Context) -> None:
+        begun.set()
+        await asyncio.sleep(3600)
+
+    @plait.task()
+    async def parent(input: EmptyModel, ctx: Context) -> None:
+        await child.aio_run()
+
+    work(parent, child)
+    run = parent.run_no_wait()
+    assert begun.wait(20)
+    run.cancel()
+    [found] = plait.runs.list_children(run.workflow_run_id)
+    with pytest.raises(RunCancelledError, match="the run whose task started it was cancelled"):
+        plait.runs.get_result(found.run.workflow_run_id)
+
+
+def test_what_completed_and_is_replayed_all_the_same_starts_its_children_anew(plait: Plait, work: Work) -> None:
+    seen = Counter[int]()
+    square = declare_square(plait, seen)
+    flow = plait.workflow(name="anew")
+
+    @flow.task()
+    async def fans(input: EmptyModel, ctx: Context) -> list[int]:
+        return await square.aio_run_many([square.create_bulk_run_item(Item(n=n)) for n in range(3)])
+
+    work(flow, square)
+    run = flow.run_no_wait()
+    assert run.result() == {"fans": [0, 1, 4]}
+    plait.runs.replay(run.workflow_run_id, from_start=True)
+    assert run.result() == {"fans": [0, 1, 4]}
+    assert set(seen.values()) == {2}
+    assert len(plait.runs.list_children(run.workflow_run_id)) == 6
+
+
+def test_errors_of_a_group_are_told(plait: Plait, work: Work) -> None:
+    @plait.task()
+    async def grouped(input: EmptyModel, ctx: Context) -> None:
+        raise ExceptionGroup("two things", [ValueError("one"), ExceptionGroup("inner", [KeyError("two")])])
+
+    work(grouped)
+    with pytest.raises(FailedTaskRunExceptionGroup, match=r"(?s)two things.*ValueError: one.*KeyError: 'two'"):
+        grouped.run()
+
+
+def test_waiting_for_a_run_that_never_was_says_so(plait: Plait) -> None:
+    with pytest.raises(NotFoundError, match="there is no run"):
+        plait.runs.get_run_ref("0198c0de-7abc-7def-8123-456789abcdef").result()

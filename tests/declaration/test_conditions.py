@@ -128,6 +128,11 @@ class Anything:
 
 
 WRONG: list[tuple[Any, str]] = [
+    (UserEventCondition("go:*"), "holds a *: a task waits for one key, patterns are for on_events"),
+    (
+        [UserEventCondition("go", "input.a"), UserEventCondition("go", "input.b")],
+        "two conditions put their events into ctx.trigger_data under 'go': give one of them another readable_data_key",
+    ),
     ("paid", "is 'paid': give a list of SleepCondition(...), UserEventCondition(...), ParentCondition(...) or or_("),
     (5, "is 5: give a list of SleepCondition"),
     ({SleepCondition("1s")}, "give a list of"),

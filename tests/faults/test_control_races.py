@@ -65,6 +65,7 @@ async def replay(driver: Driver, run_id: UUID) -> bool:
                 "ready": plan.ready,
                 "pending": plan.pending,
                 "worst": int(plan.worst),
+                "anew": [],
             }
         ]
     )

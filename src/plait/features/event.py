@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -69,7 +70,7 @@ class EventClient(FeatureClient):
     def push(
         self,
         event_key: str,
-        payload: Mapping[str, Any] | BaseModel,
+        payload: Mapping[str, Any] | BaseModel = MappingProxyType({}),
         *,
         additional_metadata: Mapping[str, Any] | None = None,
         priority: Priority | int | None = None,
@@ -80,7 +81,7 @@ class EventClient(FeatureClient):
 
         Args:
             event_key: what ``on_events`` and ``UserEventCondition`` name, such as ``user:created``.
-            payload: a JSON object: the input of the runs that it starts.
+            payload: a JSON object, empty unless given: the input of the runs that it starts.
             additional_metadata: metadata of the event, and of those runs.
             priority: the priority of those runs, 1 to 3; theirs by default.
             scope: which filters are asked, and which conditions that name a scope are met.
@@ -99,7 +100,7 @@ class EventClient(FeatureClient):
     async def aio_push(
         self,
         event_key: str,
-        payload: Mapping[str, Any] | BaseModel,
+        payload: Mapping[str, Any] | BaseModel = MappingProxyType({}),
         *,
         additional_metadata: Mapping[str, Any] | None = None,
         priority: Priority | int | None = None,

@@ -81,10 +81,7 @@ class RunControl(RunReader):
             )
         engine.hub.publish("cancel", [row["id"].hex])
         engine.hub.publish("timer", [])
-        links = await engine.store.control.read_children([row["id"]])
-        children = [link["run_id"] for link in links if link["parent_task"] == task]
-        if children:
-            await engine.cancel_runs(children, f"the task that started it, {task_name!r}, was cancelled")
+        await engine.cancel_children(row["id"], task, task_name)
 
     cancel_task = sync_twin(aio_cancel_task)
 

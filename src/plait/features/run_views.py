@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -48,10 +48,11 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class ChildRun:
-    """A run that a task of another run started."""
+    """A run that a task of another run started. ``child_key`` is the key it was given, if any."""
 
     run: RunSummary
     parent_task: str
+    child_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +185,20 @@ def _build_task(run_id: UUID, version: StoredVersion, index: int, rows: Sequence
 
 def _describe_waits(version: StoredVersion, index: int, row: Mapping[str, Any]) -> tuple[str, ...]:
     spec = version.definition.tasks[index]
+    awaited = json.loads(row["awaited"] or "{}")
     truth: list[bool | None] = [None] * len(spec.conditions)
     for number in json.loads(row["met"]):
         truth[int(number)] = True
-    first, numbers = 0, list[int]()
-    for groups in (spec.wait_for, spec.skip_if, spec.cancel_if):
-        numbers += list_open(groups, truth, first)
+    first, waits = 0, list[str]()
+    for prefix, groups in (("", spec.wait_for), ("skip_if: ", spec.skip_if), ("cancel_if: ", spec.cancel_if)):
+        for number in list_open(groups, truth, first):
+            condition = spec.conditions[number]
+            if str(number) in awaited:  # the key of this run, its placeholders filled in
+                condition = replace(condition, event_key=awaited[str(number)])
+            if condition.kind is not ConditionKind.PARENT:
+                waits.append(prefix + describe_condition(version.definition, index, condition))
         first += sum(map(len, groups))
-    return tuple(
-        describe_condition(version.definition, index, spec.conditions[number])
-        for number in numbers
-        if spec.conditions[number].kind is not ConditionKind.PARENT
-    )
+    return tuple(waits)
 
 
 def _build_attempt(row: Any, name: str, task_run_id: str) -> AttemptDetails:

@@ -14,6 +14,7 @@ from plait.features.run_control import BulkCancelReplayOpts, BulkResult, RunCont
 from plait.features.run_reader import FIRST_ID, RunFilter, build_filters, parse_run_id
 from plait.features.run_views import ChildRun, RunDetails, RunSummary, build_details, build_summary
 from plait.refs import WorkflowRunRef
+from plait.triggers import read_child_key
 from plait.types import WorkflowRunStatus
 
 __all__ = ["BulkCancelReplayOpts", "BulkResult", "RunFilter", "RunsClient", "parse_run_id"]
@@ -110,10 +111,14 @@ class RunsClient(RunControl):
         """The runs that the tasks of a run started, oldest first."""
         store = await self._open_store()
         row, definition = await self._read_run(workflow_run_id)
-        links = {link["run_id"]: link["parent_task"] for link in await store.control.read_children([row["id"]])}
+        links = {link["run_id"]: link for link in await store.control.read_children([row["id"]])}
         rows = await store.list_given_runs(sorted(links))
         return [
-            ChildRun(build_summary(found, found["workflow"]), definition.tasks[links[found["id"]]].name)
+            ChildRun(
+                build_summary(found, found["workflow"]),
+                definition.tasks[links[found["id"]]["parent_task"]].name,
+                read_child_key(links[found["id"]]["key"]),
+            )
             for found in rows
         ]
 

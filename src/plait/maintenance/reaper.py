@@ -36,8 +36,10 @@ class Reaper(PeriodicService):
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_SECONDS
             await self._store.sweep_ended(BATCH)
-        if dead or moved:
+        if dead:
             logger.warning("%d workers lost, %d of their tasks go to others", dead, moved)
+        elif moved:
+            logger.warning("%d tasks of workers that are gone go to others", moved)
         if actions:
             self._hub.publish("ready", [str(action) for action in actions])
         return 0.0 if moved == BATCH else self._every

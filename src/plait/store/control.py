@@ -57,6 +57,10 @@ class ControlStore:
         row = await self._pool.fetchrow(load_sql("replay_runs"), plans)
         return list(row["run_ids"] or ()) if row else []
 
+    async def read_inputs(self, runs: Sequence[UUID]) -> list[Record]:
+        """The inputs of runs."""
+        return await self._pool.fetch(load_sql("read_inputs"), runs)
+
     async def read_children(self, runs: Sequence[UUID]) -> list[Record]:
         """The child runs of runs, with the task that started each."""
         return await self._pool.fetch(load_sql("read_children"), runs)

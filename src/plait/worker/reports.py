@@ -9,7 +9,7 @@ import traceback
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plait.errors import InvalidValueError, NonRetryableException, RetryAfterException
 from plait.graph.definition import Status
@@ -61,15 +61,30 @@ def choose_failure(
 
 def describe_exception(error: BaseException) -> bytes:
     """An exception as stored JSON: type, message and traceback, whatever its ``__str__`` does."""
-    try:
-        message = str(error)
-    except BaseException as broken:
-        message = f"<the error's own text cannot be made: {type(broken).__name__}>"
+    message = _read_message(error)
+    if isinstance(error, BaseExceptionGroup):
+        message += "".join(f"\n  {type(one).__name__}: {_read_message(one)}" for one in _list_leaves(error)[:10])
     try:
         trace = "".join(_format_trace(error))
     except BaseException as broken:
         trace = f"<the traceback cannot be made: {type(broken).__name__}>"
     return describe_failure(type(error).__name__, message, trace)
+
+
+def _read_message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException as broken:
+        return f"<the error's own text cannot be made: {type(broken).__name__}>"
+
+
+def _list_leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+    """The errors of a group and of the groups within it."""
+    return [
+        leaf
+        for one in group.exceptions
+        for leaf in (_list_leaves(one) if isinstance(one, BaseExceptionGroup) else [one])
+    ]
 
 
 def describe_failure(kind: str, message: str, trace: str = "") -> bytes:

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -58,6 +58,7 @@ class Session:
 
     def __init__(self, worker: Worker, engine: Engine, codes: Mapping[int, Task[Any, Any]], labels: str | None) -> None:
         self._worker = worker
+        self._engine = engine
         self._labels = labels
         self._loop = engine.portal.loop
         # A store of its own: a busy client in the same process must not wait for the worker's statements.
@@ -158,9 +159,12 @@ class Session:
 
     def conclude(self, assignment: Assignment, report: Report) -> None:
         """An attempt's outcome is known: store it, if it is still this worker's to tell."""
-        if self.holdings.assignments.get(assignment.key) is assignment:
-            self.flusher.add(assignment, report)
-            self.logs.hurry()
+        if self.holdings.assignments.get(assignment.key) is not assignment:
+            return
+        if report.status is Status.CANCELLED and assignment.execution is not None and not assignment.concluded:
+            self._spawn(self._cancel_children(assignment))
+        self.flusher.add(assignment, report)
+        self.logs.hurry()
 
     def release_slot_soon(self, assignment: Assignment) -> None:
         """``ctx.release_slot``: from the user's side."""
@@ -174,6 +178,13 @@ class Session:
         elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
         self.conclude(assignment, Report(Status.CANCELLED, reason="cancelled by its own code", elapsed_us=elapsed))
         self._stop(assignment)
+
+    async def _cancel_children(self, assignment: Assignment) -> int:
+        try:
+            await self._engine.cancel_children(assignment.run.id, assignment.task, assignment.name)
+        except DatabaseUnavailableError as error:
+            logger.warning("child runs of task %s were not cancelled: %s", assignment.name, error)
+        return 0
 
     def _stop(self, assignment: Assignment) -> None:
         if assignment.execution is not None:
@@ -194,10 +205,14 @@ class Session:
 
     async def _cancel_expired(self, limit: int) -> int:
         # A task of its own: the leader may stop its services at any moment, but what is claimed must be judged.
-        task = asyncio.create_task(self._take_expired(limit), name="plait-expired")
+        return await asyncio.shield(self._spawn(self._take_expired(limit)))
+
+    def _spawn(self, work: Coroutine[Any, Any, int]) -> asyncio.Task[int]:
+        """Do something beside all else; a stopping session waits for it."""
+        task = asyncio.create_task(work, name="plait-beside")
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-        return await asyncio.shield(task)
+        return task
 
     async def _take_expired(self, limit: int) -> int:
         worker_id = self.claimer.worker_id

@@ -438,6 +438,7 @@ CREATE FUNCTION plait.cancel_runs(wanted uuid[], why text) RETURNS uuid[] LANGUA
 DECLARE
     family uuid[];
     active uuid[];
+    inherited constant text := 'the run whose task started it was cancelled';
 BEGIN
     LOOP
         family := plait.list_family(wanted);
@@ -457,7 +458,8 @@ BEGIN
         DELETE FROM plait.waiting WHERE run_id = ANY (active) RETURNING run_id, task, attempt, retry
     )
     INSERT INTO plait.attempt (run_id, task, attempt, retry, status, finished_at, reason)
-    SELECT run_id, task, attempt, retry, 3, plait.now(), why FROM gone;
+    SELECT run_id, task, attempt, retry, 3, plait.now(), CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
+    FROM gone;
 
     WITH place AS (
         SELECT r.id AS run_id, r.priority, a.action_id
@@ -471,14 +473,18 @@ BEGIN
         RETURNING q.run_id, q.task, q.attempt, q.retry, q.queued_at
     )
     INSERT INTO plait.attempt (run_id, task, attempt, retry, status, queued_at, finished_at, reason)
-    SELECT run_id, task, attempt, retry, 3, queued_at, plait.now(), why FROM gone;
+    SELECT run_id, task, attempt, retry, 3, queued_at, plait.now(),
+           CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
+    FROM gone;
 
     WITH gone AS (
         DELETE FROM plait.running WHERE run_id = ANY (active)
         RETURNING run_id, task, attempt, retry, worker_id, queued_at, started_at
     )
     INSERT INTO plait.attempt (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, reason)
-    SELECT run_id, task, attempt, retry, 3, worker_id, queued_at, started_at, plait.now(), why FROM gone;
+    SELECT run_id, task, attempt, retry, 3, worker_id, queued_at, started_at, plait.now(),
+           CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
+    FROM gone;
 
     DELETE FROM plait.awaited_event WHERE run_id = ANY (active);
     UPDATE plait.run SET status = greatest(worst, 3), worst = greatest(worst, 3), finished_at = plait.now()
@@ -513,8 +519,8 @@ END
 $function$;
 
 -- Replay runs that have ended, as planned from their outcomes: one JSON text, a plan an element: run_id, finished_at (as
--- it was when the plan was made), tasks (to run again), ready (those of them that may start now), pending, worst.
--- Outcomes of these tasks become history. Returns the runs replayed: one that is active, or ended again, is left alone.
+-- it was when the plan was made), tasks (to run again), ready (those of them that may start now), pending, worst, anew (those
+-- whose child runs are not to be found again). Outcomes of these tasks become history. Returns the runs replayed: one that is active, or ended again, is left alone.
 -- Locks: runs in id order.
 CREATE FUNCTION plait.replay_runs(plans text) RETURNS uuid[] LANGUAGE plpgsql AS $function$
 DECLARE
@@ -531,6 +537,9 @@ BEGIN
         SELECT coalesce(max(attempt), 0) + 1 INTO begun FROM plait.attempt WHERE run_id = old.id;
         UPDATE plait.attempt SET status = -10 - status WHERE run_id = old.id AND task = ANY (again) AND status > 0;
         DELETE FROM plait.wait WHERE run_id = old.id AND task = ANY (again);
+        UPDATE plait.child SET key = '~' || begun || key
+        WHERE parent_run_id = old.id
+          AND parent_task = ANY (ARRAY(SELECT t::int2 FROM jsonb_array_elements_text(plan -> 'anew') AS e(t)));
         UPDATE plait.run
         SET status = 0, finished_at = NULL, worst = (plan ->> 'worst')::int2, first_attempt = begun, cancel_tasks = NULL,
             pending = ARRAY(SELECT n::int FROM jsonb_array_elements_text(plan -> 'pending') WITH ORDINALITY AS e(n, ord) ORDER BY ord)
