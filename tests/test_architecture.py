@@ -97,6 +97,26 @@ def test_nothing_imports_the_command_line() -> None:
     assert wrong == set()
 
 
+def test_only_the_command_line_imports_the_server_and_only_when_it_serves() -> None:
+    importers = {
+        importer for importer, imported in list_imports("plait", typing=True) if is_in(imported, "plait.server")
+    }
+    assert {name for name in importers if not is_in(name, "plait.server", "plait.cli", "plait.testing")} == set()
+    lazily = {
+        name
+        for name in importers - {name for name in importers if is_in(name, "plait.server")}
+        for node in ast.parse(MODULES[name].read_text()).body
+        if isinstance(node, ast.ImportFrom) and node.module and is_in(node.module, "plait.server")
+    }
+    assert lazily == set(), "imported with the module, not where it is used"
+
+
+def test_only_the_server_knows_the_web() -> None:
+    web = ("fastapi", "starlette", "uvicorn", "prometheus_client")
+    importers = {importer for importer, imported in list_imports("plait", typing=True) if is_in(imported, *web)}
+    assert {name for name in importers if not is_in(name, "plait.server")} == set()
+
+
 def test_declarations_do_not_know_the_worker_or_the_store() -> None:
     """What users write and call can be imported and tested without an engine."""
     declaring = ("task", "task_options", "workflow", "workflow_base", "declare", "dependencies", "values", "types")
@@ -142,7 +162,19 @@ def test_every_statement_file_is_used_and_says_what_it_does() -> None:
         assert path.read_text().startswith("-- "), f"{path.name} has no header"
 
 
-HEAVY = ("asyncpg", "click", "rich", "fastapi", "starlette", "uvicorn", "sqlalchemy", "psycopg", "django", "cel")
+HEAVY = (
+    "asyncpg",
+    "click",
+    "rich",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "prometheus_client",
+    "sqlalchemy",
+    "psycopg",
+    "django",
+    "cel",
+)
 
 
 def run_python(code: str) -> str:
