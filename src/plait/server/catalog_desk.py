@@ -43,7 +43,7 @@ from plait.server.versions import compare_definitions
 if TYPE_CHECKING:
     from asyncpg import Record
 
-LOOK_AT = 20_000
+LOOK_AT = 50_000
 """Runs among which those of a workflow are looked for."""
 MEASURED_RUNS = 200
 MEASURED_ATTEMPTS = 10_000

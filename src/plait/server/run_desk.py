@@ -11,7 +11,6 @@ from uuid import UUID
 from plait.errors import NotFoundError
 from plait.feature_client import FeatureClient, on_engine
 from plait.features.logs import build_level, parse_cursor
-from plait.features.run_reader import CLOCK_SLACK
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import Status, TaskDefinition
 from plait.ids import bound_run_id
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from plait.store.dashboard import RunFilters
     from plait.store.store import Store, StoredVersion
 
-LOOK_AT = 20_000
+LOOK_AT = 50_000
 """Runs that one page, or one chart, looks at."""
 CANDIDATES = 2_000
 """Runs found by what they are in, or by what started them, that one page looks at."""
@@ -93,7 +92,7 @@ class RunDesk(FeatureClient):
     async def _search_candidates(self, store: Store, wanted: Search, limit: int) -> Found:
         cap = max(CANDIDATES, limit)
         if wanted.triggered_by is not None:
-            ids = await store.dashboard.find_triggered_runs(wanted.triggered_by, wanted.before, cap)
+            ids = await store.dashboard.find_triggered_runs(wanted.triggered_by, wanted.before, wanted.first, cap)
         else:
             workflows = wanted.filters.workflows
             ids = await store.dashboard.find_active_runs(wanted.before, wanted.first, workflows, cap)
@@ -126,13 +125,14 @@ class RunDesk(FeatureClient):
         if wanted.active or wanted.triggered_by is not None:
             found = await self._search_candidates(store, wanted, CANDIDATES)
             return _chart_rows(found, query)
-        rows = await store.dashboard.chart_runs(wanted.before, wanted.first, wanted.filters, LOOK_AT, query.bars)
+        span = (query.since, query.until)
+        rows = await store.dashboard.chart_runs(wanted.before, wanted.first, wanted.filters, span, LOOK_AT, query.bars)
         capped = await store.dashboard.find_run_before(wanted.before, wanted.first, LOOK_AT + 1) is not None
         counts: Counter[tuple[int, int]] = Counter()
         for row in rows:
             counts[row["bar"] - 1, row["code"]] += row["runs"]
-        span = (rows[0]["first"], rows[0]["last"]) if rows else None
-        return _build_stats(counts, span, query.bars, capped)
+        found_span = (rows[0]["first"], rows[0]["last"]) if rows else None
+        return _build_stats(counts, found_span, query.bars, capped)
 
     @on_engine
     async def get(self, run_id: UUID) -> RunView:
@@ -268,12 +268,11 @@ def read_filter(body: RunFilterBody, before: UUID | None) -> Search:
         [int(TriggerKind[word]) for word in body.trigger] or None,
         [key for key, _, _ in tokens] or None,
         [value for _, _, value in tokens] if tokens else None,
-        (body.since, body.until),
     )
     ends = [before or LAST_ID]
     if body.until is not None:
-        ends.append(bound_run_id(body.until + CLOCK_SLACK))
-    first = bound_run_id(body.since - CLOCK_SLACK) if body.since else FIRST_ID
+        ends.append(bound_run_id(body.until))
+    first = bound_run_id(body.since) if body.since else FIRST_ID
     return Search(min(ends), first, filters, bool(names) and names <= _OPEN, body.triggered_by)
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from plait.errors import NotFoundError, PlaitError
 from plait.feature_client import FeatureClient, on_engine
-from plait.features.run_reader import CLOCK_SLACK
 from plait.graph.cron import Timetable, check_cron
 from plait.ids import bound_run_id
 from plait.server.models.common import Done, Payload, Started
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from plait.client import Plait
     from plait.store.store import Store
 
-LOOK_AT = 20_000
+LOOK_AT = 50_000
 """Events that one page looks at."""
 SHOWN_RUNS = 50
 SHOWN_TIMES = 5
@@ -65,9 +64,9 @@ class TriggerDesk(FeatureClient):
     ) -> EventPage:
         """A page of events, newest first."""
         store = await self._open_store()
-        first = bound_run_id(since - CLOCK_SLACK) if since else FIRST_ID
-        below = before or LAST_ID
-        rows = await store.dashboard.search_events(below, first, key, scope, since, until, LOOK_AT, limit, LIST_BYTES)
+        first = bound_run_id(since) if since else FIRST_ID
+        below = min(before or LAST_ID, bound_run_id(until) if until else LAST_ID)
+        rows = await store.dashboard.search_events(below, first, key, scope, LOOK_AT, limit, LIST_BYTES)
         if len(rows) == limit:
             following = rows[-1]["id"]
         else:

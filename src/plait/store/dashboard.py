@@ -24,7 +24,6 @@ class RunFilters(NamedTuple):
     triggers: Sequence[int] | None = None
     metadata_keys: Sequence[str] | None = None
     metadata_values: Sequence[str] | None = None
-    window: tuple[datetime | None, datetime | None] = (None, None)
 
 
 class LogRow(NamedTuple):
@@ -64,18 +63,26 @@ class DashboardStore:
         rows = await self._pool.fetch(load_sql("find_active_runs"), before, first, workflows, limit)
         return [row["run_id"] for row in rows]
 
-    async def find_triggered_runs(self, trigger_id: UUID, before: UUID, limit: int) -> list[UUID]:
+    async def find_triggered_runs(self, trigger_id: UUID, before: UUID, first: UUID, limit: int) -> list[UUID]:
         """Ids of runs that something started, newest first."""
-        rows = await self._pool.fetch(load_sql("find_triggered_runs"), trigger_id, before, limit)
+        rows = await self._pool.fetch(load_sql("find_triggered_runs"), trigger_id, before, first, limit)
         return [row["run_id"] for row in rows]
 
     async def filter_runs(self, run_ids: Sequence[UUID], filters: RunFilters) -> list[Record]:
         """Those of these runs that pass, newest first."""
         return await self._pool.fetch(load_sql("filter_runs"), run_ids, *filters)
 
-    async def chart_runs(self, before: UUID, first: UUID, filters: RunFilters, look_at: int, bars: int) -> list[Record]:
-        """Counts of the newest ``look_at`` runs that pass, by bar of a histogram and by status."""
-        return await self._pool.fetch(load_sql("chart_runs"), before, first, *filters, look_at, bars)
+    async def chart_runs(
+        self,
+        before: UUID,
+        first: UUID,
+        filters: RunFilters,
+        span: tuple[datetime | None, datetime | None],
+        look_at: int,
+        bars: int,
+    ) -> list[Record]:
+        """Counts of the newest ``look_at`` runs that pass, by bar of a histogram over ``span`` and by status."""
+        return await self._pool.fetch(load_sql("chart_runs"), before, first, *filters, *span, look_at, bars)
 
     async def read_run(self, run_id: UUID, input_bytes: int) -> Record | None:
         """One run with the beginning of its input, and what started it by name."""

@@ -188,8 +188,8 @@ class RunFilterBody(Order):
     )
     trigger: list[TriggerWord] = Field([])
     triggered_by: UUID | None = None
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Moment | None = Field(None, description="Triggered from then on, by the clock of who triggered it.")
+    until: Moment | None = Field(None, description="Triggered before that.")
 
 
 class RunQuery(RunFilterBody):
