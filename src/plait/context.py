@@ -209,7 +209,8 @@ class Context:
                     f"workflow {workflow!r}: child_key {key!r} stands for another input already in this attempt of "
                     f"task {self.task_name!r}: give each child a key of its own"
                 )
-        return RunTrigger(TriggerKind.PARENT, self._assignment.run.id, self._assignment.task, full)
+        assignment = self._assignment
+        return RunTrigger(TriggerKind.PARENT, assignment.run.id, assignment.task, assignment.attempt, full)
 
     # control
 

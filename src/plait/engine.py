@@ -14,7 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError, InvalidInputError, UnknownVersionError
+from plait.errors import (
+    PARENT_ENDED,
+    DatabaseUnavailableError,
+    InvalidInputError,
+    ParentEndedError,
+    UnknownVersionError,
+)
 from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
 from plait.graph.replay import plan_replay
 from plait.portal import Portal
@@ -74,7 +80,7 @@ class Engine:
         self._connecting: asyncio.Future[None] | None = None
         self._embedded: EmbeddedPostgres | None = None
         self._versions: dict[str, StoredVersion] = {}
-        self._starts: Batcher[StartRow, UUID]
+        self._starts: Batcher[StartRow, UUID | None]
         self._pushes: Batcher[EventRow, None]
         self._closed = False
         self._last_start = 0.0
@@ -150,30 +156,38 @@ class Engine:
         then raises ``DatabaseUnavailableError``.
         """
         await self.connect()
-        run_ids = await self._starts.submit(await self.prepare_rows(requests))
+        run_ids = await self.start_rows(await self.prepare_rows(requests))
         found = {
             run_id: request
             for request, run_id in zip(requests, run_ids, strict=True)
             if run_id != request.run_id and request.trigger is not None
         }
-        if found:  # children of an earlier attempt
-            await self._check_found(found)
-            await self.replay_runs(list(found))  # those that did not complete run again
+        if found:
+            await self._take_up_children(found)
         return run_ids
 
-    async def _check_found(self, found: Mapping[UUID, RunRequest]) -> None:
-        """Refuse a child run that the order of the calls found, and that was started with another input."""
+    async def _take_up_children(self, found: Mapping[UUID, RunRequest]) -> None:
+        """Child runs of an earlier attempt were found: those that did not complete run again.
+
+        Refuses one that the order of the calls found and that was started with another input. Runs that an idempotency
+        key found, and that somebody else started, are left alone.
+        """
+        own = []
         for row in await self.store.control.read_inputs(list(found)):
             request = found[row["id"]]
             trigger = request.trigger
-            if trigger is None or not (trigger.child_key or "").startswith("#") or request.idempotency_key:
+            if trigger is None or row["trigger_id"] != trigger.id:
                 continue
-            if row["input"] != request.input and decode_json(row["input"]) != decode_json(request.input):
+            own.append(row["id"])
+            by_order = (trigger.child_key or "").startswith("#") and not request.idempotency_key
+            if by_order and row["input"] != request.input and decode_json(row["input"]) != decode_json(request.input):
                 raise InvalidInputError(
                     f"workflow {request.workflow.name!r}: an earlier attempt of this task started its child run "
                     f"{row['id']} by this call, with another input. Where the order or the inputs of child runs may "
                     f"differ from attempt to attempt, give each a child_key"
                 )
+        if own:
+            await self.replay_runs(own)
 
     async def cancel_children(self, run_id: UUID, task: int, name: str) -> None:
         """Cancel the child runs that a cancelled task of a run started."""
@@ -183,9 +197,13 @@ class Engine:
             await self.cancel_runs(children, f"the task that started it, {name!r}, was cancelled")
 
     async def start_rows(self, rows: Sequence[StartRow]) -> list[UUID]:
-        """Start runs of stored versions; as ``start_runs``."""
+        """Start runs of stored versions; as ``start_runs``. Raises ``ParentEndedError`` for child runs whose parent
+        task does not run any more."""
         await self.connect()
-        return await self._starts.submit(rows)
+        run_ids = [run_id for run_id in await self._starts.submit(rows) if run_id is not None]
+        if len(run_ids) < len(rows):
+            raise ParentEndedError(PARENT_ENDED)
+        return run_ids
 
     async def cancel_runs(self, run_ids: Sequence[UUID], reason: str) -> list[UUID]:
         """Cancel runs and their descendants, ``CONTROL_BATCH`` families in a transaction. Returns those that this
@@ -193,11 +211,11 @@ class Engine:
         await self.connect()
         ended: list[UUID] = []
         for start in range(0, len(run_ids), CONTROL_BATCH):
-            ended += await self._repeat(self.store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
-        if ended:
-            names = [run_id.hex for run_id in ended]
-            self.hub.publish("cancel", names)
-            self.hub.publish("done", names)
+            ended += await self.repeat(self.store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
+        # The asked ones too: when an order is sent again, because its reply was lost, it ends nothing.
+        names = [run_id.hex for run_id in {*ended, *run_ids}]
+        self.hub.publish("cancel", names)
+        self.hub.publish("done", names)
         return ended
 
     async def replay_runs(self, run_ids: Sequence[UUID], choose: ReplayChoice | None = None) -> list[UUID]:
@@ -210,7 +228,7 @@ class Engine:
             rows = await self.store.control.read_replayable(page)
             plans = [plan for row in rows if (plan := await self._plan_replay(row, choose)) is not None]
             if plans:
-                replayed += await self._repeat(self.store.control.replay_runs, json.dumps(plans))
+                replayed += await self.repeat(self.store.control.replay_runs, json.dumps(plans))
                 self._publish_replayed({row["id"]: row["version_id"] for row in rows}, replayed)
         return replayed
 
@@ -252,21 +270,21 @@ class Engine:
         await self._pushes.submit(rows)
 
     async def _write_events(self, rows: list[EventRow]) -> list[None]:
-        await self._repeat(self.store.events.push, rows)
+        await self.repeat(self.store.events.push, rows)
         self.hub.publish("event", [])
         return [None] * len(rows)
 
     async def change_schedule(self, send: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Send a statement about crons or scheduled runs, and have whoever starts them look at them again."""
         try:
-            answer = await self._repeat(send, *args)
+            answer = await self.repeat(send, *args)
         except UnknownVersionError:
             self._versions.clear()  # so that the next one stores them again
             raise
         self.hub.publish("timer", [])
         return answer
 
-    async def _repeat(self, send: Callable[..., Awaitable[T]], *args: Any) -> T:
+    async def repeat(self, send: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Send a statement that bears repetition until it is answered, for up to ``START_PATIENCE`` seconds."""
         from plait.store.connection import iter_backoff  # noqa: PLC0415
 
@@ -308,11 +326,11 @@ class Engine:
             )
         return rows
 
-    async def _write_starts(self, rows: list[StartRow]) -> list[UUID]:
+    async def _write_starts(self, rows: list[StartRow]) -> list[UUID | None]:
         now = time.monotonic()
         quiet, self._last_start = len(rows) == 1 and now - self._last_start > QUIET_SECONDS, now
         try:
-            started = await self._repeat(partial(self.store.start_runs, notify=quiet), rows)
+            started = await self.repeat(partial(self.store.start_runs, notify=quiet), rows)
         except UnknownVersionError:
             self._versions.clear()  # so that the next trigger stores them again
             raise

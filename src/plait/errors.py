@@ -88,7 +88,13 @@ class NotFoundError(PlaitError, LookupError):
 
 
 class ParentEndedError(PlaitError):
-    """A task of a run that has ended meanwhile asked for a child run. Nothing was started."""
+    """A task that does not run any more, as the database sees it, asked for a child run. That was not started."""
+
+
+PARENT_ENDED = (
+    "no child was started: the task that asked for it does not run any more (it or its run was cancelled, it timed "
+    "out, or another worker has taken it over)"
+)
 
 
 class ReplayError(PlaitError, ValueError):

@@ -82,7 +82,8 @@ class RunWaiter:
         unique = set(run_ids)
         for run_id in unique:
             self._interest[run_id] = self._interest.get(run_id, 0) + 1
-            if run_id not in self._waiting:
+            # Not one that is done: the run may have been replayed since.
+            if run_id not in self._waiting or self._waiting[run_id].done():
                 self._waiting[run_id] = loop.create_future()
         futures = {run_id: self._waiting[run_id] for run_id in unique}
         try:

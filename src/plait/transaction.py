@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.errors import InvalidInputError
+from plait.errors import PARENT_ENDED, InvalidInputError, ParentEndedError
 
 if TYPE_CHECKING:
     from plait.store.events import EventRow
@@ -136,8 +136,13 @@ def _render_trigger(row: StartRow) -> dict[str, Any]:
     trigger = row.trigger
     if trigger is None:
         return {}
-    names = ("trigger_kind", "trigger_id", "trigger_task", "child_key")
-    return dict(zip(names, (trigger.kind, str(trigger.id), trigger.task, trigger.child_key), strict=True))
+    return {
+        "trigger_kind": trigger.kind,
+        "trigger_id": str(trigger.id),
+        "trigger_task": trigger.task,
+        "trigger_attempt": trigger.attempt,
+        "child_key": trigger.child_key,
+    }
 
 
 def _classify(connection: Any) -> str:
@@ -166,7 +171,9 @@ def _make_text(function: str) -> Any:
 
 def _read_ids(value: Any) -> list[UUID]:
     if isinstance(value, str):  # a driver that does not read arrays of uuid
-        value = [part for part in value.strip("{}").split(",") if part]
+        value = [None if part == "NULL" else part for part in value.strip("{}").split(",") if part]
+    if None in value:
+        raise ParentEndedError(PARENT_ENDED)
     return [item if isinstance(item, UUID) else UUID(str(item)) for item in value]
 
 

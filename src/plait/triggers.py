@@ -34,11 +34,12 @@ def read_child_key(stored: str) -> str | None:
 class RunTrigger(NamedTuple):
     """The trigger of one run. ``id``: the parent run, event, cron, scheduled run or replayed run.
 
-    Of a child run, ``task`` is the index of the parent's task and ``child_key`` what finds the child again when that
-    task runs again.
+    Of a child run, ``task`` is the index of the parent's task, ``attempt`` the attempt that asks for it, and
+    ``child_key`` what finds the child again when that task runs again.
     """
 
     kind: TriggerKind
     id: UUID
     task: int | None = None
+    attempt: int | None = None
     child_key: str | None = None

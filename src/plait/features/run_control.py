@@ -59,7 +59,8 @@ class RunControl(RunReader):
         """
         row, _ = await self._read_run(workflow_run_id)
         engine = await self._plait.open_engine()
-        return row["id"] in await engine.cancel_runs([row["id"]], _check_reason(reason))
+        await engine.cancel_runs([row["id"]], _check_reason(reason))
+        return bool(row["status"] == ACTIVE and (await self._read_run(workflow_run_id))[0]["status"] != ACTIVE)
 
     cancel = sync_twin(aio_cancel)
 
@@ -75,7 +76,10 @@ class RunControl(RunReader):
         row, definition = await self._read_run(workflow_run_id)
         [task] = _find_tasks(definition, [task_name])
         engine = await self._plait.open_engine()
-        if not await engine.store.control.cancel_task(row["id"], task):
+        asked = await engine.repeat(engine.store.control.cancel_task, row["id"], task)
+        if asked is False:
+            return
+        if asked is None:
             raise InvalidInputError(
                 f"run {workflow_run_id} has ended ({Status(row['status'] or 3).name}): nothing to cancel"
             )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from pydantic_core import from_json
 
-from plait.errors import ExpressionError
+from plait.errors import ExpressionError, PlaitError
 from plait.expressions import evaluate
 from plait.graph.conditions import matches_pattern
 from plait.graph.definition import Condition, ConditionKind
 from plait.ids import new_run_id
 from plait.maintenance.periodic import PeriodicService
+from plait.store.connection import REFUSALS
 from plait.store.events import Delivery
 from plait.triggers import FILTER_PAYLOAD
 
@@ -27,11 +30,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("plait.maintenance")
 
-BATCH = 100
-MOST_STARTS = 5000
-"""Runs that one commit starts, a single event that starts more aside."""
+BATCH, BATCH_BYTES = 100, 8 << 20
+"""Events that are read in one round, and about how many bytes of payload."""
+MOST_STARTS, START_BYTES = 5000, 16 << 20
+"""Runs that one commit starts and the bytes of their inputs, a single event that starts more aside."""
 MOST_WOKEN = 10_000
-LONGEST_SLEEP = 5.0
+LONGEST_SLEEP, LOCKED_PAUSE, SICK_SECONDS = 5.0, 0.05, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,46 @@ class _Event:
         return cls(row, from_json(row["payload"]), json.loads(row["metadata"]) if row["metadata"] else {})
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A filter, its payload parsed."""
+
+    scope: str
+    expression: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listeners:
+    """Who may be concerned by a round of events: workflows with their filters, and tasks by version."""
+
+    workflows: Sequence[tuple[Record, Sequence[_Rule]]]
+    tasks: Sequence[Record]
+
+    @classmethod
+    def read(cls, rows: Sequence[Record]) -> _Listeners:
+        return cls(
+            [
+                (
+                    row,
+                    [
+                        _Rule(f["scope"], f["expression"], json.loads(f["payload"]))
+                        for f in json.loads(row["filters"] or "[]")
+                    ],
+                )
+                for row in rows
+                if row["kind"] == "workflow"
+            ],
+            [row for row in rows if row["kind"] == "task"],
+        )
+
+
 class Deliverer(PeriodicService):
     """Takes events from the inbox in the order they were pushed.
 
     What it finds out beforehand (whose expressions an event satisfies) rests on versions, which never change; so a task
-    that begins to wait meanwhile is woken to be judged.
+    that begins to wait meanwhile is woken to be judged. An event that cannot be delivered (by this leader, for now) is
+    set aside for a while, and others go on.
     """
 
     name = "deliverer"
@@ -61,68 +100,121 @@ class Deliverer(PeriodicService):
         super().__init__()
         self._store = store
         self._hub = hub
+        self._sick: dict[UUID, float] = {}
 
     async def run_once(self) -> float:
-        rows = await self._store.events.read_inbox(BATCH)
+        now = time.monotonic()
+        self._sick = {event_id: until for event_id, until in self._sick.items() if until > now}
+        rows = await self._store.events.read_inbox(BATCH, BATCH_BYTES, list(self._sick))
         if not rows:
-            return LONGEST_SLEEP
-        listeners = await self._store.events.read_listeners(list({row["key"] for row in rows}))
-        delivery = await self._plan([_Event.read(row) for row in rows], listeners)
-        delivered = await self._store.events.deliver(delivery, MOST_WOKEN)
+            return min([LONGEST_SLEEP, *(until - now for until in self._sick.values())])
+        keys, scopes = {row["key"] for row in rows}, {row["scope"] for row in rows if row["scope"] is not None}
+        listeners = _Listeners.read(await self._store.events.read_listeners(list(keys), list(scopes)))
+        complete = await self._deliver([_Event.read(row) for row in rows], listeners)
+        return 0.0 if complete else LOCKED_PAUSE
+
+    async def _deliver(self, events: Sequence[_Event], listeners: _Listeners) -> bool:
+        """Deliver events, as many of them in a commit as are not too much for one. Returns whether nothing is left."""
+        complete, begin = True, 0
+        while begin < len(events):
+            delivery, taken = await self._plan(events[begin:], listeners)
+            if delivery.events:
+                complete = await self._send(delivery, events[begin : begin + taken], listeners) and complete
+            begin += taken
+        return complete
+
+    async def _send(self, delivery: Delivery, events: Sequence[_Event], listeners: _Listeners) -> bool:
+        try:
+            delivered = await self._store.events.deliver(delivery, MOST_WOKEN)
+        except REFUSALS as error:
+            if len(events) > 1:
+                middle = len(events) // 2
+                first = await self._deliver(events[:middle], listeners)
+                return await self._deliver(events[middle:], listeners) and first
+            self._set_aside(events[0], error)
+            return True
         actions = set(delivered.actions)
         for version_id in {start[2] for start in delivery.starts}:
             version = await self._store.read_version(version_id)
             actions.update(version.actions[root] for root in version.definition.roots)
         if actions:
             self._hub.publish("ready", [str(action) for action in actions])
-        done = len(rows) < BATCH and len(delivery.events) == len(rows) and delivered.woken < MOST_WOKEN
-        return LONGEST_SLEEP if done else 0.0
+        return delivered.complete
 
-    async def _plan(self, events: Sequence[_Event], listeners: Sequence[Record]) -> Delivery:
-        workflows = [listener for listener in listeners if listener["kind"] == "workflow"]
-        tasks = [listener for listener in listeners if listener["kind"] == "task"]
-        delivery = Delivery([])
-        for position, event in enumerate(events, 1):
-            starts = [] if event.row["started"] else await self._list_starts(position, event, workflows)
-            if delivery.events and len(delivery.starts) + len(starts) > MOST_STARTS:
-                break
+    async def _plan(self, events: Sequence[_Event], listeners: _Listeners) -> tuple[Delivery, int]:
+        """What delivering the first of the events comes to, and how many these are, those set aside included."""
+        delivery, size = Delivery([]), 0
+        for taken, event in enumerate(events):
+            position = len(delivery.events) + 1
+            try:
+                starts = [] if event.row["started"] else await self._list_starts(position, event, listeners)
+                exempt = [
+                    (position, task["version_id"], task["task"])
+                    for task in listeners.tasks
+                    if not await self._may_concern(event, task)
+                ]
+            except Exception as error:
+                self._set_aside(event, error)
+                continue
+            size += len(starts) * len(event.row["payload"])
+            if delivery.events and (len(delivery.starts) + len(starts) > MOST_STARTS or size > START_BYTES):
+                return delivery, taken
             delivery.events.append(event.row["id"])
             delivery.starts.extend(starts)
-            for listener in tasks:
-                version = await self._store.read_version(listener["version_id"])
-                conditions = version.definition.tasks[listener["task"]].conditions
-                if not _concerns(event, conditions):
-                    delivery.exempt.append((position, version.id, listener["task"]))
-        return delivery
+            delivery.exempt.extend(exempt)
+        return delivery, len(events)
 
-    async def _list_starts(self, position: int, event: _Event, workflows: Sequence[Record]) -> list[Any]:
+    async def _list_starts(self, position: int, event: _Event, listeners: _Listeners) -> list[Any]:
         starts = []
-        for workflow in workflows:
+        for workflow, rules in listeners.workflows:
             if not any(matches_pattern(pattern, event.row["key"]) for pattern in workflow["patterns"]):
                 continue
             version = await self._store.read_version(workflow["version_id"])
             priority = event.row["priority"] or version.definition.default_priority
-            for metadata in _choose_metadata(event, json.loads(workflow["filters"] or "[]")):
-                payload = event.row["payload"]
-                starts.append((position, new_run_id(), version.id, payload, metadata, priority))
+            starts += [
+                (position, new_run_id(), version.id, metadata, priority) for metadata in _choose_metadata(event, rules)
+            ]
         return starts
 
+    async def _may_concern(self, event: _Event, task: Record) -> bool:
+        """Whether the event may release a task that waits: where that cannot be told, its judge shall."""
+        try:
+            version = await self._store.read_version(task["version_id"])
+        except (PlaitError, ValueError):
+            return True
+        return _concerns(event, version.definition.tasks[task["task"]].conditions)
 
-def _choose_metadata(event: _Event, filters: Sequence[Mapping[str, str]]) -> list[str | None]:
+    def _set_aside(self, event: _Event, error: Exception) -> None:
+        self._sick[event.row["id"]] = time.monotonic() + SICK_SECONDS
+        logger.error(
+            "event %s (%s) cannot be delivered now, again in %g s: %r",
+            event.row["key"],
+            event.row["id"],
+            SICK_SECONDS,
+            error,
+        )
+
+
+def _read_rules(workflow: Record) -> list[_Rule]:
+    filters = json.loads(workflow["filters"] or "[]")
+    return [_Rule(one["scope"], one["expression"], json.loads(one["payload"])) for one in filters]
+
+
+def _choose_metadata(event: _Event, rules: Sequence[_Rule]) -> list[str | None]:
     """One run's metadata for each filter that lets the event through; one run if no filter is asked.
 
     Asked are the filters of the event's scope. An event without a scope, or of one that the workflow has no filter
     for, starts one run.
     """
-    asked = [rule for rule in filters if rule["scope"] == event.row["scope"]]
+    asked = [rule for rule in rules if rule.scope == event.row["scope"]]
     if not asked:
         return [event.row["metadata"]]
     chosen: list[str | None] = []
     for rule in asked:
-        payload = json.loads(rule["payload"])
-        variables = {"payload": payload, "metadata": event.metadata, "additional_metadata": event.metadata}
-        if _holds(rule["expression"], event, **variables):
-            chosen.append(json.dumps({**event.metadata, FILTER_PAYLOAD: payload}) if payload else event.row["metadata"])
+        variables = {"payload": rule.payload, "metadata": event.metadata, "additional_metadata": event.metadata}
+        if _holds(rule.expression, event, **variables):
+            told = {**event.metadata, FILTER_PAYLOAD: rule.payload} if rule.payload else None
+            chosen.append(json.dumps(told) if told else event.row["metadata"])
     return chosen
 
 

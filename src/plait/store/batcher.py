@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from plait.errors import PlaitError
+from plait.errors import DatabaseUnavailableError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,7 +20,8 @@ class Batcher(Generic[Item, Result]):
 
     Idle: a parcel is written at once. A write in flight: parcels collect. So batches grow with the load by
     themselves, and nobody waits for a timer. ``write`` returns one result per item. A batch that fails for what is in
-    it (not for want of a database: ``PlaitError``) is written again by halves, until the poison parcel fails alone.
+    it (not for want of a database: ``DatabaseUnavailableError``) is written again by halves, until the poison parcel
+    fails alone.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Batcher(Generic[Item, Result]):
         try:
             results = await self._write([item for items, _ in batch for item in items])
         except Exception as error:
-            if len(batch) > 1 and not isinstance(error, PlaitError):
+            if len(batch) > 1 and not isinstance(error, DatabaseUnavailableError):
                 middle = len(batch) // 2
                 await self._write_batch(batch[:middle])
                 await self._write_batch(batch[middle:])

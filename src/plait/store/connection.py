@@ -14,7 +14,6 @@ import asyncpg
 from plait.errors import (
     DatabaseUnavailableError,
     OperationError,
-    ParentEndedError,
     SchemaError,
     UnknownVersionError,
 )
@@ -39,8 +38,11 @@ SESSION_SETTINGS = {
     "timezone": "UTC",
 }
 
-UNKNOWN_VERSION, PARENT_ENDED = "PLT01", "PLT02"
-"""SQLSTATEs raised by ``plait.start_runs``."""
+UNKNOWN_VERSION = "PLT01"
+"""SQLSTATE raised by ``plait.start_runs``."""
+
+REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a call raises, translated or not, when the server refuses what was sent, or the driver cannot encode it."""
 
 _BROKEN = (
     OSError,
@@ -114,11 +116,8 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
             "the database does not know the workflow versions that this process stored: it was replaced or restored "
             "meanwhile. Nothing was started; trigger again, the versions will be stored anew"
         )
-    if _read_sqlstate(error) == PARENT_ENDED:
-        return ParentEndedError(
-            "the run whose task asked for a child run has ended (it was cancelled, or another worker took the task "
-            "over): no child was started"
-        )
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return None  # a value that the driver cannot encode
     if isinstance(error, _NO_SCHEMA):
         return SchemaError(f"the database has no (complete) Plait schema: run `plait db upgrade` ({error})")
     if isinstance(error, asyncpg.exceptions.InsufficientPrivilegeError):

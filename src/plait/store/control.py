@@ -43,10 +43,10 @@ class ControlStore:
         row = await self._pool.fetchrow(load_sql("cancel_runs"), runs, reason)
         return list(row["run_ids"] or ()) if row else []
 
-    async def cancel_task(self, run_id: UUID, task: int) -> bool:
-        """Ask for the cancellation of one task; False when its run has ended."""
+    async def cancel_task(self, run_id: UUID, task: int) -> bool | None:
+        """Ask for the cancellation of one task; False when the task has ended, None when its run has."""
         row = await self._pool.fetchrow(load_sql("cancel_task"), run_id, task)
-        return bool(row and row["asked"])
+        return row["asked"] if row else None
 
     async def read_replayable(self, runs: Sequence[UUID]) -> list[Record]:
         """Version, end and outcomes of runs."""
@@ -58,7 +58,7 @@ class ControlStore:
         return list(row["run_ids"] or ()) if row else []
 
     async def read_inputs(self, runs: Sequence[UUID]) -> list[Record]:
-        """The inputs of runs."""
+        """The inputs of runs and what triggered them."""
         return await self._pool.fetch(load_sql("read_inputs"), runs)
 
     async def read_children(self, runs: Sequence[UUID]) -> list[Record]:

@@ -31,21 +31,23 @@ class EventRow:
 class Delivery:
     """What delivering ``events`` comes to: the runs that they start and the tasks that they do not concern.
 
-    ``starts``: (position of the event from 1, run id, version id, input, metadata, priority); ``exempt``: (position of
-    the event, version id, task index).
+    ``starts``: (position of the event from 1, run id, version id, metadata, priority); ``exempt``: (position of the
+    event, version id, task index).
     """
 
     events: list[UUID]
-    starts: list[tuple[int, UUID, int, bytes, str | None, int]] = field(default_factory=list)
+    starts: list[tuple[int, UUID, int, str | None, int]] = field(default_factory=list)
     exempt: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The database's answer. ``woken``: how many tasks that waited were met; ``actions``: theirs."""
+    """The database's answer. ``woken``: how many tasks that waited were met; ``actions``: theirs. Not ``complete``:
+    some are still to be woken, the events stay in the inbox."""
 
     started: int
     woken: int
+    complete: bool
     actions: tuple[int, ...]
 
 
@@ -94,31 +96,35 @@ class EventStore:
         """One event, or None."""
         return await self._pool.fetchrow(load_sql("read_event"), event_id)
 
-    async def read_inbox(self, limit: int) -> list[Record]:
-        """Events that are to be delivered, oldest first."""
-        return await self._pool.fetch(load_sql("read_inbox"), limit)
+    async def read_inbox(self, limit: int, size: int, without: Sequence[UUID]) -> list[Record]:
+        """Events that are to be delivered, oldest first, with about ``size`` bytes of payload at the most."""
+        return await self._pool.fetch(load_sql("read_inbox"), limit, size, without)
 
-    async def read_listeners(self, keys: Sequence[str]) -> list[Record]:
-        """Workflows that events start, with their filters; tasks that wait for one of ``keys``, by version."""
-        return await self._pool.fetch(load_sql("read_listeners"), keys)
+    async def read_listeners(self, keys: Sequence[str], scopes: Sequence[str]) -> list[Record]:
+        """Workflows that events start, with their filters of ``scopes``; tasks that wait for one of ``keys``, by
+        version."""
+        return await self._pool.fetch(load_sql("read_listeners"), keys, scopes)
 
     async def deliver(self, delivery: Delivery, most: int) -> Delivered:
         """Deliver events; those that somebody else delivered meanwhile are left alone."""
-        starts = [list(column) for column in zip(*delivery.starts, strict=True)] or [[] for _ in range(6)]
+        starts = [list(column) for column in zip(*delivery.starts, strict=True)] or [[] for _ in range(5)]
         exempt = [list(column) for column in zip(*delivery.exempt, strict=True)] or [[] for _ in range(3)]
         row = await self._pool.fetchrow(load_sql("deliver_events"), delivery.events, most, *starts, *exempt)
-        return Delivered(row["started"], row["woken"], tuple(row["actions"] or ())) if row else Delivered(0, 0, ())
+        if row is None:
+            return Delivered(0, 0, True, ())
+        return Delivered(row["started"], row["woken"], row["complete"], tuple(row["actions"] or ()))
 
     async def read_waits(self, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
         """What tasks with conditions have seen so far."""
         return await self._pool.fetch(load_sql("read_waits"), runs, tasks)
 
     async def read_since(
-        self, questions: Sequence[tuple[str, datetime, int]], limit: int, *, payloads: bool
+        self, questions: Sequence[tuple[str, datetime, int]], limit: int, size: int, *, payloads: bool
     ) -> list[Record]:
-        """Events behind a position for each question (keys as a JSON array, since, position)."""
+        """Events behind a position for each question (keys as a JSON array, since, position): at most ``limit`` and
+        about ``size`` bytes of payload for each."""
         keys, since, positions = (list(column) for column in zip(*questions, strict=True))
-        return await self._pool.fetch(load_sql("read_events_since"), keys, since, positions, payloads, limit)
+        return await self._pool.fetch(load_sql("read_events_since"), keys, since, positions, payloads, limit, size)
 
     async def read_payloads(self, ids: Sequence[UUID]) -> list[Record]:
         """Key and payload of events by id."""

@@ -86,12 +86,14 @@ class Claimed:
 
 
 class Store:
-    """Statements over a few connections: claims and finishes have one each, all else shares a small pool."""
+    """Statements over a few connections: claims, finishes and what keeps leases have one each, so that nothing slow can
+    be in their way; all else shares a small pool."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.claims = Link(url, name="plait claims")
         self.finishes = Link(url, name="plait finishes")
+        self.beats = Link(url, name="plait heartbeat")
         self.pool = LinkPool(url)
         self.events = EventStore(self.pool)
         self.control = ControlStore(self.pool)
@@ -104,6 +106,7 @@ class Store:
         """Close every connection."""
         await self.claims.close()
         await self.finishes.close()
+        await self.beats.close()
         await self.pool.close()
 
     # definitions
@@ -143,11 +146,12 @@ class Store:
 
     # the four statements
 
-    async def start_runs(self, rows: Sequence[StartRow], *, notify: bool = False) -> list[UUID]:
+    async def start_runs(self, rows: Sequence[StartRow], *, notify: bool = False) -> list[UUID | None]:
         """Start runs in one commit; a run that exists already starts nothing. Returns the effective ids in order:
-        another id than the given one where an idempotency key was taken. ``notify``: the commit carries the hint."""
+        another id than the given one where an idempotency key or a child's key was taken, None for a child whose
+        parent task does not run any more. ``notify``: the commit carries the hint."""
         keys = [row.idempotency_key for row in rows]
-        triggers = _spread_triggers(rows) if any(row.trigger for row in rows) else (None, None, None, None)
+        triggers = _spread_triggers(rows) if any(row.trigger for row in rows) else (None,) * 5
         answer = await self.pool.fetchrow(
             load_sql("start_runs"),
             [row.run_id for row in rows],
@@ -260,7 +264,7 @@ class Store:
 
     async def beat_worker(self, worker_id: UUID) -> bool | None:
         """Renew a worker's lease. Returns whether it is alone with its actions; None when it was declared dead."""
-        row = await self.pool.fetchrow(load_sql("beat_worker"), worker_id)
+        row = await self.beats.fetchrow(load_sql("beat_worker"), worker_id)
         return None if row is None else row["alone"]
 
     async def end_worker(self, worker_id: UUID) -> None:
@@ -278,7 +282,7 @@ class Store:
 
     async def take_lease(self, name: str, holder: UUID, seconds: float) -> bool:
         """Take or renew a lease. Returns whether ``holder`` has it."""
-        return await self.pool.fetchrow(load_sql("take_lease"), name, holder, round(seconds * 1e6)) is not None
+        return await self.beats.fetchrow(load_sql("take_lease"), name, holder, round(seconds * 1e6)) is not None
 
     async def drop_lease(self, name: str, holder: UUID) -> None:
         """Give a lease back early."""
@@ -305,10 +309,9 @@ class Store:
 
 
 def _spread_triggers(rows: Sequence[StartRow]) -> tuple[list[Any] | None, ...]:
-    """The triggers of rows as the arrays of ``start_runs.sql``: kinds, ids, tasks, child keys."""
-    triggers = [row.trigger or (None, None, None, None) for row in rows]
-    kinds, ids, tasks, child_keys = (list(column) for column in zip(*triggers, strict=True))
-    return kinds, ids, tasks, child_keys if any(child_keys) else None
+    """The triggers of rows as the arrays of ``start_runs.sql``: kinds, ids, tasks, attempts, child keys."""
+    *columns, child_keys = (list(column) for column in zip(*(row.trigger or (None,) * 5 for row in rows), strict=True))
+    return *columns, child_keys if any(child_keys) else None
 
 
 def _to_microseconds(seconds: float | None) -> int:

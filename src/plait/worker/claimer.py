@@ -111,12 +111,14 @@ class Claimer:
         if worker_id is None or self.stopping:
             return 0, False
         self._holdings.reserve(limit)
-        used = 0
+        used, hints = 0, self._revoker.hints
         try:
             claimed = await self._store.claim_tasks(worker_id, self._actions, limit)
             if worker_id == self.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
                 used = len(claimed.rows)
                 await self._intake.admit_rows(claimed.rows)
+                if used and hints != self._revoker.hints:
+                    self._revoker.look()
         except BaseException:
             used = 0
             raise

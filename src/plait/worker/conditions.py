@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("plait.worker")
 
-EVENTS_PAGE = 200
-"""Events that are read at a time for one task: each may be as large as the payload limit."""
+EVENTS_PAGE, EVENTS_BYTES = 200, 256 * 1024
+"""Events that are read at a time for one task, and about how many bytes of payload."""
 
 
 @dataclass(slots=True)
@@ -78,7 +78,8 @@ class ConditionReader:
         asking = [assignment for assignment in assignments if _list_open_keys(assignment)]
         while asking:
             payloads = any(_wants_payload(assignment) for assignment in asking)
-            rows = await self._events.read_since([_ask(one) for one in asking], EVENTS_PAGE, payloads=payloads)
+            questions = [_ask(one) for one in asking]
+            rows = await self._events.read_since(questions, EVENTS_PAGE, EVENTS_BYTES, payloads=payloads)
             pages: dict[int, list[Record]] = {}
             for row in rows:
                 pages.setdefault(row["question"] - 1, []).append(row)
@@ -86,9 +87,7 @@ class ConditionReader:
                 for row in page:
                     _take_event(asking[place], row)
             asking = [
-                assignment
-                for place, assignment in enumerate(asking)
-                if len(pages.get(place, ())) == EVENTS_PAGE and _list_open_keys(assignment)
+                assignment for place, assignment in enumerate(asking) if place in pages and _list_open_keys(assignment)
             ]
 
     async def _read_payloads(self, assignments: Sequence[Assignment]) -> None:

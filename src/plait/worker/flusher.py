@@ -13,11 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import asyncpg
-
 from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import RUN_END, Edge, Status, TaskKind
-from plait.store.connection import iter_backoff
+from plait.store.connection import REFUSALS, iter_backoff
 from plait.worker.holdings import Assignment, Holdings, TaskResult
 from plait.worker.reports import Report, describe_failure
 
@@ -101,7 +99,7 @@ class Flusher:
         is stored as the failure it is."""
         try:
             await self._write(batch)
-        except asyncpg.PostgresError as error:
+        except REFUSALS as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._write_isolating(batch[:middle])
@@ -114,7 +112,11 @@ class Flusher:
             await self._write_isolating([(assignment, Report(Status.FAILED, error=_REFUSED))])
 
     async def _write(self, batch: list[Outcome]) -> None:
-        batch = [entry for entry in batch if self._holdings.assignments.get(entry[0].key) is entry[0]]
+        current = [entry for entry in batch if self._holdings.assignments.get(entry[0].key) is entry[0]]
+        for assignment, _ in batch if len(current) < len(batch) else ():
+            if self._holdings.assignments.get(assignment.key) is not assignment:
+                self._holdings.drop(assignment)  # its run was cancelled and replayed, and is here again
+        batch = current
         if not batch:
             return
         batch.sort(key=lambda entry: (entry[0].run.id, entry[0].task))

@@ -58,6 +58,8 @@ class Assignment:
     code: Task[Any, Any] | None
     slot: bool = True
     """Whether it occupies a slot; ``release_slot`` gives it back early, a task that is only judged has none."""
+    gone: bool = False
+    """Whether it is held no more."""
     concluded: bool = False
     """Whether its outcome is decided; what its code does afterwards is ignored."""
     execution: Execution | None = None
@@ -109,6 +111,7 @@ class Holdings:
         # The same task may be here again: its retry can be claimed before the answer to its first outcome is read.
         if self.assignments.get(assignment.key) is assignment:
             del self.assignments[assignment.key]
+        assignment.gone = True
         assignment.execution = None  # breaks the cycle, so that nothing waits for the garbage collector
         run = assignment.run
         run.users -= 1
@@ -122,14 +125,18 @@ class Holdings:
             self.release(1)
 
     def drop(self, assignment: Assignment) -> None:
-        """Forget an assignment whose outcome is not this worker's to tell, and free its slot."""
+        """Forget an assignment whose outcome is not this worker's to tell, and free its slot. Repeating it does
+        nothing."""
         assignment.concluded = True
-        self.remove(assignment)
-        self.release(int(assignment.slot))
+        if not assignment.gone:
+            self.remove(assignment)
+            self.release(int(assignment.slot))
 
     def abandon(self) -> list[Assignment]:
         """Let go of everything at once, because the lease is lost. Returns what was held."""
         held = list(self.assignments.values())
+        for assignment in held:
+            assignment.gone = True
         self.assignments.clear()
         self.runs.clear()
         self.occupied = 0

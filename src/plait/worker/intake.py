@@ -11,7 +11,7 @@ from uuid import UUID
 from plait.errors import DatabaseUnavailableError, InvalidValueError
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge
-from plait.store.connection import iter_backoff
+from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.worker.holdings import Assignment, Holdings, RunState, TaskResult
 from plait.worker.reports import CANCELLED_BY_REQUEST, Report, describe_failure
 
@@ -26,6 +26,8 @@ logger = logging.getLogger("plait.worker")
 
 RESULTS_PAGE = 250
 """Parents' outcomes that are read in one statement: each may be as large as the payload limit."""
+CONDITIONS_PAGE = 100
+"""Tasks whose conditions are looked at together."""
 
 CodeBook = Mapping[int, "Task[Any, Any]"]
 """What this worker has code for: tasks by action id."""
@@ -55,6 +57,8 @@ class Intake:
         self._conclude = conclude
         self._park = park
         self._reader: ConditionReader | None = None
+        self._condition_reads = asyncio.Semaphore(2)  # of the pool's few connections, some are for others
+        self.on_returned: Callable[[Assignment], None] = lambda _: None
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
@@ -94,6 +98,11 @@ class Intake:
             assignments = [assignment for assignment in assignments if assignment not in waiting]
         self._judge_complete(assignments, expired=False)
 
+    async def close(self) -> None:
+        """Wait for the reads that are under way."""
+        if self._fetching:
+            await asyncio.wait(self._fetching, timeout=CALL_TIMEOUT)
+
     def _end_fetch(self, task: asyncio.Task[None]) -> None:
         self._fetching.discard(task)
         if not task.cancelled() and task.exception() is not None:
@@ -117,6 +126,9 @@ class Intake:
         assignment = Assignment(
             run, row["task"], row["attempt"], row["retry"], row["lost"], self._codes.get(row["action_id"]), slot
         )
+        earlier = self._holdings.assignments.get(assignment.key)
+        if earlier is not None and not earlier.concluded:
+            self.on_returned(earlier)
         self._holdings.add(assignment)
         return assignment
 
@@ -137,15 +149,16 @@ class Intake:
 
             self._reader = ConditionReader(self._store.events)
         missing = _list_missing([assignment for assignment, _ in claimed])
-        try:
+        async with self._condition_reads:
             for start in range(0, len(missing), RESULTS_PAGE):
                 await self._fetch_results(missing[start : start + RESULTS_PAGE])
-            for start in range(0, len(claimed), RESULTS_PAGE):
-                await self._read_conditions(claimed[start : start + RESULTS_PAGE])
-        finally:
-            self._judge_complete([assignment for assignment, _ in claimed], expired=False)
+            for start in range(0, len(claimed), CONDITIONS_PAGE):
+                page = claimed[start : start + CONDITIONS_PAGE]
+                await self._read_conditions(page)
+                self._judge_complete([assignment for assignment, _ in page if not assignment.concluded], expired=False)
 
     async def _read_conditions(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
+        """Find out about the conditions of tasks. One for which that fails, fails alone, with the reason."""
         assert self._reader is not None
         for delay in iter_backoff():
             try:
@@ -153,6 +166,16 @@ class Intake:
                 return
             except DatabaseUnavailableError:
                 await asyncio.sleep(delay)
+            except Exception as error:
+                if len(claimed) > 1:
+                    for one in claimed:
+                        await self._read_conditions([one])
+                    return
+                assignment = claimed[0][0]
+                logger.exception("conditions of task %s of run %s", assignment.name, assignment.run.id)
+                message = f"its conditions could not be read: {type(error).__name__}: {error}"
+                self._conclude(assignment, Report(Status.FAILED, error=describe_failure("JudgementError", message)))
+                return
 
     def _judge_complete(self, assignments: list[Assignment], *, expired: bool) -> None:
         held = self._holdings.assignments

@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import asyncpg
-
 from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import Status
-from plait.store.connection import iter_backoff
+from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.worker.conditions import build_park_row
 from plait.worker.holdings import Assignment, Holdings
 from plait.worker.reports import Report, describe_failure
@@ -51,6 +49,11 @@ class Parker:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._drain(), name="plait-parker")
 
+    async def close(self) -> None:
+        """Wait for the write in flight."""
+        if self._writer is not None:
+            await asyncio.wait([self._writer], timeout=CALL_TIMEOUT)
+
     def discard(self) -> None:
         """Forget what was not written: the lease is lost, somebody else judges it again."""
         self._queue.clear()
@@ -68,14 +71,14 @@ class Parker:
             return
         try:
             parked = await self._send(batch)
-        except asyncpg.PostgresError as error:
+        except Exception as error:  # whatever it is, a task must not stay held for ever
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._write_isolating(batch[:middle])
                 await self._write_isolating(batch[middle:])
                 return
             assignment = batch[0][0]
-            logger.error("task %s cannot be parked: %s", assignment.name, error)
+            logger.error("task %s cannot be parked: %r", assignment.name, error)
             assignment.concluded = False
             self._conclude(assignment, Report(Status.FAILED, error=describe_failure("WaitRefused", str(error))))
             return

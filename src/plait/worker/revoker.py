@@ -42,6 +42,8 @@ class Revoker:
         self._conclude = conclude
         self._looking: asyncio.Task[None] | None = None
         self._again = False
+        self.hints = 0
+        """Counts hints: one that comes before the answer to a claim speaks of what is not held yet."""
         self.worker_id: UUID | None = None
         hub.subscribe("cancel", self._receive)
 
@@ -69,9 +71,14 @@ class Revoker:
                 self._conclude(assignment, Report(Status.CANCELLED, reason=CANCELLED_BY_REQUEST, elapsed_us=elapsed))
 
     def _receive(self, subjects: list[str]) -> None:
+        self.hints += 1
         runs = {UUID(subject) for subject in subjects if subject}
         if runs and not any(run_id in self._holdings.runs for run_id in runs):
             return
+        self.look()
+
+    def look(self) -> None:
+        """Ask the database soon what is still held."""
         self._again = True
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="plait-revoker")

@@ -76,6 +76,7 @@ class Session:
             conclude=self.conclude,
             park=self.parker.park,
         )
+        self.intake.on_returned = self._let_go
         self.flusher.intake = self.intake
         self.changes = self.flusher.changes = self.parker.changes = ChangeTeller(engine.hub)
         self.logs = LogWriter(engine.store.url, engine.hub, self._loop)
@@ -141,6 +142,8 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.revoker.close()
+        await self.intake.close()
+        await self.parker.close()
         for service in self._services:
             if service.hint is not None:
                 self._hub.unsubscribe(service.hint, service.poke)
@@ -185,6 +188,11 @@ class Session:
         except DatabaseUnavailableError as error:
             logger.warning("child runs of task %s were not cancelled: %s", assignment.name, error)
         return 0
+
+    def _let_go(self, assignment: Assignment) -> None:
+        """The same task has come again: its run was cancelled and replayed before this worker noticed."""
+        self._stop(assignment)
+        self.holdings.drop(assignment)
 
     def _stop(self, assignment: Assignment) -> None:
         if assignment.execution is not None:

@@ -12,7 +12,7 @@ CREATE INDEX run_trigger ON plait.run (trigger_id, id) WHERE trigger_kind > 1;
 -- -14 to -11: an outcome (4 to 1) that a replay has superseded.
 ALTER TABLE plait.attempt DROP CONSTRAINT attempt_status_check;
 ALTER TABLE plait.attempt ADD CONSTRAINT attempt_status_known
-    CHECK (status BETWEEN -3 AND -1 OR status BETWEEN 1 AND 4 OR status BETWEEN -14 AND -11);
+    CHECK (status BETWEEN -3 AND -1 OR status BETWEEN 1 AND 4 OR status BETWEEN -14 AND -11) NOT VALID;
 
 -- What is served now, by name: the version that events, crons and schedules start.
 CREATE TABLE plait.workflow (
@@ -91,13 +91,14 @@ DROP FUNCTION plait.start_runs(uuid[], integer[], bytea[], text[], smallint[], t
 
 -- Start runs: insert them and their root tasks, in one commit; a run id that is there already starts nothing.
 -- An idempotency key that is taken starts nothing either, and gives the id of the run that has it; so does a child's key.
+-- A child whose parent task does not run any more is refused: NULL in the place of its id.
 -- Locks: a child's parents FOR KEY SHARE in id order (a cancellation of the parent comes before or after), keys in key order.
 -- Called by Plait and, through any driver, inside the transaction of the user.
 CREATE FUNCTION plait.start_runs(
     run_ids uuid[], version_ids integer[], inputs bytea[], metadatas text[], priorities smallint[],
     idempotency_keys text[] DEFAULT NULL, notify boolean DEFAULT false, own_transaction boolean DEFAULT false,
     trigger_kinds smallint[] DEFAULT NULL, trigger_ids uuid[] DEFAULT NULL, trigger_tasks smallint[] DEFAULT NULL,
-    child_keys text[] DEFAULT NULL
+    trigger_attempts smallint[] DEFAULT NULL, child_keys text[] DEFAULT NULL
 ) RETURNS uuid[] LANGUAGE plpgsql AS $function$
 DECLARE
     effective uuid[] := run_ids;
@@ -108,7 +109,7 @@ DECLARE
     known integer;
 BEGIN
     IF child_keys IS NOT NULL THEN
-        effective := plait.find_children(run_ids, trigger_ids, trigger_tasks, child_keys, NOT own_transaction);
+        effective := plait.find_children(run_ids, trigger_ids, trigger_tasks, trigger_attempts, child_keys);
     END IF;
 
     IF idempotency_keys IS NOT NULL THEN
@@ -132,9 +133,14 @@ BEGIN
         LEFT JOIN wanted w ON w.ord = r.ord
         LEFT JOIN held h ON h.workflow = w.workflow AND h.key = w.key;
         IF child_keys IS NOT NULL THEN
-            UPDATE plait.child c SET run_id = w.found_id
-            FROM unnest(run_ids, effective, trigger_ids) AS w(run_id, found_id, parent_id)
+            -- A run that somebody else started is no child: it is found again by its idempotency key.
+            DELETE FROM plait.child c
+            USING unnest(run_ids, effective, trigger_ids) AS w(run_id, found_id, parent_id)
             WHERE c.parent_run_id = w.parent_id AND c.run_id = w.run_id AND w.run_id <> w.found_id;
+            -- Who found a run of this very call goes where that one has been sent.
+            SELECT array_agg(coalesce(o.found_id, r.found_id) ORDER BY r.ord) INTO effective
+            FROM unnest(effective) WITH ORDINALITY AS r(found_id, ord)
+            LEFT JOIN unnest(run_ids, effective) AS o(run_id, found_id) ON o.run_id = r.found_id;
         END IF;
     END IF;
 
@@ -183,29 +189,26 @@ END
 $function$;
 
 -- The ids of child runs: those that their parent task has started before under the same keys, else the given ones, which
--- are then remembered. Refuses (PLT02) when a parent has ended: a cancelled run must get no further children.
+-- are then remembered. NULL for those whose parent task does not run (any more) in that attempt: a task that was cancelled,
+-- timed out or taken over gets no further children.
+-- Locks: the parents FOR KEY SHARE in id order: their cancellation comes before or after.
 CREATE FUNCTION plait.find_children(
-    run_ids uuid[], parent_ids uuid[], parent_tasks smallint[], keys text[], lock_parents boolean
+    run_ids uuid[], parent_ids uuid[], parent_tasks smallint[], parent_attempts smallint[], keys text[]
 ) RETURNS uuid[] LANGUAGE plpgsql AS $function$
 DECLARE
     found uuid[];
 BEGIN
-    IF lock_parents THEN
-        PERFORM 1 FROM plait.run r
-        WHERE r.id = ANY (ARRAY(SELECT DISTINCT p FROM unnest(parent_ids, keys) AS w(p, key) WHERE w.key IS NOT NULL))
-        ORDER BY r.id FOR KEY SHARE;
-    END IF;
-    IF EXISTS (
-        SELECT 1 FROM (SELECT DISTINCT p FROM unnest(parent_ids, keys) AS w(p, key) WHERE w.key IS NOT NULL) w
-        LEFT JOIN plait.run r ON r.id = w.p
-        WHERE r.status IS DISTINCT FROM 0
-    ) THEN
-        RAISE EXCEPTION 'the parent run has ended' USING ERRCODE = 'PLT02';
-    END IF;
+    PERFORM 1 FROM plait.run r
+    WHERE r.id = ANY (ARRAY(SELECT DISTINCT p FROM unnest(parent_ids, keys) AS w(p, key) WHERE w.key IS NOT NULL))
+    ORDER BY r.id FOR KEY SHARE;
 
     WITH wanted AS (
-        SELECT * FROM unnest(run_ids, parent_ids, parent_tasks, keys) WITH ORDINALITY AS w(run_id, parent_id, task, key, ord)
-        WHERE key IS NOT NULL
+        SELECT w.* FROM unnest(run_ids, parent_ids, parent_tasks, parent_attempts, keys) WITH ORDINALITY
+             AS w(run_id, parent_id, task, attempt, key, ord)
+        WHERE w.key IS NOT NULL AND (
+            SELECT true FROM plait.running h
+            WHERE h.run_id = w.parent_id AND h.task = w.task AND h.attempt = w.attempt
+        )
     ), first AS (
         SELECT DISTINCT ON (parent_id, task, key) parent_id, task, key, run_id FROM wanted ORDER BY parent_id, task, key, ord
     ), held AS (
@@ -214,8 +217,8 @@ BEGIN
         ON CONFLICT (parent_run_id, parent_task, key) DO UPDATE SET run_id = c.run_id
         RETURNING c.parent_run_id, c.parent_task, c.key, c.run_id
     )
-    SELECT array_agg(coalesce(h.run_id, r.run_id) ORDER BY r.ord) INTO found
-    FROM unnest(run_ids) WITH ORDINALITY AS r(run_id, ord)
+    SELECT array_agg(CASE WHEN r.key IS NULL THEN r.run_id ELSE h.run_id END ORDER BY r.ord) INTO found
+    FROM unnest(run_ids, keys) WITH ORDINALITY AS r(run_id, key, ord)
     LEFT JOIN wanted w ON w.ord = r.ord
     LEFT JOIN held h ON h.parent_run_id = w.parent_id AND h.parent_task = w.task AND h.key = w.key;
     RETURN found;
@@ -231,7 +234,7 @@ CREATE FUNCTION plait.enqueue(requests text) RETURNS uuid[] LANGUAGE sql AS $fun
         array_agg(e ->> 'metadata' ORDER BY ord), array_agg((e ->> 'priority')::int2 ORDER BY ord),
         array_agg(e ->> 'idempotency_key' ORDER BY ord), true, true,
         array_agg((e ->> 'trigger_kind')::int2 ORDER BY ord), array_agg((e ->> 'trigger_id')::uuid ORDER BY ord),
-        array_agg((e ->> 'trigger_task')::int2 ORDER BY ord),
+        array_agg((e ->> 'trigger_task')::int2 ORDER BY ord), array_agg((e ->> 'trigger_attempt')::int2 ORDER BY ord),
         CASE WHEN bool_or(e ->> 'child_key' IS NOT NULL) THEN array_agg(e ->> 'child_key' ORDER BY ord) END)
     FROM json_array_elements(requests::json) WITH ORDINALITY AS r(e, ord)
 $function$;
@@ -265,15 +268,16 @@ $function$;
 
 -- Deliver events, in this order: give them their positions, start runs (each belongs to the event at `run_events`), wake
 -- the tasks that wait for their keys. `exempt_*` name tasks of versions whose expressions an event does not satisfy.
--- Exactly once: only who takes an event out of the inbox delivers it. At most `most` tasks are woken in one commit; what
--- is left stays in the inbox, marked as started.
+-- Exactly once: only who takes an event out of the inbox delivers it. At most `most` tasks are woken in one commit. While
+-- there are more, or some whose rows are locked (by who may yet give up moving them), it is not complete: the events stay in
+-- the inbox, marked as started.
 -- Locks: the delivery lock, so that a task that is being parked has either seen an event or is woken by it; then the
--- waiting rows, skipping locked ones: whoever has one is moving or ending it.
+-- waiting rows, skipping locked ones, then what they await.
 CREATE FUNCTION plait.deliver_events(
     event_ids uuid[], most integer,
-    run_events integer[], run_ids uuid[], version_ids integer[], inputs bytea[], metadatas text[], priorities smallint[],
+    run_events integer[], run_ids uuid[], version_ids integer[], metadatas text[], priorities smallint[],
     exempt_events integer[], exempt_versions integer[], exempt_tasks smallint[],
-    OUT started integer, OUT woken integer, OUT actions integer[]
+    OUT started integer, OUT woken integer, OUT complete boolean, OUT actions integer[]
 ) LANGUAGE plpgsql AS $function$
 DECLARE
     fresh uuid[];
@@ -295,10 +299,11 @@ BEGIN
         SELECT plait.start_runs(array_agg(w.run_id), array_agg(w.version_id), array_agg(w.input), array_agg(w.metadata),
                                 array_agg(w.priority), NULL, false, false, array_agg(2::int2), array_agg(w.event_id)) AS ids
         FROM (
-            SELECT r.*, event_ids[r.event] AS event_id
-            FROM unnest(run_events, run_ids, version_ids, inputs, metadatas, priorities)
-                 AS r(event, run_id, version_id, input, metadata, priority)
-            WHERE event_ids[r.event] = ANY (fresh)
+            SELECT r.*, e.id AS event_id, e.payload AS input
+            FROM unnest(run_events, run_ids, version_ids, metadatas, priorities)
+                 AS r(event, run_id, version_id, metadata, priority)
+            JOIN plait.event e ON e.id = event_ids[r.event]
+            WHERE e.id = ANY (fresh)
         ) w
         HAVING count(*) > 0
     ) s, unnest(s.ids);
@@ -308,6 +313,7 @@ BEGIN
         FROM unnest(event_ids) WITH ORDINALITY AS u(id, ord)
         JOIN plait.event e ON e.id = u.id
         JOIN plait.awaited_event w ON w.key = e.key AND (w.scope IS NULL OR w.scope = e.scope) AND w.position < e.position
+        JOIN plait.waiting q ON q.run_id = w.run_id AND q.task = w.task
         WHERE u.id = ANY (held)
           AND NOT EXISTS (
               SELECT FROM unnest(exempt_events, exempt_versions, exempt_tasks) AS x(event, version_id, task)
@@ -325,7 +331,7 @@ BEGIN
         DELETE FROM plait.waiting w USING picked p WHERE w.ctid = p.row_id
         RETURNING w.run_id, w.task, w.attempt, w.retry, w.lost, w.priority, w.action_id, w.schedule_us
     ), released AS (
-        DELETE FROM plait.awaited_event a USING hit h WHERE a.run_id = h.run_id AND a.task = h.task
+        DELETE FROM plait.awaited_event a USING taken t WHERE a.run_id = t.run_id AND a.task = t.task
     ), queued AS (
         INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
         SELECT run_id, plait.now(),
@@ -334,9 +340,11 @@ BEGIN
         FROM taken
         RETURNING action_id
     )
-    SELECT (SELECT count(*)::int FROM hit), array_agg(DISTINCT action_id) INTO woken, actions FROM queued;
+    SELECT count(*)::int, count(*) = (SELECT count(*) FROM hit) AND count(*) < most, array_agg(DISTINCT action_id)
+    INTO woken, complete, actions
+    FROM queued;
 
-    IF woken < most THEN
+    IF complete THEN
         DELETE FROM plait.event_inbox WHERE event_id = ANY (held);
     ELSE
         UPDATE plait.event_inbox SET started = true WHERE event_id = ANY (held);
@@ -351,7 +359,9 @@ CREATE FUNCTION plait.delivery_lock() RETURNS bigint LANGUAGE sql IMMUTABLE PARA
 -- A task for which an event has come that its judge did not see goes back to ready, to be judged again.
 -- sleeps_us: the shortest open sleep, counted from when the parents were done; NULL: only an event releases it.
 -- The wanted events come flat: position of the task in the other arrays, condition number, key, scope.
--- Locks: the delivery lock, shared; runs in id order; running rows in (run, task) order.
+-- A task that somebody asked to cancel goes back to ready too: it is judged so.
+-- Locks: runs in id order (first, so that nobody queues behind who waits for a run with the delivery lock in hand); the
+-- delivery lock, shared; running rows in (run, task) order.
 CREATE FUNCTION plait.park_tasks(
     worker uuid, run_ids uuid[], tasks smallint[], attempts smallint[], version_ids integer[], schedules_us bigint[],
     sleeps_us bigint[], positions bigint[], mets text[],
@@ -359,15 +369,17 @@ CREATE FUNCTION plait.park_tasks(
     OUT parked integer[], OUT next_due timestamptz, OUT actions integer[]
 ) LANGUAGE plpgsql AS $function$
 BEGIN
+    PERFORM 1 FROM plait.run WHERE id = ANY (run_ids) ORDER BY id FOR NO KEY UPDATE;
     IF cardinality(wanted_of) > 0 THEN
         PERFORM pg_advisory_xact_lock_shared(plait.delivery_lock());
     END IF;
 
     WITH asked AS MATERIALIZED (
-        SELECT p.*, r.status AS run_status, r.created_at AS run_created_at
+        SELECT p.*, r.status AS run_status, r.created_at AS run_created_at,
+               coalesce(p.task = ANY (r.cancel_tasks), false) AS ordered
         FROM unnest(run_ids, tasks, attempts, version_ids, schedules_us, sleeps_us, positions, mets) WITH ORDINALITY
              AS p(run_id, task, attempt, version_id, schedule_us, sleep_us, position, met, ord)
-        CROSS JOIN LATERAL (SELECT status, created_at FROM plait.run WHERE id = p.run_id FOR NO KEY UPDATE) r
+        CROSS JOIN LATERAL (SELECT status, created_at, cancel_tasks FROM plait.run WHERE id = p.run_id LIMIT 1) r
     ), fenced AS (
         DELETE FROM plait.running r
         USING asked a CROSS JOIN LATERAL (
@@ -393,6 +405,8 @@ BEGIN
             WHERE e.key = w.key AND e.created_at >= w.run_created_at AND e.position > w.position
               AND (w.scope IS NULL OR e.scope = w.scope)
         )
+        UNION
+        SELECT ord FROM accepted WHERE ordered
     ), seen AS (
         INSERT INTO plait.wait AS w (run_id, task, since, position, met)
         SELECT run_id, task, since, position, met FROM accepted
@@ -409,8 +423,11 @@ BEGIN
         FROM wanted WHERE ord NOT IN (SELECT ord FROM news)
         ON CONFLICT (run_id, task, condition) DO UPDATE SET position = excluded.position
     ), again AS (
-        INSERT INTO plait.ready (run_id, queued_at, action_id, task, attempt, retry, lost, priority)
-        SELECT run_id, queued_at, action_id, task, attempt, retry, lost, priority
+        INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+        SELECT run_id, queued_at,
+               CASE WHEN ordered THEN '-infinity'
+                    WHEN schedule_us >= 0 THEN plait.now() + schedule_us * interval '1 microsecond' END,
+               action_id, task, attempt, retry, lost, priority
         FROM accepted WHERE ord IN (SELECT ord FROM news)
         RETURNING action_id
     )
@@ -425,7 +442,10 @@ CREATE FUNCTION plait.list_family(roots uuid[]) RETURNS uuid[] LANGUAGE sql STAB
     WITH RECURSIVE family(id) AS (
         SELECT unnest(roots)
         UNION
-        SELECT c.run_id FROM family f JOIN plait.child c ON c.parent_run_id = f.id
+        SELECT c.run_id FROM family f
+        CROSS JOIN LATERAL (
+            SELECT run_id FROM plait.child WHERE parent_run_id = f.id ORDER BY parent_task, key LIMIT 2147483647
+        ) c
     )
     SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM family
 $function$;
@@ -433,18 +453,23 @@ $function$;
 -- Cancel runs and their descendants: all of it, in one transaction. Returns the runs that this ended.
 -- Locks: the runs FOR UPDATE in id order, so that no child can be started meanwhile; should one have come between looking
 -- and locking, the locks are given back and all begins anew. Then the rooms, each in a statement of its own, in the
--- direction in which tasks move: a task that moves on while it is looked for is met in the next room.
+-- direction in which tasks move: a task that moves on while it is looked for is met in the next room. Waiting before
+-- what is awaited, as everywhere.
 CREATE FUNCTION plait.cancel_runs(wanted uuid[], why text) RETURNS uuid[] LANGUAGE plpgsql AS $function$
 DECLARE
     family uuid[];
+    locked uuid[];
     active uuid[];
     inherited constant text := 'the run whose task started it was cancelled';
 BEGIN
     LOOP
         family := plait.list_family(wanted);
         BEGIN
-            PERFORM 1 FROM plait.run WHERE id = ANY (family) AND status = 0 ORDER BY id FOR UPDATE;
-            IF plait.list_family(wanted) <> family THEN
+            locked := ARRAY(
+                SELECT id FROM (SELECT id FROM plait.run WHERE id = ANY (family) AND status = 0 ORDER BY id FOR UPDATE) r
+            );
+            active := ARRAY(SELECT id FROM plait.run WHERE id = ANY (family) AND status = 0);
+            IF plait.list_family(wanted) <> family OR NOT active <@ locked THEN
                 RAISE EXCEPTION 'the family grew' USING ERRCODE = 'PLT03';
             END IF;
             EXIT;
@@ -452,7 +477,6 @@ BEGIN
             NULL;
         END;
     END LOOP;
-    SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO active FROM plait.run WHERE id = ANY (family) AND status = 0;
 
     WITH gone AS (
         DELETE FROM plait.waiting WHERE run_id = ANY (active) RETURNING run_id, task, attempt, retry
@@ -461,30 +485,33 @@ BEGIN
     SELECT run_id, task, attempt, retry, 3, plait.now(), CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
     FROM gone;
 
-    WITH place AS (
-        SELECT r.id AS run_id, r.priority, a.action_id
-        FROM plait.run r
-        JOIN plait.workflow_version v ON v.id = r.version_id
-        CROSS JOIN LATERAL unnest(v.actions) AS a(action_id)
-        WHERE r.id = ANY (active)
-    ), gone AS (
-        DELETE FROM plait.ready q USING place p
-        WHERE q.action_id = p.action_id AND q.priority = p.priority AND q.run_id = p.run_id
-        RETURNING q.run_id, q.task, q.attempt, q.retry, q.queued_at
-    )
-    INSERT INTO plait.attempt (run_id, task, attempt, retry, status, queued_at, finished_at, reason)
-    SELECT run_id, task, attempt, retry, 3, queued_at, plait.now(),
-           CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
-    FROM gone;
+    -- Twice: a reaping that is under way moves a task from running to ready.
+    FOR pass IN 1..2 LOOP
+        WITH place AS (
+            SELECT r.id AS run_id, r.priority, a.action_id
+            FROM plait.run r
+            JOIN plait.workflow_version v ON v.id = r.version_id
+            CROSS JOIN LATERAL unnest(v.actions) AS a(action_id)
+            WHERE r.id = ANY (active)
+        ), gone AS (
+            DELETE FROM plait.ready q USING place p
+            WHERE q.action_id = p.action_id AND q.priority = p.priority AND q.run_id = p.run_id
+            RETURNING q.run_id, q.task, q.attempt, q.retry, q.queued_at
+        )
+        INSERT INTO plait.attempt (run_id, task, attempt, retry, status, queued_at, finished_at, reason)
+        SELECT run_id, task, attempt, retry, 3, queued_at, plait.now(),
+               CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
+        FROM gone;
 
-    WITH gone AS (
-        DELETE FROM plait.running WHERE run_id = ANY (active)
-        RETURNING run_id, task, attempt, retry, worker_id, queued_at, started_at
-    )
-    INSERT INTO plait.attempt (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, reason)
-    SELECT run_id, task, attempt, retry, 3, worker_id, queued_at, started_at, plait.now(),
-           CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
-    FROM gone;
+        WITH gone AS (
+            DELETE FROM plait.running WHERE run_id = ANY (active)
+            RETURNING run_id, task, attempt, retry, worker_id, queued_at, started_at
+        )
+        INSERT INTO plait.attempt (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, reason)
+        SELECT run_id, task, attempt, retry, 3, worker_id, queued_at, started_at, plait.now(),
+               CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
+        FROM gone;
+    END LOOP;
 
     DELETE FROM plait.awaited_event WHERE run_id = ANY (active);
     UPDATE plait.run SET status = greatest(worst, 3), worst = greatest(worst, 3), finished_at = plait.now()
@@ -494,22 +521,26 @@ END
 $function$;
 
 -- Ask for the cancellation of one task of a run that goes on. It is judged so wherever it is: what is queued or waits can
--- be claimed by any worker from now on, what runs is told by its worker. False: the run has ended.
--- Locks: the run, then the task.
+-- be claimed by any worker from now on, what runs is told by its worker. Returns whether there is something to cancel: NULL
+-- when the run has ended, false when the task has.
+-- Locks: the run, then the task: waiting, what it awaits, ready.
 CREATE FUNCTION plait.cancel_task(of_run uuid, which smallint) RETURNS boolean LANGUAGE plpgsql AS $function$
 BEGIN
-    UPDATE plait.run SET cancel_tasks = array_append(array_remove(cancel_tasks, which), which)
-    WHERE id = of_run AND status = 0;
+    PERFORM 1 FROM plait.run WHERE id = of_run AND status = 0 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF EXISTS (SELECT FROM plait.attempt WHERE run_id = of_run AND task = which AND status > 0) THEN
         RETURN false;
     END IF;
-    DELETE FROM plait.awaited_event WHERE run_id = of_run AND task = which;
+    UPDATE plait.run SET cancel_tasks = array_append(array_remove(cancel_tasks, which), which) WHERE id = of_run;
     WITH taken AS (
         DELETE FROM plait.waiting WHERE run_id = of_run AND task = which
         RETURNING run_id, task, attempt, retry, lost, priority, action_id
     )
     INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
     SELECT run_id, plait.now(), '-infinity', action_id, task, attempt, retry, lost, priority FROM taken;
+    DELETE FROM plait.awaited_event WHERE run_id = of_run AND task = which;
     UPDATE plait.ready q SET expires_at = '-infinity'
     FROM plait.run r JOIN plait.workflow_version v ON v.id = r.version_id
     WHERE r.id = of_run AND q.action_id = v.actions[which + 1] AND q.priority = r.priority AND q.run_id = of_run
@@ -537,6 +568,10 @@ BEGIN
         SELECT coalesce(max(attempt), 0) + 1 INTO begun FROM plait.attempt WHERE run_id = old.id;
         UPDATE plait.attempt SET status = -10 - status WHERE run_id = old.id AND task = ANY (again) AND status > 0;
         DELETE FROM plait.wait WHERE run_id = old.id AND task = ANY (again);
+        -- What a claim or a reaping that crossed the run's end has left behind.
+        DELETE FROM plait.running WHERE run_id = old.id;
+        DELETE FROM plait.ready q USING plait.workflow_version v
+        WHERE v.id = old.version_id AND q.action_id = ANY (v.actions) AND q.priority = old.priority AND q.run_id = old.id;
         UPDATE plait.child SET key = '~' || begun || key
         WHERE parent_run_id = old.id
           AND parent_task = ANY (ARRAY(SELECT t::int2 FROM jsonb_array_elements_text(plan -> 'anew') AS e(t)));

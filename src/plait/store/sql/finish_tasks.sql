@@ -8,20 +8,20 @@
 -- Few arrays, because every element costs the client; subscripts instead of a second unnest, because joining two CTEs
 -- would be a nested loop over both.
 -- Locks: runs in id order (the input order), then running rows in (run, task) order; the order of every statement.
--- Nothing of a run in which somebody cancelled a task is continued: a claim tells the judge which task it is.
+-- Nothing of a run in which somebody cancelled a task is continued, and that task waits for no retry: a claim tells the
+-- judge which task it is.
 -- Counters are read only from the RETURNING of their own update. A join all of whose parents are in this batch has
 -- an untouched counter and needs none.
 WITH outcome AS MATERIALIZED (
     SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt, coalesce(o.status, 2::int2) AS status,
            o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
            (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status,
-           r.first_attempt, r.undisturbed
+           r.first_attempt, r.cancel_tasks IS NULL AS undisturbed, coalesce(o.task = ANY (r.cancel_tasks), false) AS ordered
     FROM unnest($2::uuid[], $3::int2[], $4::int8[], $5::int8[], $6::bytea[], $7::int2[], $8::int2[], $9::bytea[],
                 $10::text[], $11::int8[])
          WITH ORDINALITY AS o(run_id, task, elapsed_us, span, output, attempt, status, error, reason, retry_us, ord)
     CROSS JOIN LATERAL (
-        SELECT status, first_attempt, cancel_tasks IS NULL AS undisturbed
-        FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE
+        SELECT status, first_attempt, cancel_tasks FROM plait.run WHERE id = o.run_id FOR NO KEY UPDATE
     ) r
 ), fenced AS (
     -- LIMIT keeps this a look-up per outcome: the planner often believes running to be empty, and would scan it.
@@ -34,7 +34,7 @@ WITH outcome AS MATERIALIZED (
     WHERE r.ctid = held.row_id
     RETURNING o.ord, o.run_status, r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at,
               r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge,
-              o.first_attempt, o.undisturbed
+              o.first_attempt, o.undisturbed, o.ordered
 ), accepted AS MATERIALIZED (
     SELECT * FROM fenced WHERE run_status = 0
 ), history AS (
@@ -47,7 +47,7 @@ WITH outcome AS MATERIALIZED (
     INSERT INTO plait.waiting (run_id, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
     SELECT run_id, task, attempt + 1, (retry + CASE status WHEN -3 THEN 1 ELSE 0 END)::int2, lost, priority, action_id,
            plait.now() + retry_us * interval '1 microsecond', coalesce(($15::int8[])[first_edge], -1)
-    FROM accepted WHERE status < 0 AND retry_us > 0
+    FROM accepted WHERE status < 0 AND retry_us > 0 AND NOT ordered
     RETURNING due_at
 ), hit AS MATERIALIZED (
     SELECT a.run_id, a.priority, a.first_attempt, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
@@ -102,7 +102,7 @@ WITH outcome AS MATERIALIZED (
     UNION ALL
     SELECT run_id, priority, task, action_id, false, coalesce(($15::int8[])[first_edge], -1), (attempt + 1)::int2,
            (retry + CASE status WHEN -3 THEN 1 ELSE 0 END)::int2, lost
-    FROM accepted WHERE status < 0 AND retry_us = 0
+    FROM accepted WHERE status < 0 AND (retry_us = 0 OR ordered)
 ), queued AS (
     INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
     SELECT run_id, plait.now(),

@@ -1,2 +1,2 @@
--- The inputs of the runs $1. Index: run's key.
-SELECT id, input FROM plait.run WHERE id = ANY ($1::uuid[])
+-- The inputs of the runs $1, and what triggered them. Index: run's key.
+SELECT id, input, trigger_id FROM plait.run WHERE id = ANY ($1::uuid[])
