@@ -228,8 +228,23 @@ class Engine:
             rows = await self.store.control.read_replayable(page)
             plans = [plan for row in rows if (plan := await self._plan_replay(row, choose)) is not None]
             if plans:
-                replayed += await self.repeat(self.store.control.replay_runs, json.dumps(plans))
+                replayed += await self._send_plans(plans)
                 self._publish_replayed({row["id"]: row["version_id"] for row in rows}, replayed)
+        return replayed
+
+    async def _send_plans(self, plans: Sequence[dict[str, Any]]) -> list[UUID]:
+        """Replay by plans. When they had to be sent again, the lost reply may have told of runs that are active now."""
+        calls = 0
+
+        async def send() -> list[UUID]:
+            nonlocal calls
+            calls += 1
+            return await self.store.control.replay_runs(json.dumps(plans))
+
+        replayed = await self.repeat(send)
+        if calls > 1 and len(replayed) < len(plans):
+            rows = await self.store.control.read_replayable([UUID(plan["run_id"]) for plan in plans])
+            replayed += [row["id"] for row in rows if row["status"] == 0 and row["id"] not in replayed]
         return replayed
 
     async def _plan_replay(self, row: Record, choose: ReplayChoice | None) -> dict[str, Any] | None:

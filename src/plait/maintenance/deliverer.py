@@ -70,17 +70,7 @@ class _Listeners:
     @classmethod
     def read(cls, rows: Sequence[Record]) -> _Listeners:
         return cls(
-            [
-                (
-                    row,
-                    [
-                        _Rule(f["scope"], f["expression"], json.loads(f["payload"]))
-                        for f in json.loads(row["filters"] or "[]")
-                    ],
-                )
-                for row in rows
-                if row["kind"] == "workflow"
-            ],
+            [(row, _read_rules(row)) for row in rows if row["kind"] == "workflow"],
             [row for row in rows if row["kind"] == "task"],
         )
 
