@@ -1,8 +1,9 @@
-"""``python -m benchmarks.dashboard``: what the dashboard's calls take with a long history, how soon a page hears of
-a change, and what watching costs the engine.
+"""``python -m benchmarks.dashboard``: what the dashboard costs.
 
-The history is made by set-based SQL: finished runs of three workflows over thirty days, one of which is rare. Every call
-that a page makes is then asked for again and again over one connection, as a browser does.
+What its calls take with a long history, how soon a page hears of a change, and what watching costs the engine.
+
+The history is made by set-based SQL: finished runs of three workflows over thirty days, one of which is rare. Every
+call that a page makes is then asked for again and again over one connection, as a browser does.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ FROM plait.run r CROSS JOIN generate_series(0, 1) AS t(task)
 """
 EVENTS = """
 INSERT INTO plait.event (id, created_at, position, key, payload)
-SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))::uuid, at,
-        n, 'order:' || n %% 10, '{"n":1}'
+SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))::uuid,
+       at, n, 'order:' || n %% 10, '{"n":1}'
 FROM generate_series(1, %(events)s) AS g(n)
 CROSS JOIN LATERAL (SELECT now() - (%(events)s - n + 10)::float8 / %(events)s * interval '30 days') AS t(at)
 """
@@ -58,6 +59,7 @@ CROSS JOIN LATERAL (SELECT now() - (%(events)s - n + 10)::float8 / %(events)s * 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000, help="finished runs (default 1000000)")
+    parser.add_argument("--queued", type=int, default=20_000, help="runs that wait for a worker (default 20000)")
     parser.add_argument("--samples", type=int, default=40, help="times that each call is asked for (default 40)")
     parser.add_argument("--changes", type=int, default=100, help="changes whose way to a page is timed (default 100)")
     parser.add_argument("--watched", type=int, default=3000, help="runs of a round with and without watcher")
@@ -65,7 +67,7 @@ def main() -> None:
     url, _, release = open_server()
     plait = Plait(url)
     try:
-        make_history(plait, url, options.runs)
+        make_history(plait, url, options.runs, options.queued)
         server = runner.start(plait)
         result = {
             "runs": options.runs,
@@ -97,7 +99,7 @@ def declare(plait: Plait) -> list[Any]:
     return [*flows, wide]
 
 
-def make_history(plait: Plait, url: str, runs: int) -> None:
+def make_history(plait: Plait, url: str, runs: int, queued: int) -> None:
     flows = declare(plait)
     plait.portal.call(plait.open_engine())
 
@@ -120,8 +122,8 @@ def make_history(plait: Plait, url: str, runs: int) -> None:
         connection.execute(ATTEMPTS)
         psycopg.ClientCursor(connection).execute(EVENTS, {"events": max(1000, runs // 10)})
         connection.execute("VACUUM (ANALYZE)")
-    for _ in range(200):
-        flows[0].run_no_wait()  # nobody serves it yet: queued
+    # Nobody serves these: they stay queued.
+    flows[0].run_many_no_wait([flows[0].create_bulk_run_item() for _ in range(queued)])
     flows[3].run_no_wait()
     print(f"history of {runs:,} runs made in {time.monotonic() - begin:.0f} s")
 
@@ -132,7 +134,7 @@ def list_calls(api: httpx.Client, runs: int) -> Iterator[tuple[str, Callable[[],
 
     middle = api.get("runs", params={"until": _ago(15), "limit": 1}).json()["runs"][0]["id"]
     event = api.get("events", params={"limit": 1}).json()["events"][0]["id"]
-    failed = api.get("runs", params={"status": "FAILED", "limit": 1}).json()["runs"][0]["id"]
+    failed = api.get("runs", params={"status": "FAILED", "limit": 1, "until": _ago(1)}).json()["runs"][0]["id"]
     wide = api.get("runs", params={"workflow": "wide"}).json()["runs"][0]["id"]
     yield "runs", get("runs")
     yield "runs, deep", get("runs", before=middle)

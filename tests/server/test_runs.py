@@ -165,6 +165,7 @@ def test_a_search_among_more_runs_than_it_looks_at_says_where_it_goes_on(
     api: Api, flow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("plait.server.run_desk.LOOK_AT", 3)
+    monkeypatch.setattr("plait.server.run_desk.SEARCH_SECONDS", -1)
     started = [api.start("etl", metadata=json.dumps({"n": n})) for n in range(8)]
 
     page = api.ask("runs", metadata="n:0")
@@ -175,7 +176,19 @@ def test_a_search_among_more_runs_than_it_looks_at_says_where_it_goes_on(
     page = api.ask("runs", metadata="n:0", before=page["next"])
     assert [run["id"] for run in page["runs"]] == [started[0]]
     assert page["next"] is None
-    assert api.ask("runs/stats")["capped"]
+    monkeypatch.setattr("plait.server.run_desk.CHARTED", 3)
+    stats = api.ask("runs/stats")
+    assert (stats["capped"], sum(stats["counts"].values())) == (True, 3)
+
+
+def test_a_page_goes_on_looking_while_there_is_time(api: Api, flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plait.server.run_desk.LOOK_AT", 2)
+    monkeypatch.setattr("plait.server.run_desk.SEARCH_SECONDS", 60)
+    started = [api.start("etl", metadata=json.dumps({"n": n % 3})) for n in range(9)]
+    page = api.ask("runs", metadata="n:0", limit=2)
+    assert [run["id"] for run in page["runs"]] == [started[6], started[3]]
+    page = api.ask("runs", metadata="n:0", limit=2, before=page["next"])
+    assert ([run["id"] for run in page["runs"]], page["next"]) == ([started[0]], None)
 
 
 def test_active_runs_are_found_however_many_ended_since(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,11 @@ if TYPE_CHECKING:
     from plait.store.store import Store, StoredVersion
 
 LOOK_AT = 50_000
-"""Runs that one page, or one chart, looks at."""
+"""Runs that one statement of a search looks at."""
+CHARTED = 30_000
+"""Runs that a chart counts. Those that have not ended cost more than others: it asks whether any of them has begun."""
+SEARCH_SECONDS = 0.05
+"""A page that is not full looks at more, until that is over."""
 CANDIDATES = 2_000
 """Runs found by what they are in, or by what started them, that one page looks at."""
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
@@ -83,11 +88,18 @@ class RunDesk(FeatureClient):
         store = await self._open_store()
         if wanted.triggered_by is not None or wanted.active:
             return await self._search_candidates(store, wanted, limit)
-        rows = await store.dashboard.search_runs(wanted.before, wanted.first, wanted.filters, LOOK_AT, limit)
-        if len(rows) == limit:
-            return Found(rows, rows[-1]["id"], False)
-        stop = await store.dashboard.find_run_before(wanted.before, wanted.first, LOOK_AT)
-        return Found(rows, stop, stop is not None)
+        rows: Sequence[Record] = []
+        deadline = time.monotonic() + SEARCH_SECONDS
+        before: UUID | None = wanted.before
+        while before is not None:
+            found = await store.dashboard.search_runs(before, wanted.first, wanted.filters, LOOK_AT, limit - len(rows))
+            rows = [*rows, *found]
+            if len(rows) == limit:
+                return Found(rows, rows[-1]["id"], False)
+            before = await store.dashboard.find_run_before(before, wanted.first, LOOK_AT)
+            if time.monotonic() > deadline:
+                break
+        return Found(rows, before, before is not None)
 
     async def _search_candidates(self, store: Store, wanted: Search, limit: int) -> Found:
         cap = max(CANDIDATES, limit)
@@ -126,8 +138,8 @@ class RunDesk(FeatureClient):
             found = await self._search_candidates(store, wanted, CANDIDATES)
             return _chart_rows(found, query)
         span = (query.since, query.until)
-        rows = await store.dashboard.chart_runs(wanted.before, wanted.first, wanted.filters, span, LOOK_AT, query.bars)
-        capped = await store.dashboard.find_run_before(wanted.before, wanted.first, LOOK_AT + 1) is not None
+        rows = await store.dashboard.chart_runs(wanted.before, wanted.first, wanted.filters, span, CHARTED, query.bars)
+        capped = await store.dashboard.find_run_before(wanted.before, wanted.first, CHARTED + 1) is not None
         counts: Counter[tuple[int, int]] = Counter()
         for row in rows:
             counts[row["bar"] - 1, row["code"]] += row["runs"]
