@@ -31,6 +31,7 @@ demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end 
 		'the report of one document' 'less examples/documents/out/alice/report.md' \
 		'the workflow' 'less examples/documents/pipeline.py' \
 		'a file of yours' '$(BIN)/plait run examples/documents/pipeline.py path=FILE' \
+		'the runs in the dashboard' '$(BIN)/plait serve --open' \
 		'the runs, kept in .plait/' '$(BIN)/plait runs list' \
 		'a source that fails at first' 'make etl' \
 		'the tests' 'make test'
