@@ -79,7 +79,7 @@ function Pages(): ReactNode {
   }
   return (
     <div className="page">
-      <Empty icon="search" title="There is no such page">
+      <Empty icon="search" title="There is no such page" isPage>
         <p><Link href={href("runs")}>All runs</Link></p>
       </Empty>
     </div>
@@ -104,7 +104,7 @@ function Sidebar({ onHelp, onPalette }: { onHelp: () => void; onPalette: () => v
     remove("/api/v1/session").then(() => client.invalidateQueries(), notifyError);
   };
   return (
-    <div className="sidebar">
+    <header className="sidebar">
       <Link href={href("runs")} className="brand" aria-label="Plait, all runs"><Brand /><span>Plait</span></Link>
       <nav aria-label="Pages">
         <ul>
@@ -138,7 +138,7 @@ function Sidebar({ onHelp, onPalette }: { onHelp: () => void; onPalette: () => v
           <ThemeButton />
         </div>
       </div>
-    </div>
+    </header>
   );
 }
 

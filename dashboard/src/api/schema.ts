@@ -1441,7 +1441,10 @@ export interface components {
              * @default []
              */
             metadata: string[];
-            /** Since */
+            /**
+             * Since
+             * @description Triggered from then on, by the clock of who triggered it.
+             */
             since?: string | null;
             /**
              * Status
@@ -1455,7 +1458,10 @@ export interface components {
             trigger: ("PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY")[];
             /** Triggered By */
             triggered_by?: string | null;
-            /** Until */
+            /**
+             * Until
+             * @description Triggered before that.
+             */
             until?: string | null;
             /**
              * Workflow
@@ -2889,10 +2895,12 @@ export interface operations {
                 limit?: number;
                 /** @description Each `key:value`; the value is compared as text. All must fit. */
                 metadata?: string[];
+                /** @description Triggered from then on, by the clock of who triggered it. */
                 since?: string | null;
                 status?: components["schemas"]["WorkflowRunStatus"][];
                 trigger?: ("PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY")[];
                 triggered_by?: string | null;
+                /** @description Triggered before that. */
                 until?: string | null;
                 workflow?: string[];
             };
@@ -3452,10 +3460,12 @@ export interface operations {
                 bars?: number;
                 /** @description Each `key:value`; the value is compared as text. All must fit. */
                 metadata?: string[];
+                /** @description Triggered from then on, by the clock of who triggered it. */
                 since?: string | null;
                 status?: components["schemas"]["WorkflowRunStatus"][];
                 trigger?: ("PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY")[];
                 triggered_by?: string | null;
+                /** @description Triggered before that. */
                 until?: string | null;
                 workflow?: string[];
             };

@@ -137,9 +137,9 @@ function PushEvent({ onClose }: { onClose: () => void }) {
       foot={<><button type="button" className="button" onClick={onClose}>Close</button><button type="submit" form="push-event" className="button primary" disabled={fault !== null}>Push</button></>}
     >
       <form id="push-event" className="stack" onSubmit={submit}>
-        <div className="field"><label htmlFor="event-key">Key<span className="required">needed</span></label><input className="input mono" id="event-key" name="key" required maxLength={500} placeholder="user:created" autoFocus /></div>
+        <div className="field"><label htmlFor="event-key">Key <span className="required">needed</span></label><input className="input mono" id="event-key" name="key" required maxLength={500} placeholder="user:created" autoFocus /></div>
         <div className="field">
-          <label htmlFor="event-payload">Payload<span className="type">JSON object</span></label>
+          <label htmlFor="event-payload">Payload <span className="type">JSON object</span></label>
           <textarea className="textarea code" id="event-payload" rows={6} spellCheck={false} value={payload} aria-invalid={fault !== null} onChange={(event) => setPayload(event.target.value)} onBlur={() => { if (!fault) setPayload(formatJson(payload)); }} />
           {fault && <span className="problem">{fault}</span>}
         </div>

@@ -32,7 +32,7 @@ export default function RunPage({ id }: { id: string }) {
   return (
     <div className="page" aria-busy={run.isPending}>
       {run.error instanceof ApiError && (run.error.status === 404 || run.error.status === 422) ? (
-        <Empty icon="search" title="There is no such run">
+        <Empty icon="search" title="There is no such run" isPage>
           <p><Visible text={run.error.message} /></p>
           <p><Link href={href("runs")}>All runs</Link></p>
         </Empty>
@@ -91,7 +91,6 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
       </header>
       <Facts view={view} />
       {error ? <Failed error={error} /> : null}
-      <Waiting tasks={tasks} selected={selectedName} onSelect={select} />
       <div className="run-layout">
         <section className="panel run-view" aria-label="Tasks">
           <div className="panel-head">
@@ -112,7 +111,7 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
             />
           )}
         </section>
-        {selected ? <TaskPanel key={selected.name} view={view} task={selected} onClose={() => select(null)} /> : <RunPanel view={view} />}
+        {selected ? <TaskPanel key={selected.name} view={view} task={selected} onClose={() => select(null)} /> : <RunPanel view={view} onSelect={select} />}
       </div>
       {actions.dialog}
     </div>
@@ -134,10 +133,10 @@ function aboutTask(task: TaskItem | undefined): ReactNode {
 }
 
 /** One sentence about what holds the run up, when nothing of it runs. */
-function Waiting({ tasks, selected, onSelect }: { tasks: TaskItem[]; selected: string | null; onSelect: (name: string) => void }) {
+function Waiting({ tasks, onSelect }: { tasks: TaskItem[]; onSelect: (name: string) => void }) {
   if (tasks.some((task) => task.status === "RUNNING")) return null;
   const queued = tasks.find((task) => task.status === "QUEUED" && task.why) ?? tasks.find((task) => task.status === "PENDING" && task.why && !task.why.startsWith("it waits for its parent"));
-  if (!queued?.why || queued.name === selected) return null;
+  if (!queued?.why) return null;
   return (
     <Notice tone={queued.status === "QUEUED" ? "queued" : "neutral"}>
       <button type="button" className="chip" onClick={() => onSelect(queued.name)}><span><Visible text={queued.name} /></span></button>{" "}
@@ -186,7 +185,7 @@ function Facts({ view }: { view: RunView }) {
   );
 }
 
-function RunPanel({ view }: { view: RunView }) {
+function RunPanel({ view, onSelect }: { view: RunView; onSelect: (name: string) => void }) {
   const failed = view.tasks.filter((task) => task.status === "FAILED");
   return (
     <aside className="panel run-side" aria-label="The run">
@@ -195,6 +194,7 @@ function RunPanel({ view }: { view: RunView }) {
         <p className="muted">{view.description ? <Visible text={view.description} /> : "Choose a task to see its output, error, attempts and logs."}</p>
       </div>
       <div className="side-body" tabIndex={0} role="group" aria-label="Input and more">
+        <Waiting tasks={view.tasks} onSelect={onSelect} />
         {failed.map((task) => (
           <section key={task.name} className="stack" style={{ gap: 6 }}>
             <button type="button" className="error-box" style={{ padding: 0, textAlign: "left", background: "none" }} onClick={() => setSearch({ task: task.name, tab: null })}>

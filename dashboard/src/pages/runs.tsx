@@ -131,11 +131,12 @@ function SearchField({ value, id, onChange }: { value: string; id: string | null
   };
   return (
     <form
-      role="search" className="stack" style={{ gap: 6 }}
+      role="search" className="search-form"
       onFocus={() => setFocused(true)}
       onBlur={(event) => { if (!event.currentTarget.contains(event.relatedTarget)) setFocused(false); }}
       onSubmit={(event) => {
         event.preventDefault();
+        if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
         const only = parseSearch(text, Date.now());
         if (only.id && text.trim() === only.id) navigate(href("runs", only.id));
         else onChange(text.trim());

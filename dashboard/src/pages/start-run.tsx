@@ -85,7 +85,7 @@ export function StartRun(props: {
           <SchemaForm field={field} value={value} onChange={setValue} problems={tried ? problems : new Map()} />
         ) : (
           <div className="field">
-            <label htmlFor="start-json">Input<span className="type">JSON</span></label>
+            <label htmlFor="start-json">Input <span className="type">JSON</span></label>
             <textarea
               id="start-json" className="textarea code" rows={Math.min(22, Math.max(7, text.split("\n").length + 1))} spellCheck={false} aria-invalid={textFault !== null} value={text}
               onChange={(event) => setText(event.target.value)}
@@ -100,7 +100,7 @@ export function StartRun(props: {
           <summary className="muted">Metadata and priority</summary>
           <div className="fieldset" style={{ marginTop: 10 }}>
             <div className="field">
-              <label htmlFor="start-meta">Metadata<span className="type">JSON object</span></label>
+              <label htmlFor="start-meta">Metadata <span className="type">JSON object</span></label>
               <textarea id="start-meta" className="textarea code" rows={2} spellCheck={false} placeholder={'{"user": "42"}'} value={metadata} aria-invalid={metadataFault !== null} onChange={(event) => setMetadata(event.target.value)} />
               {metadataFault && <span className="problem">{metadataFault}</span>}
             </div>

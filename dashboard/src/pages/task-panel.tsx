@@ -136,7 +136,7 @@ export function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
         {error.trace && <Copy text={error.trace} label="Copy the traceback" />}
       </div>
       {error.trace && (
-        <pre className="text code" tabIndex={0} aria-label="Traceback">
+        <pre className="text code" tabIndex={0} role="group" aria-label="Traceback">
           {error.trace.trimEnd().split("\n").map((line, place) => (
             <span key={place} className={/^ {2}File /.test(line) ? "tb-frame" : undefined}><Visible text={line} />{"\n"}</span>
           ))}

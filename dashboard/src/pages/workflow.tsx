@@ -24,7 +24,7 @@ export default function WorkflowPage({ name }: { name: string }) {
   return (
     <div className="page">
       {workflow.error instanceof ApiError && workflow.error.status === 404 ? (
-        <Empty icon="search" title="There is no such workflow"><p><Visible text={workflow.error.message} /></p><p><Link href={href("workflows")}>All workflows</Link></p></Empty>
+        <Empty icon="search" title="There is no such workflow" isPage><p><Visible text={workflow.error.message} /></p><p><Link href={href("workflows")}>All workflows</Link></p></Empty>
       ) : workflow.error ? <Failed error={workflow.error} /> : <div className="skeleton" style={{ width: 280, height: 26 }} />}
     </div>
   );
@@ -204,7 +204,7 @@ function Versions({ name, shown }: { name: string; shown: number }) {
       {found.error && <Failed error={found.error} />}
       <div className="table-wrap">
         <table aria-label="Versions">
-          <thead><tr><th className="shrink">Version</th><th>Digest</th><th className="right shrink">Tasks</th><th className="right shrink">Declared</th><th className="shrink" /></tr></thead>
+          <thead><tr><th className="shrink">Version</th><th>Digest</th><th className="right shrink">Tasks</th><th className="right shrink">Declared</th><th className="shrink"><span className="sr-only">Compare</span></th></tr></thead>
           <tbody>
             {list.map((one) => (
               <tr key={one.version_id} className={one.version_id === after ? "selected" : undefined}>

@@ -136,11 +136,11 @@ export function Command({ children }: { children: string }) {
   );
 }
 
-export function Empty({ icon, title, children }: { icon: IconName; title: string; children?: ReactNode }) {
+export function Empty({ icon, title, children, isPage = false }: { icon: IconName; title: string; children?: ReactNode; isPage?: boolean }) {
   return (
     <div className="empty">
       <Glyph name={icon} className="large" />
-      <h2>{title}</h2>
+      {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );

@@ -63,8 +63,7 @@ function Labelled(props: { name: string; field: Field; isRequired: boolean; id: 
   const isGroup = field.kind === "object" || field.kind === "array" || field.kind === "optional";
   const label = (
     <>
-      <Visible text={props.name} />
-      <span className="type">{typeOf(field)}</span>
+      <Visible text={props.name} /> <span className="type">{typeOf(field)}</span>{" "}
       {props.isRequired && <span className="required">needed</span>}
     </>
   );

@@ -1,0 +1,64 @@
+"""A dashboard on the test's database, with a worker for the shop's workflows, and a browser to look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from plait import Plait
+from support.workers import WorkerThread
+
+pytest.importorskip("fastapi")
+
+from dashboard.browser import Watched, find_chromium, open_browser
+from dashboard.sample_flows import Shop, declare
+from plait.server import runner
+
+
+@pytest.fixture(autouse=True)
+def _needs_chromium() -> None:
+    find_chromium()
+
+
+@pytest.fixture
+def shop(plait: Plait) -> Shop:
+    """The workflows, declared; nobody serves them yet."""
+    return declare(plait)
+
+
+@pytest.fixture
+def worker(shop: Shop, work: Callable[..., WorkerThread]) -> WorkerThread:
+    """A worker that has the code of all of them."""
+    return work(*shop.workflows, slots=40)
+
+
+@pytest.fixture
+def address(plait: Plait) -> Iterator[str]:
+    """Where the dashboard is served."""
+    server = runner.start(plait)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def watch(address: str) -> Iterator[Callable[..., Watched]]:
+    """Opens pages of a browser: ``watch(**options of a context)``. Every one must stay free of faults."""
+    pages: list[Watched] = []
+    with open_browser() as browser:
+
+        def start(url: str = address, **options: Any) -> Watched:
+            context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+            pages.append(Watched(context.new_page(), url))
+            return pages[-1]
+
+        yield start
+    for page in pages:
+        page.check()
+
+
+@pytest.fixture
+def dashboard(watch: Callable[..., Watched]) -> Watched:
+    """One page, in the light theme."""
+    return watch(color_scheme="light")
