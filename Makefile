@@ -12,7 +12,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl library test lint bench format clean
+.PHONY: help demo etl library test lint bench dashboard format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ format: $(VENV)/.lint ## put the code into shape
 
 bench: $(VENV)/.test ## measure, on this machine, against the bare SQL statements
 	$(BIN)/python -m benchmarks $(ARGS)
+
+dashboard: ## build the dashboard into the package, from dashboard/ (needs Node 20)
+	cd dashboard && npm ci --no-audit --no-fund --loglevel=error && npm run check && npm test && npm run build
 
 clean: ## remove .venv, caches and what the examples wrote
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* examples/*/out
