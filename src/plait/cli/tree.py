@@ -167,6 +167,8 @@ def _describe(task: TaskDetails, now: datetime) -> str:
     lost = sum(item.outcome == "LOST" for item in task.attempts)
     if lost:
         notes.append(f"{lost} lost")
+    if task.waits_for:
+        notes.append(clean_line(f"waits for {' or '.join(task.waits_for)}"))
     if task.status is TaskStatus.PENDING and task.due_at is not None:
         notes.append(f"goes on in {format_seconds((task.due_at - now).total_seconds())}")
     if task.kind is TaskKind.TASK and len(task.parents) > 1:

@@ -179,11 +179,12 @@ def _build_task(run_id: UUID, version: StoredVersion, index: int, rows: Sequence
         None if last.get("worker_id") is None else str(last["worker_id"]),
         spec.retries + 1,
         attempts,
-        _describe_waits(version, index, last) if last.get("met") and not last["retry"] else (),
+        describe_waits(version, index, last) if last.get("met") and not last["retry"] else (),
     )
 
 
-def _describe_waits(version: StoredVersion, index: int, row: Mapping[str, Any]) -> tuple[str, ...]:
+def describe_waits(version: StoredVersion, index: int, row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The conditions of which one may release a waiting task, or end it, from its row of ``read_tasks``."""
     spec = version.definition.tasks[index]
     awaited = json.loads(row["awaited"] or "{}")
     truth: list[bool | None] = [None] * len(spec.conditions)

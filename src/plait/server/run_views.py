@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from plait.graph.conditions import describe_condition
-from plait.graph.definition import ConditionKind, Status
+from plait.features.run_views import describe_waits
+from plait.graph.definition import Status
 from plait.server.models.common import Failure
 from plait.server.models.runs import AttemptItem, Outcome, RunItem, RunTriggerView, RunView, TaskItem, TriggerWord
 from plait.server.payloads import show_payload
@@ -137,13 +136,7 @@ class TaskBuilder:
         last = self._last[index]
         if last.get("room") != "waiting" or not last["met"] or last["retry"]:
             return []
-        met = {int(number) for number in json.loads(last["met"])}
-        definition = self._version.definition
-        return [
-            describe_condition(definition, index, condition)
-            for number, condition in enumerate(definition.tasks[index].conditions)
-            if number not in met and condition.kind is not ConditionKind.PARENT
-        ]
+        return list(describe_waits(self._version, index, last))
 
     def _find_last(self, index: int) -> dict[str, Any]:
         """The row that says where a task stands; empty when nothing does."""
