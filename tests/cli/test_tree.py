@@ -7,8 +7,8 @@ import pytest
 from plait.cli.text import clean, clean_line, format_seconds, to_json
 from plait.cli.tree import build_lines, render_plain, select_lines
 from plait.errors import TaskRunError
-from plait.graph.definition import TaskKind
 from plait.features.run_views import AttemptDetails, RunDetails, RunSummary, TaskDetails
+from plait.graph.definition import TaskKind
 from plait.types import TaskStatus, WorkflowRunStatus
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
