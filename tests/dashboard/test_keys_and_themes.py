@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from dashboard.browser import Watched
+from dashboard.browser import Watched, find_node
 from dashboard.sample_flows import Shop
 from support.workers import WorkerThread
 
@@ -43,6 +43,7 @@ def test_everything_is_reached_by_keys(dashboard: Watched, shop: Shop, worker: W
     press("j")
     press("Enter")
     expect(page).to_have_url(re.compile("/runs/"))
+    expect(find_node(page, "NightlyBatch")).to_be_visible()
     press("j")
     expect(page.get_by_role("complementary", name="Task NightlyBatch")).to_be_visible()
     press("2")

@@ -87,9 +87,7 @@ def mounted(plait: Plait) -> Iterator[str]:
     thread.join(10)
 
 
-def test_it_works_under_a_prefix(
-    mounted: str, watch: Callable[..., Watched], shop: Shop, worker: WorkerThread
-) -> None:
+def test_it_works_under_a_prefix(mounted: str, watch: Callable[..., Watched], shop: Shop, worker: WorkerThread) -> None:
     ref = shop["CleanUp"].run_no_wait()
     seen = watch(mounted)
     page = seen.open("runs")
