@@ -112,6 +112,17 @@ def test_all_that_match_a_search_are_cancelled(dashboard: Watched, shop: Shop) -
     expect(pills.get_by_role("button", name="Queued")).to_contain_text("3")
 
 
+def test_a_misspelt_search_finds_nothing_to_cancel(dashboard: Watched, shop: Shop) -> None:
+    shop["Nap"].run_no_wait({"seconds": 1})
+    page = dashboard.open("runs?q=stauts:failed")
+    expect(page.get_by_text("“stauts:” is not known")).to_be_visible()
+    expect(page.get_by_role("heading", name="The search is not understood")).to_be_visible()
+    page.keyboard.press("Shift+X")
+    expect(page.get_by_role("region", name="Selected runs")).to_have_count(0)
+    page.get_by_role("button", name="Show all runs").click()
+    expect(page.get_by_role("table", name="Runs").locator("tbody tr[data-id]")).to_have_count(1)
+
+
 def test_a_queued_run_says_why_it_waits(dashboard: Watched, shop: Shop) -> None:
     ref = shop["Nap"].run_no_wait({"seconds": 1})
     page = dashboard.open(f"runs/{ref.workflow_run_id}")

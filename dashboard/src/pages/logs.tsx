@@ -39,7 +39,7 @@ export function Logs(props: { run: string; task?: number; tall?: boolean; isActi
         <p className="panel-body muted">{search ? "No line holds that." : <>Nothing was logged{props.isActive && " yet"}. <code>ctx.log("…")</code> in a task writes here.</>}</p>
       ) : (
         <div
-          ref={list} className={props.tall ? "logs tall" : "logs"} tabIndex={0} role="log" aria-label="Lines"
+          ref={list} className={["logs", props.tall && "tall", props.task === undefined && "named"].filter(Boolean).join(" ")} tabIndex={0} role="log" aria-label="Lines"
           onWheel={() => { const box = list.current; if (box) setFollow(box.scrollHeight - box.scrollTop - box.clientHeight < 40); }}
         >
           {lines?.map((line) => (

@@ -25,12 +25,14 @@ export function RunsPage() {
   const now = Math.floor(useNow() / 30_000) * 30_000;
   const parsed = useMemo(() => parseSearch(search, now), [search, now]);
   const query = useMemo(() => makeRunQuery(parsed.filter), [parsed]);
-  const runs = useRuns(query);
+  // A search that is not understood shows nothing: what it leaves out must not be cancelled as "all that match".
+  const isUnderstood = parsed.problems.length === 0;
+  const runs = useRuns(query, undefined, isUnderstood);
   const stats = useRunStats(query);
   const { status: _, ...unfiltered } = query;
   const counts = useRunStats(unfiltered, 1);
   const canWrite = useCanWrite();
-  const rows = useMemo(() => runs.data?.pages.flatMap((page) => page.runs), [runs.data]);
+  const rows = useMemo(() => (isUnderstood ? runs.data?.pages.flatMap((page) => page.runs) : []), [runs.data, isUnderstood]);
   const ids = useMemo(() => rows?.map((run) => run.id) ?? [], [rows]);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const lastPicked = useRef<string | null>(null);
@@ -56,7 +58,7 @@ export function RunsPage() {
 
   const hasFilter = search.trim() !== "";
   const span = SPANS.find((one) => one.value && new RegExp(`(^|\\s)since:${one.value}(\\s|$)`).test(search))?.value ?? "";
-  const isEmpty = rows?.length === 0 && !runs.hasNextPage;
+  const isEmpty = !isUnderstood || (rows?.length === 0 && !runs.hasNextPage);
   return (
     <div className="page">
       <header className="page-head">
@@ -90,7 +92,7 @@ export function RunsPage() {
           />
         )}
         {isEmpty ? (
-          <NoRuns hasFilter={hasFilter} onClear={() => setQuery("")} />
+          <NoRuns hasFilter={hasFilter} isUnderstood={isUnderstood} onClear={() => setQuery("")} />
         ) : (
           <RunTable
             runs={rows} label="Runs" cursor={cursor}
@@ -110,7 +112,7 @@ export function RunsPage() {
           </div>
         )}
       </section>
-      {selected.size > 0 && (
+      {isUnderstood && selected.size > 0 && (
         <BulkBar key={search} ids={[...selected]} query={query} hasFilter={hasFilter} canAll={isAll && runs.hasNextPage} onDone={() => setSelected(new Set())} />
       )}
     </div>
@@ -171,10 +173,10 @@ function SearchField({ value, id, onChange }: { value: string; id: string | null
   );
 }
 
-function NoRuns({ hasFilter, onClear }: { hasFilter: boolean; onClear: () => void }) {
+function NoRuns({ hasFilter, isUnderstood, onClear }: { hasFilter: boolean; isUnderstood: boolean; onClear: () => void }) {
   if (hasFilter)
     return (
-      <Empty icon="search" title="No run matches">
+      <Empty icon="search" title={isUnderstood ? "No run matches" : "The search is not understood"}>
         <p>Several values of one key mean any of them; different keys must all hold.</p>
         <button type="button" className="button" onClick={onClear}>Show all runs</button>
       </Empty>
