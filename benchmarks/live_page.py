@@ -1,7 +1,7 @@
 """``python -m benchmarks.live_page``: how long a change in the database takes to be seen on an open page.
 
 A Chromium has the list of runs open; runs are triggered one by one, each after a pause, and the time from the trigger's
-return to its row on the page is taken, the way through Playwright included. Needs Chromium (Debian: apt install chromium).
+return to its row on the page is taken, the way through Playwright included. Needs Chromium (apt install chromium).
 """
 
 from __future__ import annotations
