@@ -1,0 +1,411 @@
+"""Orders, events and children that cross one another, statement by statement: what was once lost, stuck, doubled or
+refused to the wrong one. And the plans of these statements, made while the database was young."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from faults.test_control_races import CHAIN, ONE, WAITER, cancel, deliver, park, pushed, replay, start_child
+from plait.graph.definition import Status
+from plait.ids import new_run_id
+from plait.worker.reports import Report
+from support.database import ROOMS, Database
+from support.driver import Driver, settle
+from support.oracle import check_log
+
+OpenDriver = Callable[..., Awaitable[Driver]]
+
+
+def count_rooms(database: Database) -> dict[str, int]:
+    """Rows of every room that has some, and of what is awaited."""
+    counts = {room: database.count(room) for room in (*ROOMS, "awaited_event", "event_inbox")}
+    return {room: count for room, count in counts.items() if count}
+
+
+def read_status(database: Database, *runs: UUID | None) -> list[Any]:
+    return [database.value("SELECT status FROM plait.run WHERE id = %s", run_id) for run_id in runs]
+
+
+async def begin(driver: Driver) -> asyncpg.transaction.Transaction:
+    transaction = driver.connection.transaction()
+    await transaction.start()
+    return transaction
+
+
+async def cancel_task(driver: Driver, run_id: UUID, task: int = 0) -> bool | None:
+    [row] = await driver.run("cancel_task", run_id, task)
+    return row["asked"]  # type: ignore[no-any-return]
+
+
+async def start_rows(driver: Driver, keys: list[str | None], parents: list[UUID | None], **more: Any) -> list[Any]:
+    """Start runs in one statement, ``keys`` being idempotency keys; those with a parent are its children."""
+    count = len(keys)
+    rows = ([new_run_id() for _ in keys], [driver.version.id] * count, [b"{}"] * count, [None] * count, [1] * count)
+    kinds = [None if parent is None else 1 for parent in parents]
+    tasks = [None if parent is None else 0 for parent in parents]
+    attempts = [None if parent is None else more.get("attempt", 1) for parent in parents]
+    child_keys = [None if parent is None else "k" for parent in parents]
+    [row] = await driver.run("start_runs", *rows, keys, False, kinds, parents, tasks, attempts, child_keys)
+    return list(row["run_ids"])
+
+
+async def start_parent(driver: Driver) -> UUID:
+    """A run whose only task this driver holds."""
+    [parent] = await driver.start(1)
+    await driver.claim("only")
+    return parent
+
+
+# events
+
+
+async def test_a_task_whose_row_somebody_locked_is_woken_once_that_one_gives_up(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    worker, locker = await open_driver(WAITER), await open_driver(WAITER)
+    await worker.start(1)
+    [held] = await worker.claim("waits")
+    await park(worker, held)
+    locked = await begin(locker)
+    await locker.connection.execute("SELECT 1 FROM plait.waiting FOR UPDATE")
+    async with pushed(worker) as event:
+        first = await deliver(worker, event)
+    assert (first["woken"], first["complete"]) == (0, False)
+    assert count_rooms(database) == {"waiting": 1, "awaited_event": 1, "event_inbox": 1}
+    await locked.rollback()
+    second = await deliver(worker, event)
+    assert (second["woken"], second["complete"]) == (1, True)
+    assert count_rooms(database) == {"ready": 1}
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+async def test_a_task_that_was_cancelled_by_order_is_judged_instead_of_parked(
+    database: Database, open_driver: OpenDriver, crossing: bool
+) -> None:
+    worker, other = await open_driver(WAITER), await open_driver(WAITER)
+    [run_id] = await worker.start(1)
+    [held] = await worker.claim("waits")
+    order = await begin(other)
+    assert await cancel_task(other, run_id) is True
+    if not crossing:
+        await order.commit()
+    parking = asyncio.create_task(park(worker, held))
+    if crossing:
+        await settle(parking, worker.pid, other.connection)
+        await order.commit()
+    [row] = await parking
+    assert row["actions"] == list(worker.version.actions)
+    assert count_rooms(database) == {"ready": 1}
+    assert database.count("ready", "expires_at = '-infinity'") == 1, "whoever it is may judge it"
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+async def test_a_task_that_was_cancelled_by_order_does_not_wait_for_its_retry(
+    database: Database, open_driver: OpenDriver, crossing: bool
+) -> None:
+    worker, other = await open_driver(ONE), await open_driver(ONE)
+    [run_id] = await worker.start(1)
+    held = await worker.claim("only")
+    order = await begin(other)
+    assert await cancel_task(other, run_id) is True
+    if not crossing:
+        await order.commit()
+    in_an_hour = Report(Status.RETRIED, error=b"{}", retry_us=3600 * 10**6)
+    finishing = asyncio.create_task(worker.finish(held, in_an_hour))
+    if crossing:
+        await settle(finishing, worker.pid, other.connection)
+        await order.commit()
+    await finishing
+    assert count_rooms(database) == {"ready": 1}
+
+
+@pytest.mark.parametrize("order_first", [False, True])
+async def test_cancelling_a_task_while_its_event_is_delivered_does_not_deadlock(
+    database: Database, open_driver: OpenDriver, order_first: bool
+) -> None:
+    """Both are stopped amid their work by who holds what the task awaits."""
+    worker, other, locker = [await open_driver(WAITER) for _ in range(3)]
+    [run_id] = await worker.start(1)
+    [held] = await worker.claim("waits")
+    await park(worker, held)
+    async with pushed(worker) as event:
+        locked = await begin(locker)
+    await locker.connection.execute("SELECT 1 FROM plait.awaited_event FOR UPDATE")
+    calls = [(worker, deliver(worker, event)), (other, cancel_task(other, run_id))]
+    tasks = []
+    for driver, call in reversed(calls) if order_first else calls:
+        tasks.append(asyncio.create_task(call))
+        await settle(tasks[-1], driver.pid, locker.connection)
+    assert not tasks[0].done()
+    await locked.rollback()
+    await asyncio.wait_for(asyncio.gather(*tasks), 20)
+    await deliver(worker, event)
+    assert count_rooms(database) == {"ready": 1}
+    assert database.count("ready", "expires_at = '-infinity'") == 1
+    check_log(database)
+
+
+async def test_a_round_of_the_inbox_is_cut_by_bytes_and_leaves_out_what_is_set_aside(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    driver = await open_driver(ONE)
+    ids, five = [new_run_id() for _ in range(5)], [None] * 5
+    await driver.run("push_events", ids, ["k"] * 5, [b"x" * 1000] * 5, five, five, five)
+
+    async def read(size: int, without: list[UUID]) -> list[UUID]:
+        return [row["id"] for row in await driver.run("read_inbox", 100, size, without)]
+
+    assert await read(2500, []) == ids[:3]
+    assert await read(2500, ids[:2]) == ids[2:]
+    assert await read(1, []) == ids[:1], "one at least"
+
+
+# children
+
+
+async def test_a_child_whose_parent_ended_is_refused_alone(database: Database, open_driver: OpenDriver) -> None:
+    worker, other = await open_driver(ONE), await open_driver(ONE)
+    ended, alive = await start_parent(worker), await start_parent(worker)
+    await cancel(other, ended)
+    plain, refused, child, also_plain = await start_rows(worker, [None] * 4, [None, ended, alive, None])
+    assert refused is None
+    assert read_status(database, plain, child, also_plain) == [0, 0, 0]
+    assert database.query("SELECT parent_run_id, run_id FROM plait.child") == [(alive, child)]
+
+
+async def test_only_the_attempt_that_runs_gets_children(database: Database, open_driver: OpenDriver) -> None:
+    worker = await open_driver(ONE)
+    [parent] = await worker.start(1)
+    assert await start_rows(worker, [None], [parent]) == [None], "it does not run yet"
+    first = await worker.claim("only")
+    [child] = await start_rows(worker, [None], [parent])
+    assert child is not None
+    await worker.finish(first, Report(Status.RETRIED, error=b"{}", retry_us=0))
+    await worker.claim("only")
+    assert await start_rows(worker, [None], [parent]) == [None], "another attempt runs"
+    assert await start_rows(worker, [None], [parent], attempt=2) == [child]
+    assert database.count("run") == 2
+
+
+async def test_children_of_one_key_and_a_taken_idempotency_key_are_the_run_that_has_it(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    worker = await open_driver(ONE)
+    parent = await start_parent(worker)
+    [known] = await worker.start(1, key="i")
+    assert await start_rows(worker, ["i", "i"], [parent, parent]) == [known, known]
+    assert await start_rows(worker, ["i"], [parent]) == [known]
+    one, same = await start_rows(worker, ["new", "new"], [parent, parent])
+    assert one == same
+    assert database.query("SELECT run_id FROM plait.child") == [(one,)]
+    assert database.count("run") == 3
+
+
+async def test_a_run_that_an_idempotency_key_found_is_not_cancelled_with_the_task_that_asked(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    worker = await open_driver(ONE)
+    parent = await start_parent(worker)
+    [foreign] = await worker.start(1, key="i")
+    assert await start_rows(worker, ["i"], [parent]) == [foreign]
+    own = await start_child(worker, parent)
+    assert await cancel(worker, parent)
+    assert read_status(database, parent, own, foreign) == [3, 3, 0]
+
+
+async def test_a_cancellation_waits_for_a_child_that_is_being_started_and_cancels_it_too(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    worker, canceller, watcher = [await open_driver(ONE) for _ in range(3)]
+    parent = await start_parent(worker)
+    transaction = await begin(worker)
+    child = await start_child(worker, parent)
+    cancelling = asyncio.create_task(cancel(canceller, parent))
+    await settle(cancelling, canceller.pid, watcher.connection)
+    assert not cancelling.done()
+    await transaction.commit()
+    assert await cancelling
+    assert read_status(database, parent, child) == [3, 3]
+    assert count_rooms(database) == {}
+
+
+async def test_a_child_that_is_replayed_while_its_parent_is_cancelled_goes_with_all_that_it_starts(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    """It had ended when the family was read, so it was not locked then."""
+    worker, canceller, locker, other = [await open_driver(ONE) for _ in range(4)]
+    parent = await start_parent(worker)
+    child = await start_child(worker, parent)
+    assert child is not None
+    await cancel(other, child)
+    locked = await begin(locker)
+    await locker.connection.execute("SELECT 1 FROM plait.run WHERE id = $1 FOR UPDATE", parent)
+    cancelling = asyncio.create_task(cancel(canceller, parent))
+    await settle(cancelling, canceller.pid, locker.connection)
+    assert await replay(other, child)
+    [again] = await worker.claim("only")
+    starting = await begin(other)
+    [grandchild] = await start_rows(other, [None], [child], attempt=again.attempt)
+    await locked.rollback()
+    await settle(cancelling, canceller.pid, locker.connection)
+    await starting.commit()
+    assert await cancelling
+    assert read_status(database, parent, child, grandchild) == [3, 3, 3]
+    assert count_rooms(database) == {}
+
+
+# orders
+
+
+async def test_what_a_reaping_that_crossed_a_cancellation_left_stops_no_replay(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    dead, reaper, other = [await open_driver(CHAIN) for _ in range(3)]
+    [run_id] = await dead.start(1)
+    await dead.claim("first")
+    await reaper.run("end_worker", dead.id)
+    reaping = await begin(reaper)
+    await reaper.run("reap_workers", 100)
+    cancelling = asyncio.create_task(cancel(other, run_id))
+    await settle(cancelling, other.pid, reaper.connection)
+    await reaping.commit()
+    assert await cancelling
+    assert count_rooms(database) == {}
+    assert await replay(other, run_id)
+    for task in ("first", "second"):
+        assert (await other.finish(await other.claim(task)))["accepted"]
+    assert read_status(database, run_id) == [2]
+
+
+@pytest.mark.parametrize("room", ["ready", "running"])
+async def test_a_replay_clears_away_what_was_left_of_the_run(
+    database: Database, open_driver: OpenDriver, room: str
+) -> None:
+    """Whatever way it came there."""
+    worker = await open_driver(CHAIN)
+    [run_id] = await worker.start(1)
+    if room == "running":
+        await worker.claim("first")
+    database.query(f"CREATE TABLE left_over AS SELECT * FROM plait.{room}")
+    await cancel(worker, run_id)
+    database.query(f"INSERT INTO plait.{room} SELECT * FROM left_over")
+    assert await replay(worker, run_id)
+    assert count_rooms(database) == {"ready": 1}
+
+
+async def test_ordering_an_ended_task_to_be_cancelled_says_so_and_changes_nothing(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    worker = await open_driver(CHAIN)
+    [run_id] = await worker.start(1)
+    await worker.finish(await worker.claim("first"))
+    assert await cancel_task(worker, run_id, 0) is False
+    assert database.value("SELECT cancel_tasks FROM plait.run") is None
+    assert await cancel_task(worker, run_id, 1) is True
+    await cancel(worker, run_id)
+    assert await cancel_task(worker, run_id, 1) is None
+
+
+# plans
+
+HISTORY = 20_000
+MOST_READ = 1000
+"""Rows and index entries that one statement may look at; the most are a few for each of 100 events."""
+
+FILL = (
+    "INSERT INTO plait.run (id, created_at, version_id, priority, pending, input) "
+    "SELECT uuidv7(), plait.now(), 1, 1, '{}', '{}' FROM generate_series(1, $1::int)",
+    "INSERT INTO plait.waiting (run_id, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+    "SELECT id, 'infinity', -1, 1, 0, 1, 0, 0, 1 FROM plait.run ORDER BY id DESC LIMIT $1",
+    "INSERT INTO plait.wait (run_id, since, position, task, met) "
+    "SELECT run_id, plait.now(), 0, task, '{}' FROM plait.waiting ORDER BY run_id DESC LIMIT $1",
+    "INSERT INTO plait.awaited_event (run_id, position, version_id, task, condition, key) "
+    "SELECT run_id, 0, 1, task, 0, 'other' FROM plait.waiting ORDER BY run_id DESC LIMIT $1",
+    "INSERT INTO plait.attempt (run_id, task, attempt, retry, status, finished_at) "
+    "SELECT run_id, 1, 1, 0, 2, plait.now() FROM plait.waiting ORDER BY run_id DESC LIMIT $1",
+    "INSERT INTO plait.child (parent_run_id, run_id, parent_task, key) "
+    "SELECT gen_random_uuid(), gen_random_uuid(), 0, n::text FROM generate_series(1, $1::int) n",
+    "INSERT INTO plait.event (id, created_at, position, key, payload) "
+    "SELECT uuidv7(), plait.now() + interval '1 h', n, 'other' || n % 1000, '{}' FROM generate_series(1, $1::int) n",
+    "INSERT INTO plait.filter (id, workflow, scope, expression, payload, declared) "
+    "SELECT gen_random_uuid(), 'waiter', 'tenant' || n, 'true', '{}', false FROM generate_series(1, $1::int) n",
+)
+
+
+async def count_reads(driver: Driver, name: str, *arguments: Any) -> tuple[str, int]:
+    """Rows of full scans and entries of indexes that a statement looked at, by PostgreSQL's own count."""
+
+    async def count() -> int:
+        await driver.connection.execute("SELECT pg_stat_force_next_flush()")
+        await driver.connection.execute("SELECT pg_stat_clear_snapshot()")
+        rows = "SELECT sum(seq_tup_read) FROM pg_stat_user_tables"
+        return int(await driver.connection.fetchval(f"SELECT sum(idx_tup_read) + ({rows}) FROM pg_stat_user_indexes"))
+
+    before = await count()
+    if name == "list_family":
+        await driver.connection.fetch("SELECT plait.list_family($1::uuid[])", *arguments)
+    else:
+        await driver.run(name, *arguments)
+    return name, await count() - before
+
+
+async def count_reads_of_all(driver: Driver) -> dict[str, int]:
+    """What each statement looks at, where one run waits that has a child, and 100 events are to be delivered."""
+    [run_id] = await driver.start(1)
+    since = await driver.connection.fetchval("SELECT created_at FROM plait.run WHERE id = $1", run_id)
+    [held] = await driver.claim("waits")
+    child = await start_child(driver, run_id)
+    ids, keys, nothing = [new_run_id() for _ in range(100)], ["new"] * 99 + ["go"], [None] * 100
+    parked = (driver.id, [run_id], [0], [held.attempt], [driver.version.id], [-1], [None], [0], ["{}"])
+    asked = ["new", "go"]
+    reads = [
+        await count_reads(driver, "park_tasks", *parked, [1], [0], ["go"], [None]),
+        await count_reads(driver, "push_events", ids, keys, [b"{}"] * 100, nothing, nothing, nothing),
+        await count_reads(driver, "read_inbox", 100, 1 << 20, []),
+        await count_reads(driver, "read_listeners", asked, ["acme"]),
+        await count_reads(driver, "deliver_events", ids, 1000, [], [], [], [], [], [], [], []),
+        await count_reads(driver, "read_waits", [run_id], [0]),
+        await count_reads(driver, "read_events_since", [json.dumps(asked)], [since], [0], True, 200, 1 << 20),
+        await count_reads(driver, "list_family", [run_id]),
+        await count_reads(driver, "cancel_runs", [run_id], "why"),
+    ]
+    assert (
+        await driver.connection.fetchval("SELECT sum(status) FROM plait.run WHERE id IN ($1, $2)", run_id, child) == 6
+    )
+    return dict(reads)
+
+
+async def age(driver: Driver) -> dict[str, int]:
+    """What each statement looks at once there is a history, on connections opened before."""
+    await driver.store.control.serve_workflow(driver.version.definition, driver.version.id)
+    await driver.connection.execute("UPDATE plait.workflow SET on_events = '{new}'")
+    for _ in range(7):
+        await count_reads_of_all(driver)
+    for statement in FILL:
+        await driver.connection.execute(statement, HISTORY)
+    return await count_reads_of_all(driver)
+
+
+SOUND = ("push_events", "read_inbox", "read_waits", "list_family", "cancel_runs")
+UNSOUND = ("park_tasks", "read_listeners", "deliver_events", "read_events_since")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *SOUND,
+        *(pytest.param(name, marks=pytest.mark.xfail(reason="walks whole indexes", strict=True)) for name in UNSOUND),
+    ],
+)
+async def test_a_plan_made_in_an_empty_database_probes_when_it_has_a_history(
+    open_driver: OpenDriver, statement: str
+) -> None:
+    reads = await age(await open_driver(WAITER))
+    assert reads[statement] <= MOST_READ
