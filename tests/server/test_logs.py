@@ -179,7 +179,10 @@ def test_an_attempt_that_writes_too_much_is_cut(plait: Plait, work: Any, monkeyp
     assert lines[0].text.endswith("90000 characters left out")
 
 
-def test_hostile_lines_are_stored_in_a_readable_form(plait: Plait, work: Any) -> None:
+def test_hostile_lines_are_stored_in_a_readable_form(plait: Plait, work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What pytest captures of them goes into its report, which xdist could not send.
+    monkeypatch.setattr(logging.getLogger("plait.task"), "propagate", False)
+
     class Broken:
         def __str__(self) -> str:
             raise RuntimeError("no text")
