@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -356,56 +357,70 @@ async def count_reads(driver: Driver, name: str, *arguments: Any) -> tuple[str, 
     return name, await count() - before
 
 
-async def count_reads_of_all(driver: Driver) -> dict[str, int]:
-    """What each statement looks at, where one run waits that has a child, and 100 events are to be delivered."""
+def list_calls(driver: Driver, run_id: UUID, attempt: int, since: datetime) -> list[tuple[Any, ...]]:
+    """Statements about a task that waits and 100 events, one of which it waits for."""
+    ids, keys, nothing = [new_run_id() for _ in range(100)], ["new"] * 99 + ["go"], [None] * 100
+    parked = (driver.id, [run_id], [0], [attempt], [driver.version.id], [-1], [None], [0], ["{}"])
+    asked = ["new", "go"]
+    return [
+        ("park_tasks", *parked, [1], [0], ["go"], [None]),
+        ("push_events", ids, keys, [b"{}"] * 100, nothing, nothing, nothing),
+        ("read_inbox", 100, 1 << 20, []),
+        ("read_listeners", asked, ["acme"]),
+        ("deliver_events", ids, 1000, [], [], [], [], [], [], [], []),
+        ("read_waits", [run_id], [0]),
+        ("read_events_since", [json.dumps(asked)], [since], [0], True, 200, 1 << 20),
+        ("list_family", [run_id]),
+        ("cancel_runs", [run_id], "why"),
+    ]
+
+
+CHEAP = ("park_tasks", "push_events", "read_inbox", "read_listeners", "read_waits", "read_events_since", "cancel_runs")
+"""What belongs to every round. A delivery does not: as it is, its cost grows with the square of the history."""
+
+
+async def count_reads_of(driver: Driver, statement: str) -> int:
+    """What this statement looks at among all, where one run waits that has a child."""
     [run_id] = await driver.start(1)
     since = await driver.connection.fetchval("SELECT created_at FROM plait.run WHERE id = $1", run_id)
     [held] = await driver.claim("waits")
     child = await start_child(driver, run_id)
-    ids, keys, nothing = [new_run_id() for _ in range(100)], ["new"] * 99 + ["go"], [None] * 100
-    parked = (driver.id, [run_id], [0], [held.attempt], [driver.version.id], [-1], [None], [0], ["{}"])
-    asked = ["new", "go"]
-    reads = [
-        await count_reads(driver, "park_tasks", *parked, [1], [0], ["go"], [None]),
-        await count_reads(driver, "push_events", ids, keys, [b"{}"] * 100, nothing, nothing, nothing),
-        await count_reads(driver, "read_inbox", 100, 1 << 20, []),
-        await count_reads(driver, "read_listeners", asked, ["acme"]),
-        await count_reads(driver, "deliver_events", ids, 1000, [], [], [], [], [], [], [], []),
-        await count_reads(driver, "read_waits", [run_id], [0]),
-        await count_reads(driver, "read_events_since", [json.dumps(asked)], [since], [0], True, 200, 1 << 20),
-        await count_reads(driver, "list_family", [run_id]),
-        await count_reads(driver, "cancel_runs", [run_id], "why"),
-    ]
-    assert (
-        await driver.connection.fetchval("SELECT sum(status) FROM plait.run WHERE id IN ($1, $2)", run_id, child) == 6
-    )
-    return dict(reads)
+    calls = list_calls(driver, run_id, held.attempt, since)
+    reads = [await count_reads(driver, *call) for call in calls if call[0] in (statement, *CHEAP)]
+    ended = "SELECT count(*) FROM plait.run WHERE id IN ($1, $2) AND status = 3"
+    assert await driver.connection.fetchval(ended, run_id, child) == 2
+    return dict(reads)[statement]
 
 
-async def age(driver: Driver) -> dict[str, int]:
-    """What each statement looks at once there is a history, on connections opened before."""
+async def age(driver: Driver, statement: str) -> int:
+    """What this statement looks at once there is a history, on a connection opened before there was anything."""
     await driver.store.control.serve_workflow(driver.version.definition, driver.version.id)
     await driver.connection.execute("UPDATE plait.workflow SET on_events = '{new}'")
-    for _ in range(7):
-        await count_reads_of_all(driver)
-    for statement in FILL:
-        await driver.connection.execute(statement, HISTORY)
-    return await count_reads_of_all(driver)
+    calls = list_calls(driver, new_run_id(), 1, datetime.now(UTC))
+    # The tables are empty for all but a delivery: that comes with its first event.
+    for call in sorted(calls, key=lambda call: call[0] in ("push_events", "deliver_events")):
+        await count_reads(driver, *call)
+    for _ in range(2):
+        await count_reads_of(driver, statement)
+    for fill in FILL:
+        await driver.connection.execute(fill, HISTORY if statement != "deliver_events" else HISTORY // 10)
+    return await count_reads_of(driver, statement)
 
 
-SOUND = ("push_events", "read_inbox", "read_waits", "list_family", "cancel_runs")
-UNSOUND = ("park_tasks", "read_listeners", "deliver_events", "read_events_since")
+WALKS = pytest.mark.xfail(reason="it walks whole indexes", raises=AssertionError, strict=True)
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        *SOUND,
-        *(pytest.param(name, marks=pytest.mark.xfail(reason="walks whole indexes", strict=True)) for name in UNSOUND),
+        *("push_events", "read_inbox", "read_waits", "list_family", "cancel_runs"),
+        *(
+            pytest.param(name, marks=WALKS)
+            for name in ("park_tasks", "read_listeners", "deliver_events", "read_events_since")
+        ),
     ],
 )
 async def test_a_plan_made_in_an_empty_database_probes_when_it_has_a_history(
     open_driver: OpenDriver, statement: str
 ) -> None:
-    reads = await age(await open_driver(WAITER))
-    assert reads[statement] <= MOST_READ
+    assert await age(await open_driver(WAITER), statement) <= MOST_READ
