@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
+from asyncpg.transaction import Transaction
 
 from faults.test_control_races import CHAIN, ONE, WAITER, cancel, deliver, park, pushed, replay, start_child
 from plait.graph.definition import Status
@@ -34,7 +34,7 @@ def read_status(database: Database, *runs: UUID | None) -> list[Any]:
     return [database.value("SELECT status FROM plait.run WHERE id = %s", run_id) for run_id in runs]
 
 
-async def begin(driver: Driver) -> asyncpg.transaction.Transaction:
+async def begin(driver: Driver) -> Transaction:
     transaction = driver.connection.transaction()
     await transaction.start()
     return transaction
@@ -347,7 +347,8 @@ async def count_reads(driver: Driver, name: str, *arguments: Any) -> tuple[str, 
         await driver.connection.execute("SELECT pg_stat_force_next_flush()")
         await driver.connection.execute("SELECT pg_stat_clear_snapshot()")
         rows = "SELECT sum(seq_tup_read) FROM pg_stat_user_tables"
-        return int(await driver.connection.fetchval(f"SELECT sum(idx_tup_read) + ({rows}) FROM pg_stat_user_indexes"))
+        [row] = await driver.connection.fetch(f"SELECT sum(idx_tup_read) + ({rows}) AS n FROM pg_stat_user_indexes")
+        return int(row["n"])
 
     before = await count()
     if name == "list_family":
@@ -382,10 +383,10 @@ CHEAP = ("park_tasks", "push_events", "read_inbox", "read_listeners", "read_wait
 async def count_reads_of(driver: Driver, statement: str) -> int:
     """What this statement looks at among all, where one run waits that has a child."""
     [run_id] = await driver.start(1)
-    since = await driver.connection.fetchval("SELECT created_at FROM plait.run WHERE id = $1", run_id)
+    [run] = await driver.connection.fetch("SELECT created_at FROM plait.run WHERE id = $1", run_id)
     [held] = await driver.claim("waits")
     child = await start_child(driver, run_id)
-    calls = list_calls(driver, run_id, held.attempt, since)
+    calls = list_calls(driver, run_id, held.attempt, run["created_at"])
     reads = [await count_reads(driver, *call) for call in calls if call[0] in (statement, *CHEAP)]
     ended = "SELECT count(*) FROM plait.run WHERE id IN ($1, $2) AND status = 3"
     assert await driver.connection.fetchval(ended, run_id, child) == 2
