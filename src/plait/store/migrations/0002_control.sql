@@ -290,10 +290,11 @@ BEGIN
 
     UPDATE plait.event e SET position = o.position
     FROM (
-        SELECT id, nextval('plait.event_position') AS position
+        SELECT f.row_id, nextval('plait.event_position') AS position
         FROM (SELECT id FROM unnest(event_ids) WITH ORDINALITY AS u(id, ord) WHERE id = ANY (fresh) ORDER BY ord) u
+        CROSS JOIN LATERAL (SELECT ctid AS row_id FROM plait.event WHERE id = u.id LIMIT 1) f
     ) o
-    WHERE e.id = o.id;
+    WHERE e.ctid = o.row_id;
 
     SELECT count(*) INTO started FROM (
         SELECT plait.start_runs(array_agg(w.run_id), array_agg(w.version_id), array_agg(w.input), array_agg(w.metadata),
@@ -311,9 +312,13 @@ BEGIN
     WITH hit AS MATERIALIZED (
         SELECT DISTINCT w.run_id, w.task
         FROM unnest(event_ids) WITH ORDINALITY AS u(id, ord)
-        JOIN plait.event e ON e.id = u.id
-        JOIN plait.awaited_event w ON w.key = e.key AND (w.scope IS NULL OR w.scope = e.scope) AND w.position < e.position
-        JOIN plait.waiting q ON q.run_id = w.run_id AND q.task = w.task
+        CROSS JOIN LATERAL (SELECT key, scope, position FROM plait.event WHERE id = u.id LIMIT 1) e
+        CROSS JOIN LATERAL (
+            SELECT run_id, task, version_id FROM plait.awaited_event a
+            WHERE a.key = e.key AND (a.scope IS NULL OR a.scope = e.scope) AND a.position < e.position
+            LIMIT 2147483647
+        ) w
+        CROSS JOIN LATERAL (SELECT FROM plait.waiting WHERE run_id = w.run_id AND task = w.task LIMIT 1) q
         WHERE u.id = ANY (held)
           AND NOT EXISTS (
               SELECT FROM unnest(exempt_events, exempt_versions, exempt_tasks) AS x(event, version_id, task)
@@ -331,7 +336,12 @@ BEGIN
         DELETE FROM plait.waiting w USING picked p WHERE w.ctid = p.row_id
         RETURNING w.run_id, w.task, w.attempt, w.retry, w.lost, w.priority, w.action_id, w.schedule_us
     ), released AS (
-        DELETE FROM plait.awaited_event a USING taken t WHERE a.run_id = t.run_id AND a.task = t.task
+        DELETE FROM plait.awaited_event a
+        USING taken t CROSS JOIN LATERAL (
+            SELECT ctid AS row_id FROM plait.awaited_event WHERE run_id = t.run_id AND task = t.task
+            ORDER BY condition LIMIT 2147483647
+        ) f
+        WHERE a.ctid = f.row_id
     ), queued AS (
         INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
         SELECT run_id, plait.now(),
@@ -392,7 +402,7 @@ BEGIN
     ), accepted AS MATERIALIZED (
         SELECT f.*, coalesce(w.since, f.queued_at) AS since
         FROM fenced f
-        LEFT JOIN plait.wait w ON w.run_id = f.run_id AND w.task = f.task
+        LEFT JOIN LATERAL (SELECT since FROM plait.wait WHERE run_id = f.run_id AND task = f.task LIMIT 1) w ON true
         WHERE f.run_status = 0
     ), wanted AS MATERIALIZED (
         SELECT a.ord, a.run_id, a.task, a.version_id, a.position, a.run_created_at, w.condition, w.key, w.scope
@@ -400,10 +410,11 @@ BEGIN
         JOIN accepted a ON a.ord = w.ord
     ), news AS MATERIALIZED (
         SELECT DISTINCT w.ord FROM wanted w
-        WHERE EXISTS (
-            SELECT 1 FROM plait.event e
+        WHERE (
+            SELECT true FROM plait.event e
             WHERE e.key = w.key AND e.created_at >= w.run_created_at AND e.position > w.position
               AND (w.scope IS NULL OR e.scope = w.scope)
+            LIMIT 1
         )
         UNION
         SELECT ord FROM accepted WHERE ordered

@@ -11,6 +11,7 @@ CROSS JOIN LATERAL (
         FROM jsonb_array_elements_text(q.keys::jsonb) AS k(key)
         CROSS JOIN LATERAL (
             SELECT * FROM plait.event e WHERE e.key = k.key AND e.created_at >= q.since AND e.position > q.position
+            LIMIT 2147483647
         ) u
         ORDER BY u.position
         LIMIT $5

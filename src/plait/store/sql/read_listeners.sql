@@ -3,7 +3,7 @@
 -- Index: none (a row per workflow), filter_workflow, awaited_event_key.
 SELECT 'workflow' AS kind, w.name AS workflow, w.version_id, w.on_events AS patterns, NULL::int2 AS task,
        (SELECT json_agg(json_build_object('scope', f.scope, 'expression', f.expression, 'payload', f.payload) ORDER BY f.id)
-        FROM plait.filter f WHERE f.workflow = w.name AND f.scope = ANY ($2::text[]))::text AS filters
+        FROM (SELECT * FROM plait.filter WHERE workflow = w.name AND scope = ANY ($2::text[]) OFFSET 0) f)::text AS filters
 FROM plait.workflow w
 WHERE cardinality(w.on_events) > 0
 UNION ALL
