@@ -25,6 +25,7 @@ from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
 from plait.graph.replay import plan_replay
 from plait.portal import Portal
 from plait.settings import find_database
+from plait.triggers import read_child_key
 from plait.values import decode_json
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class Engine:
             if trigger is None or row["trigger_id"] != trigger.id:
                 continue
             own.append(row["id"])
-            by_order = (trigger.child_key or "").startswith("#") and not request.idempotency_key
+            by_order = read_child_key(trigger.child_key or "") is None and not request.idempotency_key
             if by_order and row["input"] != request.input and decode_json(row["input"]) != decode_json(request.input):
                 raise InvalidInputError(
                     f"workflow {request.workflow.name!r}: an earlier attempt of this task started its child run "
@@ -208,6 +209,8 @@ class Engine:
     async def cancel_runs(self, run_ids: Sequence[UUID], reason: str) -> list[UUID]:
         """Cancel runs and their descendants, ``CONTROL_BATCH`` families in a transaction. Returns those that this
         ended."""
+        if not run_ids:  # a hint about none would have everybody look at everything
+            return []
         await self.connect()
         ended: list[UUID] = []
         for start in range(0, len(run_ids), CONTROL_BATCH):
@@ -228,8 +231,9 @@ class Engine:
             rows = await self.store.control.read_replayable(page)
             plans = [plan for row in rows if (plan := await self._plan_replay(row, choose)) is not None]
             if plans:
-                replayed += await self._send_plans(plans)
-                self._publish_replayed({row["id"]: row["version_id"] for row in rows}, replayed)
+                again = await self._send_plans(plans)
+                self._publish_replayed({row["id"]: row["version_id"] for row in rows}, again)
+                replayed += again
         return replayed
 
     async def _send_plans(self, plans: Sequence[dict[str, Any]]) -> list[UUID]:

@@ -5,6 +5,7 @@ What they do is in ``plait.testing.mock``, which is imported when they are calle
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -19,11 +20,11 @@ TInput = TypeVar("TInput")
 R = TypeVar("R")
 
 
-class Mockable(Generic[TInput, R]):
+class Mockable(ABC, Generic[TInput, R]):
     """Gives ``mock_run`` to what has a body. ``_get_task`` says whose."""
 
-    def _get_task(self) -> Task[TInput, R]:
-        raise NotImplementedError
+    @abstractmethod
+    def _get_task(self) -> Task[TInput, R]: ...
 
     def __call__(self, input: TInput, ctx: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function as it is written, checking nothing; ``plait.testing.make_context`` makes a ``ctx``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -191,8 +191,7 @@ class RunControl(RunReader):
         if (ids is None) == (filter is None):
             raise InvalidInputError("give either ids=[...] or filter=RunFilter(...); an empty RunFilter() is all runs")
         if ids is not None:
-            for page in _split(list(dict.fromkeys(parse_run_id(run_id) for run_id in ids))):
-                yield page
+            yield list(dict.fromkeys(parse_run_id(run_id) for run_id in ids))
             return
         assert filter is not None
         statuses = [status for status in filter.statuses or default if WorkflowRunStatus(status) in default]
@@ -253,8 +252,3 @@ def _check_reason(reason: str) -> str:
     if not isinstance(reason, str) or "\x00" in reason or len(reason) > 10_000:
         raise InvalidInputError("reason must be a str of at most 10,000 characters without NUL")
     return reason.encode("utf-8", "backslashreplace").decode()
-
-
-def _split(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
-    for start in range(0, len(ids), MAX_PAGE):
-        yield ids[start : start + MAX_PAGE]

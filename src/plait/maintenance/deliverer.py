@@ -100,8 +100,17 @@ class Deliverer(PeriodicService):
             return min([LONGEST_SLEEP, *(until - now for until in self._sick.values())])
         keys, scopes = {row["key"] for row in rows}, {row["scope"] for row in rows if row["scope"] is not None}
         listeners = _Listeners.read(await self._store.events.read_listeners(list(keys), list(scopes)))
-        complete = await self._deliver([_Event.read(row) for row in rows], listeners)
+        complete = await self._deliver(self._read(rows), listeners)
         return 0.0 if complete else LOCKED_PAUSE
+
+    def _read(self, rows: Sequence[Record]) -> list[_Event]:
+        events = []
+        for row in rows:
+            try:
+                events.append(_Event.read(row))
+            except ValueError as error:
+                self._set_aside(row, error)
+        return events
 
     async def _deliver(self, events: Sequence[_Event], listeners: _Listeners) -> bool:
         """Deliver events, as many of them in a commit as are not too much for one. Returns whether nothing is left."""
@@ -121,7 +130,7 @@ class Deliverer(PeriodicService):
                 middle = len(events) // 2
                 first = await self._deliver(events[:middle], listeners)
                 return await self._deliver(events[middle:], listeners) and first
-            self._set_aside(events[0], error)
+            self._set_aside(events[0].row, error)
             return True
         actions = set(delivered.actions)
         for version_id in {start[2] for start in delivery.starts}:
@@ -144,7 +153,7 @@ class Deliverer(PeriodicService):
                     if not await self._may_concern(event, task)
                 ]
             except Exception as error:
-                self._set_aside(event, error)
+                self._set_aside(event.row, error)
                 continue
             size += len(starts) * len(event.row["payload"])
             if delivery.events and (len(delivery.starts) + len(starts) > MOST_STARTS or size > START_BYTES):
@@ -174,12 +183,12 @@ class Deliverer(PeriodicService):
             return True
         return _concerns(event, version.definition.tasks[task["task"]].conditions)
 
-    def _set_aside(self, event: _Event, error: Exception) -> None:
-        self._sick[event.row["id"]] = time.monotonic() + SICK_SECONDS
+    def _set_aside(self, row: Record, error: Exception) -> None:
+        self._sick[row["id"]] = time.monotonic() + SICK_SECONDS
         logger.error(
             "event %s (%s) cannot be delivered now, again in %g s: %r",
-            event.row["key"],
-            event.row["id"],
+            row["key"],
+            row["id"],
             SICK_SECONDS,
             error,
         )

@@ -42,11 +42,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The database's answer. ``woken``: how many tasks that waited were met; ``actions``: theirs. Not ``complete``:
-    some are still to be woken, the events stay in the inbox."""
+    """The database's answer. ``actions``: those of the tasks that waited and were met. Not ``complete``: some are still
+    to be woken, the events stay in the inbox."""
 
-    started: int
-    woken: int
     complete: bool
     actions: tuple[int, ...]
 
@@ -69,10 +67,9 @@ class ParkRow:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """The database's answer: 1-based positions of the tasks that passed the fence, the next time one is due, and the
-    actions of those that went back to ready because of an event nobody had seen."""
+    """The database's answer: the next time one of the tasks is due, and the actions of those that went back to ready
+    because of an event nobody had seen."""
 
-    positions: frozenset[int]
     next_due: datetime | None
     actions: tuple[int, ...]
 
@@ -111,8 +108,8 @@ class EventStore:
         exempt = [list(column) for column in zip(*delivery.exempt, strict=True)] or [[] for _ in range(3)]
         row = await self._pool.fetchrow(load_sql("deliver_events"), delivery.events, most, *starts, *exempt)
         if row is None:
-            return Delivered(0, 0, True, ())
-        return Delivered(row["started"], row["woken"], row["complete"], tuple(row["actions"] or ()))
+            return Delivered(True, ())
+        return Delivered(row["complete"], tuple(row["actions"] or ()))
 
     async def read_waits(self, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
         """What tasks with conditions have seen so far."""
@@ -136,8 +133,8 @@ class EventStore:
         flat = [list(column) for column in zip(*wanted, strict=True)] or [[] for _ in range(4)]
         answer = await self._pool.fetchrow(load_sql("park_tasks"), worker_id, *_spread_parked(rows), *flat)
         if answer is None:
-            return Parked(frozenset(), None, ())
-        return Parked(frozenset(answer["parked"] or ()), answer["next_due"], tuple(answer["actions"] or ()))
+            return Parked(None, ())
+        return Parked(answer["next_due"], tuple(answer["actions"] or ()))
 
 
 def spread_events(rows: Sequence[EventRow]) -> tuple[list[Any], ...]:

@@ -36,10 +36,9 @@ EVENTS_PAGE, EVENTS_BYTES = 200, 256 * 1024
 class ConditionState:
     """What is known about one task's conditions. ``truth`` by condition number, as the judge takes it.
 
-    ``queued_at`` and ``now`` are the database's times of the claim; ``since`` is when the parents were done.
+    ``now`` is the database's time of the claim; ``since`` is when the parents were done.
     """
 
-    queued_at: datetime
     now: datetime
     since: datetime
     truth: list[bool | None]
@@ -146,9 +145,7 @@ def _list_conditions(assignment: Assignment) -> tuple[Condition, ...]:
 def _build_state(claimed: Record, wait: Record, count: int) -> ConditionState:
     since = wait["since"] or claimed["queued_at"]
     met = {int(number): event for number, event in json.loads(wait["met"] or "{}").items()}
-    state = ConditionState(
-        claimed["queued_at"], claimed["started_at"], since, [None] * count, wait["created_at"], wait["position"], met
-    )
+    state = ConditionState(claimed["started_at"], since, [None] * count, wait["created_at"], wait["position"], met)
     for number in met:
         state.truth[number] = True
     return state
