@@ -1,14 +1,18 @@
 """``python -m benchmarks.live_page``: how long a change in the database takes to be seen on an open page.
 
 A Chromium has the list of runs open; runs are triggered one by one, each after a pause, and the time from the trigger's
-return to its row on the page is taken, the way through Playwright included. Needs Chromium (apt install chromium).
+return to its row on the page is taken, the way through Playwright included. With ``--beside 20`` a worker and twenty
+other runs each second go on meanwhile. Needs Chromium (apt install chromium).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median, quantiles
 
 from benchmarks.__main__ import open_server
@@ -21,13 +25,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live_page", description=__doc__)
     parser.add_argument("--samples", type=int, default=40)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--beside", type=float, default=0, help="runs each second that go on meanwhile")
     options = parser.parse_args()
     url, _, release = open_server()
     os.environ["BENCH_DATABASE_URL"] = url
     try:
-        print_times(measure(options.samples, options.chromium))
+        with working(options.beside):
+            print_times(measure(options.samples, options.chromium))
     finally:
         release()
+
+
+@contextmanager
+def working(rate: float) -> Iterator[None]:
+    """A worker, and runs at a steady rate."""
+    if not rate:
+        yield
+        return
+    from benchmarks.endtoend import BenchWorker  # noqa: PLC0415 - the environment is set first
+    from benchmarks.flows import SHAPES  # noqa: PLC0415
+
+    stopped = threading.Event()
+
+    def trigger() -> None:
+        while not stopped.wait(1 / rate):
+            SHAPES["chain of 10"].run_no_wait()
+
+    with BenchWorker(os.environ["BENCH_DATABASE_URL"], slots=400):
+        thread = threading.Thread(target=trigger)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
 
 
 def measure(samples: int, chromium: str) -> list[float]:
