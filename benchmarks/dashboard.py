@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +24,6 @@ import psycopg
 
 from benchmarks.__main__ import open_server
 from plait import Context, EmptyModel, Plait
-from plait.server import runner
 
 LIMIT_MS = 100.0
 DAYS = 30
@@ -62,20 +63,19 @@ def main() -> None:
     parser.add_argument("--queued", type=int, default=20_000, help="runs that wait for a worker (default 20000)")
     parser.add_argument("--samples", type=int, default=40, help="times that each call is asked for (default 40)")
     parser.add_argument("--changes", type=int, default=100, help="changes whose way to a page is timed (default 100)")
-    parser.add_argument("--watched", type=int, default=3000, help="runs of a round with and without watcher")
+    parser.add_argument("--watched", type=int, default=30_000, help="runs of a round with and without watcher")
     options = parser.parse_args()
     url, _, release = open_server()
     plait = Plait(url)
     try:
         make_history(plait, url, options.runs, options.queued)
-        server = runner.start(plait)
-        result = {
-            "runs": options.runs,
-            "calls": measure_calls(server.url, options.samples),
-            "change_to_page_ms": measure_changes(server.url, plait, options.changes),
-            "watching": measure_watching(server.url, plait, options.watched),
-        }
-        server.stop()
+        with serving(url) as address:
+            result = {
+                "runs": options.runs,
+                "calls": measure_calls(address, options.samples),
+                "change_to_page_ms": measure_changes(address, plait, options.changes),
+                "watching": measure_watching(address, plait, options.watched),
+            }
     finally:
         plait.close()
         release()
@@ -186,6 +186,20 @@ def measure_calls(url: str, samples: int) -> dict[str, dict[str, float]]:
             found[name] = {"p50_ms": round(median(times), 1), "p95_ms": round(times[int(len(times) * 0.95) - 1], 1)}
             print(f"{name:<28} p50 {found[name]['p50_ms']:>7.1f} ms   p95 {found[name]['p95_ms']:>7.1f} ms", flush=True)
     return found
+
+
+@contextmanager
+def serving(url: str) -> Iterator[str]:
+    """A server in a process of its own, as ``plait serve`` is: its address."""
+    program = (
+        "import sys; from plait import Plait; from plait.server import runner\n"
+        "server = runner.start(Plait(sys.argv[1])); print(server.url, flush=True); sys.stdin.read(); server.stop()"
+    )
+    command = [sys.executable, "-c", program, url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate("")
 
 
 @contextmanager

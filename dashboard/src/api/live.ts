@@ -76,7 +76,7 @@ export function watchChanges(client: QueryClient): void {
         refresh("run");
         return refreshLists();
       case "logs":
-        return (change.ids ?? []).forEach((id) => refresh(`logs\n${id}`));
+        return change.ids?.length ? change.ids.forEach((id) => refresh(`logs\n${id}`)) : refresh("logs");
       case "workers":
       case "events":
         return refresh(change.kind);

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
@@ -37,7 +38,7 @@ MOST_IDS = 200
 
 
 class Entry(NamedTuple):
-    """One change. ``vague``: it may be about any run."""
+    """One change, with the runs as the hints name them. ``vague``: it may be about any run."""
 
     number: int
     kind: str
@@ -77,7 +78,7 @@ class Broker:
     async def stream(self, run: UUID | None, last_event_id: str | None) -> AsyncIterator[bytes]:
         """The frames of one stream."""
         listener = _Listener(asyncio.get_running_loop())
-        wanted = None if run is None else str(run)
+        wanted = None if run is None else run.hex
         deadline = time.monotonic() + LIFE_SECONDS
         self._add(listener)
         try:
@@ -151,12 +152,12 @@ class Broker:
         }
 
     def _note_runs(self, subjects: list[str]) -> None:
-        ids = _read_ids(subjects)
-        self._push("run" if ids else "runs", ids, vague=not ids)
+        vague = not subjects or EVERYTHING in subjects
+        self._push("runs" if vague else "run", () if vague else subjects, vague=vague)
 
     def _note_logs(self, subjects: list[str]) -> None:
-        ids = _read_ids(subjects)
-        self._push("logs", ids, vague=not ids)
+        vague = not subjects or EVERYTHING in subjects
+        self._push("logs", () if vague else subjects, vague=vague)
 
     def _push(self, kind: str, ids: Iterable[str], *, vague: bool = False) -> None:
         with self._lock:
@@ -196,23 +197,20 @@ def _merge(entries: Iterable[Entry], run: str | None) -> list[dict[str, object]]
             continue
         found.setdefault(entry.kind, {}).update(dict.fromkeys(entry.ids if run is None else ()))
     changes: list[dict[str, object]] = []
-    for kind, ids in found.items():
-        if len(ids) > MOST_IDS:
-            kind, ids = ("runs" if kind == "run" else kind), {}
-        changes.append({"kind": kind, "ids": [run] if run is not None and kind in ("run", "logs") else list(ids)})
+    for kind, subjects in found.items():
+        if len(subjects) > MOST_IDS:
+            kind, subjects = ("runs" if kind == "run" else kind), {}
+        of_run = run is not None and kind in ("run", "logs")
+        changes.append({"kind": kind, "ids": _format_ids([run] if of_run and run is not None else subjects)})
     return changes
 
 
-def _read_ids(subjects: Iterable[str]) -> list[str]:
-    """Run ids as text; none where one subject stands for everything."""
+def _format_ids(subjects: Iterable[str]) -> list[str]:
+    """The ids of runs, of whatever else was heard nothing."""
     ids = []
     for subject in subjects:
-        if subject == EVERYTHING:
-            return []
-        try:
+        with suppress(ValueError):
             ids.append(str(UUID(hex=subject)))
-        except ValueError:
-            continue
     return ids
 
 
