@@ -61,9 +61,11 @@ ALLOWED = {
     "plait.errors": (),
     "plait.ids": (),
     "plait.wording": (),
-    "plait.settings": ("plait.errors",),
+    "plait.durations": ("plait.errors", "plait.wording"),
+    "plait.project": (),
+    "plait.settings": ("plait.durations", "plait.errors", "plait.project", "plait.wording"),
     "plait.portal": ("plait.errors",),
-    "plait.embedded": ("plait.errors",),
+    "plait.embedded": ("plait.errors", "plait.project", "plait.settings"),
     "plait.triggers": (),
     "plait.expressions": ("plait.errors", "plait.value_faults", "plait.wording"),
     "plait.store": ("plait.errors", "plait.graph", "plait.ids", "plait.triggers"),
@@ -241,9 +243,9 @@ def count_lines(path: Path) -> int:
 
 
 def test_the_engine_stays_below_eight_thousand_lines() -> None:
-    """What a task meets between trigger and outcome: declarations, the embedded server and the commands aside."""
+    """What a task meets between trigger and outcome: declarations, settings, the embedded server and commands aside."""
     engine = ["graph", "store", "worker", "maintenance", "engine", "client", "refs", "results", "runs", "running"]
-    engine += ["context", "portal", "transaction", "settings", "errors", "ids"]
+    engine += ["context", "portal", "transaction", "errors", "ids"]
     files = [path for name, path in MODULES.items() if is_in(name, *(f"plait.{part}" for part in engine))]
     files += (SOURCE / "store").rglob("*.sql")
     assert sum(map(count_lines, files)) < 8000

@@ -20,7 +20,7 @@ from plait.features.scheduled import ScheduledClient
 from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
 from plait.portal import Portal
-from plait.settings import wants_captured_logs
+from plait.settings import Settings
 from plait.worker.heartbeat import Timings
 from plait.worker.worker import Lifespan, Worker
 
@@ -36,8 +36,8 @@ class Plait(Declarations):
     Making one connects to nothing and reads no environment; that happens at the first trigger, query or worker start.
 
     Args:
-        database_url: a PostgreSQL URL. Left out: ``PLAIT_DATABASE_URL``, then ``DATABASE_URL``, then the embedded
-            PostgreSQL of the project folder.
+        database_url: a PostgreSQL URL. Left out: ``PLAIT_DATABASE_URL``, then ``DATABASE_URL``, then
+            ``database_url`` of ``[tool.plait]``, then the embedded PostgreSQL of the project folder.
         auto_upgrade: bring the database's Plait schema up to date at the first use. False: raise ``SchemaError``
             instead when ``plait db upgrade`` is due.
         debug: have the ``plait`` logger tell everything.
@@ -65,9 +65,9 @@ class Plait(Declarations):
 
     def worker(
         self,
-        name: str = "worker",
+        name: str | None = None,
         *,
-        slots: int = 100,
+        slots: int | None = None,
         workflows: Sequence[BaseWorkflow[Any]] | None = None,
         labels: Mapping[str, str | int] | None = None,
         lifespan: Lifespan | None = None,
@@ -77,23 +77,23 @@ class Plait(Declarations):
         """A worker for ``workflows`` (all that are declared, unless given); ``start()`` runs it.
 
         Args:
-            name: a label for people.
-            slots: how many tasks it runs at a time.
+            name: a label for people. Left out: the setting ``worker_name``.
+            slots: how many tasks it runs at a time. Left out: the setting ``worker_slots``.
             labels: stored with the worker, for people and for routing.
             lifespan: an async generator function; what it yields is ``ctx.lifespan`` in every task.
-            timings: heartbeat, lease and grace; the defaults suit production.
+            timings: heartbeat, lease and grace; the defaults suit production, and ``worker_grace`` is a setting.
             capture_logs: store what tasks log by Python's ``logging`` along with ``ctx.log``, at the levels that their
-                loggers are set to. Left out: ``PLAIT_CAPTURE_LOGS=1`` in the environment says so.
+                loggers are set to. Left out: the setting ``capture_logs``, or ``PLAIT_CAPTURE_LOGS=1``.
         """
         return Worker(
             self,
-            name,
-            slots=slots,
+            Settings.worker_name.read(name),
+            slots=Settings.worker_slots.read(slots),
             workflows=list(self.declared.values()) if workflows is None else workflows,
             labels=labels,
             lifespan=lifespan,
-            timings=timings or Timings(),
-            capture_logs=wants_captured_logs() if capture_logs is None else capture_logs,
+            timings=timings or Timings(grace=Settings.worker_grace.read().total_seconds()),
+            capture_logs=Settings.capture_logs.read(capture_logs),
         )
 
     # the engine

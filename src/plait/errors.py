@@ -83,6 +83,10 @@ class EmbeddedPostgresError(OperationError):
     """The embedded PostgreSQL cannot be found, started or used."""
 
 
+class SettingError(OperationError, ValueError):
+    """A setting has a value that does not fit, or ``[tool.plait]`` one that there is not. The message says where."""
+
+
 class NotFoundError(PlaitError, LookupError):
     """A run, workflow or task that was asked for does not exist."""
 

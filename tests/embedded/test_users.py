@@ -10,6 +10,7 @@ import pytest
 
 from plait.embedded import EmbeddedPostgresError, start_embedded, stop_embedded
 from plait.embedded.locks import hold_exclusive, is_held
+from plait.errors import SettingError
 
 
 async def test_the_url_works_with_asyncpg_and_psycopg(project):
@@ -126,5 +127,5 @@ def test_who_waits_in_vain_for_another_start_is_told(project, monkeypatch):
 
 def test_a_bad_limit_is_named(project, monkeypatch):
     monkeypatch.setenv("PLAIT_EMBEDDED_TIMEOUT", "soon")
-    with pytest.raises(EmbeddedPostgresError, match="PLAIT_EMBEDDED_TIMEOUT='soon'"):
+    with pytest.raises(SettingError, match="PLAIT_EMBEDDED_TIMEOUT='soon'"):
         start_embedded(project.path)

@@ -9,14 +9,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-URL_VARIABLE = "PLAIT_DASHBOARD_URL"
+from plait.project import find_project
+from plait.settings import settings
+
 _FILE = "dashboard.json"
 
 
 def find_server() -> str | None:
-    """The address of the dashboard, with a slash at the end: ``PLAIT_DASHBOARD_URL``, else that of a server of this
-    project that runs. None when neither is known."""
-    if url := os.environ.get(URL_VARIABLE):
+    """The address of the dashboard, with a slash at the end: the setting ``dashboard_url``, else that of a server of
+    this project that runs. None when neither is known."""
+    if url := settings.dashboard_url:
         return url.rstrip("/") + "/"
     try:
         note = json.loads(_locate().read_text())
@@ -54,7 +56,4 @@ def noted_server(url: str) -> Iterator[None]:
 
 
 def _locate() -> Path:
-    from plait.embedded.instance import find_project  # noqa: PLC0415 - not for a link that the environment names
-
-    home = os.environ.get("PLAIT_HOME")
-    return (Path(home).expanduser() if home else find_project() / ".plait") / _FILE
+    return (settings.home or find_project() / ".plait") / _FILE

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from plait.embedded.account import Account, can_traverse, choose_account
 from plait.errors import EmbeddedPostgresError
+from plait.project import find_project, is_trusted
 
 SPACES = (
     Path("/var/lib/plait"),
@@ -71,38 +72,16 @@ class Instance:
         return self.folder / "server.lock"
 
 
-def find_project(start: Path | None = None) -> Path:
-    """The project folder of ``start`` (default: the current directory).
-
-    The nearest folder upwards that has ``.plait/``, else the nearest with ``pyproject.toml`` or ``.git``,
-    else ``start``. A ``.plait`` that a third party put into a shared folder such as ``/tmp`` does not count.
-    """
-    here = (start or Path.cwd()).resolve()
-    folders = (here, *here.parents)
-    for folder in folders:
-        if _is_trusted(folder / ".plait"):
-            return folder
-    for folder in folders:
-        if (folder / "pyproject.toml").exists() or (folder / ".git").exists():
-            return folder
-    return here
-
-
-def _is_trusted(home: Path) -> bool:
-    try:
-        status, above = home.stat(), home.parent.stat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid in (os.geteuid(), above.st_uid)
-
-
 def find_home(project: Path | None) -> Path:
-    """The ``.plait`` folder: ``PLAIT_HOME`` if set, else that of ``project`` or of the project found here."""
-    override = os.environ.get("PLAIT_HOME")
-    if override:
-        return Path(override).expanduser().resolve()
+    """The ``.plait`` folder: ``PLAIT_HOME`` if set, else that of ``project``, else the one that the settings of the
+    project found here name, else its own."""
+    from plait.settings import Place, Settings  # noqa: PLC0415 - the keeper uses this module and reads no settings
+
+    chosen = Settings.home.find()
+    if chosen.value is not None and (project is None or chosen.place is Place.ENVIRONMENT):
+        return chosen.value
     home = (find_project() if project is None else Path(project).resolve()) / ".plait"
-    if home.is_dir() and not _is_trusted(home):
+    if home.is_dir() and not is_trusted(home):
         raise EmbeddedPostgresError(
             f"{home} belongs to uid {home.stat().st_uid}, neither to this process (uid {os.geteuid()}) nor "
             "to the owner of the folder it is in, so its database is not trusted. Remove it or set "

@@ -16,9 +16,7 @@ from plait.embedded.keeper import EXIT_OTHER_KEEPER
 from plait.embedded.locks import FileLock, hold_exclusive, is_held, wait_shared
 from plait.embedded.postmaster import Postmaster, accepts_connections, read_postmaster
 from plait.errors import EmbeddedPostgresError
-
-DEFAULT_LINGER_SECONDS = 2.0
-DEFAULT_TIMEOUT_SECONDS = 60.0
+from plait.settings import settings
 
 
 class EmbeddedPostgres:
@@ -42,7 +40,7 @@ class EmbeddedPostgres:
         with _registry.guard:
             if self._use is None:
                 raise EmbeddedPostgresError(f"{self!r} was released; call start_embedded again.")
-            _ensure_server(self._instance, self._use, _read_seconds("PLAIT_EMBEDDED_TIMEOUT", DEFAULT_TIMEOUT_SECONDS))
+            _ensure_server(self._instance, self._use, settings.embedded_timeout.total_seconds())
 
     def release(self) -> None:
         """This process no longer needs the server (as often as it started it). Idempotent."""
@@ -114,7 +112,7 @@ def start_embedded(project: Path | None = None) -> EmbeddedPostgres:
     (seconds, 60) bounds it, PLAIT_EMBEDDED_LINGER (seconds, 2) is how long the server outlives its last user.
     Raises EmbeddedPostgresError with the reason and the way out.
     """
-    timeout = _read_seconds("PLAIT_EMBEDDED_TIMEOUT", DEFAULT_TIMEOUT_SECONDS)
+    timeout = settings.embedded_timeout.total_seconds()
     home = find_home(project)
     try:
         instance = prepare_instance(home)
@@ -172,7 +170,7 @@ def _ensure_server(instance: Instance, use: _Use, timeout: float) -> Postmaster:
 
 def _launch_keeper(instance: Instance, deadline: float) -> None:
     """Start a keeper and wait until its server is ready; the way it failed becomes the error."""
-    linger = _read_seconds("PLAIT_EMBEDDED_LINGER", DEFAULT_LINGER_SECONDS)
+    linger = settings.embedded_linger.total_seconds()
     seconds = max(1.0, deadline - time.monotonic())
     # -I -S: neither the environment nor site-packages are looked at; it starts faster and keeps nothing of
     # them.
@@ -208,14 +206,3 @@ def _find_python() -> str:
         f"No Python interpreter was found to run PostgreSQL's keeper (sys.executable is {sys.executable!r}). "
         "Set PLAIT_DATABASE_URL to a PostgreSQL that is already running."
     )
-
-
-def _read_seconds(name: str, default: float) -> float:
-    text = os.environ.get(name, "").strip()
-    try:
-        seconds = float(text) if text else default
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1e9:
-        raise EmbeddedPostgresError(f"{name}={text!r} is not a number of seconds such as 2 or 0.5.")
-    return seconds

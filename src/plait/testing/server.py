@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from plait.errors import PlaitError
 from plait.portal import Portal
+from plait.settings import settings
 from plait.store import schema
 from plait.store.connection import connect, normalise_url
 from plait.testing.session import FOLDER_PREFIX, find_folder
@@ -22,7 +23,6 @@ from plait.testing.session import FOLDER_PREFIX, find_folder
 if TYPE_CHECKING:
     from plait.embedded import EmbeddedPostgres
 
-URL_VARIABLE = "PLAIT_TEST_DATABASE_URL"
 _STALE_SECONDS = 86_400.0
 
 # No test outlives a crash of the machine, so nothing needs to reach the disk.
@@ -58,7 +58,7 @@ class DatabaseServer:
         """Find or start the server and make the template, unless another process of the session has."""
         folder = find_folder(self._session)
         folder.mkdir(mode=0o755, exist_ok=True)  # also the mark that there is something to destroy
-        url = os.environ.get(URL_VARIABLE)
+        url = settings.test_database_url
         self.url = normalise_url(url) if url else self._start_embedded(folder)
         self.portal.call(self._make_template())
 
@@ -116,7 +116,7 @@ def destroy_session(session: str) -> None:
     folder = find_folder(session)
     if not folder.is_dir():
         return
-    url = os.environ.get(URL_VARIABLE)
+    url = settings.test_database_url
     if url:
         portal = Portal("plait-test")
         try:

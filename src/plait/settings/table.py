@@ -1,0 +1,146 @@
+"""The table of all settings. What each one is stands here and nowhere else; the reference is made from it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from plait.settings.kinds import Choice, DatabaseUrl, File, Flag, Names, Span, SpanOrOff, Text, Whole
+from plait.settings.setting import Setting
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
+
+class Settings:
+    """All settings: ``settings.retention`` is a value, ``Settings.retention`` the setting itself.
+
+    Nothing is read when this is imported or made, only when an attribute is.
+    """
+
+    database_url = Setting[str | None](
+        DatabaseUrl("a PostgreSQL URL", "postgresql://user@host:5432/database"),
+        None,
+        "The PostgreSQL to use.",
+        variables=("PLAIT_DATABASE_URL", "DATABASE_URL"),
+        argument="Plait(database_url), --database-url",
+        fallback="the embedded PostgreSQL of the project",
+    )
+    home = Setting[Path | None](
+        File("a folder", "/var/lib/myapp/plait"),
+        None,
+        "The folder of the embedded PostgreSQL.",
+        fallback=".plait in the project folder",
+    )
+    embedded_timeout = Setting(
+        Span("60s", zero=True), timedelta(seconds=60), "How long the embedded PostgreSQL may take to start."
+    )
+    embedded_linger = Setting(
+        Span("2s", zero=True),
+        timedelta(seconds=2),
+        "How long the embedded PostgreSQL stays after its last user has gone.",
+    )
+    retention = Setting[timedelta | None](
+        SpanOrOff("30d"), None, "How long finished runs are kept; off keeps them for ever."
+    )
+
+    worker_name = Setting(
+        Text("a name", "worker"), "worker", "A label for people.", argument="plait.worker(name), --name"
+    )
+    worker_slots = Setting(
+        Whole(1, 1_000_000, 100),
+        100,
+        "How many tasks a worker process runs at a time.",
+        argument="plait.worker(slots), --slots",
+    )
+    worker_processes = Setting(
+        Whole(1, 1000, 2), 1, "How many worker processes plait worker starts.", argument="--processes"
+    )
+    worker_grace = Setting(
+        Span("30s", zero=True),
+        timedelta(seconds=30),
+        "How long running tasks have to finish after SIGTERM or Ctrl-C.",
+        argument="plait.worker(timings), --grace",
+    )
+    capture_logs = Setting(
+        Flag(),
+        False,
+        "Workers store what tasks log by Python's logging, along with ctx.log.",
+        argument="plait.worker(capture_logs)",
+    )
+
+    log_level = Setting(
+        Choice(*LOG_LEVELS),
+        "info",
+        "From which level on commands that work write log lines to stderr; for plait run, warning by default.",
+        argument="--log-level",
+    )
+    log_format = Setting(Choice(*LOG_FORMATS), "text", "How log lines on stderr are written.", argument="--log-format")
+    debug = Setting(Flag(), False, "Show tracebacks of errors, and all that Plait logs.", argument="--debug")
+
+    server_host = Setting(
+        Text("an address or host name", "127.0.0.1"),
+        "127.0.0.1",
+        "The address that the dashboard listens on; another one than this machine's needs accounts.",
+        argument="--host",
+    )
+    server_port = Setting(
+        Whole(0, 65_535, 8080), 8080, "The port of the dashboard; 0 is any that is free.", argument="--port"
+    )
+    allowed_hosts = Setting[tuple[str, ...]](
+        Names("host names", "plait.example.com"),
+        (),
+        "Names under which the dashboard is reached, besides its address.",
+        argument="--allow-host",
+    )
+    accounts = Setting[Path | None](
+        File("a file", "/etc/plait/accounts"),
+        None,
+        "A file of who may sign in to the dashboard.",
+        argument="--accounts",
+    )
+    server_user = Setting(Text("a name", "admin"), "admin", "The user that server_password belongs to.")
+    server_password = Setting[str | None](
+        Text("a password of at least 8 characters, or its hash", "…"),
+        None,
+        "A password for the dashboard.",
+        in_file=False,
+        secret=True,
+    )
+    server_token = Setting[str | None](
+        Text("a token of at least 8 characters, or its hash", "…"),
+        None,
+        "A token for the API that may do everything.",
+        in_file=False,
+        secret=True,
+    )
+    server_read_token = Setting[str | None](
+        Text("a token of at least 8 characters, or its hash", "…"),
+        None,
+        "A token for the API that may only look, for Prometheus say.",
+        in_file=False,
+        secret=True,
+    )
+    dashboard_url = Setting[str | None](
+        Text("an address", "https://plait.example.com/"),
+        None,
+        "Where the dashboard is, for the links that commands print.",
+        fallback="that of plait serve or plait dev in this project",
+    )
+
+    test_database_url = Setting[str | None](
+        DatabaseUrl("a PostgreSQL URL", "postgresql://user@host:5432/postgres"),
+        None,
+        "The server on which the pytest plugin makes its databases.",
+        fallback="an embedded PostgreSQL for the session",
+    )
+
+
+settings: Final = Settings()
+"""The settings of this process, read anew at each look."""
+
+SETTINGS: Final[dict[str, Setting[Any]]] = {
+    name: one for name, one in vars(Settings).items() if isinstance(one, Setting)
+}
+"""Every setting by its name, in the order of the table."""
