@@ -70,7 +70,7 @@ def verify_secret(secret: str, stored: str) -> bool:
 def read_accounts(environment: Mapping[str, str], file: Path | None) -> list[Account]:
     """The accounts of a file and of the environment.
 
-    A line of the file is ``user NAME ROLE HASH`` or ``token LABEL ROLE HASH``, as ``plait serve --print-hash`` prints
+    A line of the file is ``user NAME ROLE HASH`` or ``token LABEL ROLE HASH``, as ``plait serve --new-account`` prints
     it; ``#`` begins a comment. The environment may name one of each: ``PLAIT_SERVER_TOKEN``,
     ``PLAIT_SERVER_READ_TOKEN``, ``PLAIT_SERVER_PASSWORD`` (for the user ``PLAIT_SERVER_USER``, ``admin`` by default).
     These may be hashes as well.

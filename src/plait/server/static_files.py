@@ -1,11 +1,10 @@
-"""The dashboard's files: hashed ones for ever, the page itself with the policy that fits it."""
+"""The dashboard's files: hashed ones for ever, the page itself with the prefix it is served under."""
 
 from __future__ import annotations
 
 import html
 import mimetypes
 import re
-import secrets
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from plait.server.access import PUBLIC, make_router
-from plait.server.guard import BASE_POLICY
 
 FOLDER = Path(str(files("plait.server"))) / "static"
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -51,15 +49,10 @@ async def serve_dashboard(request: Request, path: str) -> Response:
 def _serve_page(request: Request) -> Response:
     index = FOLDER / "index.html"
     text = index.read_text() if index.is_file() else MISSING
-    nonce = secrets.token_urlsafe(16)
     base = html.escape((request.scope.get("root_path") or "").rstrip("/") + "/")
-    head = f'<base href="{base}"><meta name="csp-nonce" content="{nonce}">'
     text = re.sub(r"<base\b[^>]*>", "", text)
-    text = re.sub(r"(<head[^>]*>)", lambda match: match[1] + head, text, count=1)
-    policy = f"{BASE_POLICY}; style-src 'self' 'nonce-{nonce}'"
-    return Response(
-        text, media_type="text/html", headers={"cache-control": "no-store", "content-security-policy": policy}
-    )
+    text = re.sub(r"(<head[^>]*>)", lambda match: f'{match[1]}<base href="{base}">', text, count=1)
+    return Response(text, media_type="text/html", headers={"cache-control": "no-store"})
 
 
 def _find_file(path: str) -> Path | None:
