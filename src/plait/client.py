@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -25,6 +26,8 @@ from plait.worker.heartbeat import Timings
 from plait.worker.worker import Lifespan, Worker
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from plait.results import RunOutcome
     from plait.types import RunRequest
     from plait.workflow import BaseWorkflow
@@ -132,6 +135,33 @@ class Plait(Declarations):
             engine, self._engine = self._engine, None
         if engine is not None:
             engine.shut_down()
+
+    def __enter__(self) -> Self:
+        """Connect now, so that a database that is missing shows now; ``close`` at the end of the block.
+
+        Raises ``DatabaseUnavailableError``, ``SchemaError`` or ``EmbeddedPostgresError``.
+        """
+        try:
+            self.portal.call(self.open_engine())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """``with`` for asynchronous programs: the lifespan of a web app, say."""
+        try:
+            await self.portal.acall(self.open_engine())
+        except BaseException:
+            await asyncio.to_thread(self.close)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.close)
 
     async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs (engine's loop). Returns the effective ids once they are durable."""

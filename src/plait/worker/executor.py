@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from plait.worker.reports import Report, report_failure
 from plait.worker.threads import ThreadPool
 
 if TYPE_CHECKING:
+    from plait.task import Task
     from plait.worker.holdings import Assignment
 
 Concluder = Callable[["Assignment", Report], None]
@@ -54,6 +55,22 @@ class Execution:
         return int((clock.monotonic() - self.started) * 1e6)
 
 
+class Caller:
+    """Calls the code of tasks.
+
+    An integration that needs something around every task, on the thread or in the coroutine that runs it, gives its
+    worker one that overrides both methods (``Worker.caller``).
+    """
+
+    def call(self, code: Task[Any, Any], context: Context) -> Any:
+        """Run the body of a ``def`` task, on its thread."""
+        return code.call(context.input, context)
+
+    def aio_call(self, code: Task[Any, Any], context: Context) -> Awaitable[Any]:
+        """Run the body of an ``async def`` task, on the user's loop."""
+        return code.aio_call(context.input, context)
+
+
 class Executor:
     """Hands assignments to the user's side in batches, and their reports back to the engine in batches.
 
@@ -68,12 +85,14 @@ class Executor:
         make_context: Callable[[Assignment], Context],
         conclude: Concluder,
         payload_limit: int,
+        caller: Caller,
     ) -> None:
         self._engine_loop = engine_loop
         self._user_loop = user_loop
         self._make_context = make_context
         self._conclude = conclude
         self._payload_limit = payload_limit
+        self._caller = caller
         self._threads = ThreadPool("plait-task")
         self._to_start: deque[Execution] = deque()
         self._done: deque[tuple[Assignment, Report]] = deque()
@@ -132,7 +151,7 @@ class Executor:
         assert code is not None
         try:
             execution.begin()
-            value = await code.aio_call(execution.context.input, execution.context)
+            value = await self._caller.aio_call(code, execution.context)
             report = self._report_output(execution, value)
         except BaseException as error:
             # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
@@ -151,7 +170,7 @@ class Executor:
         assert code is not None
         try:
             execution.begin()
-            value = code.call(execution.context.input, execution.context)
+            value = self._caller.call(code, execution.context)
             report = self._report_output(execution, value)
         except BaseException as error:
             report = report_failure(assignment, error, execution.elapsed_us)

@@ -21,7 +21,7 @@ from plait.errors import DefinitionError, InvalidInputError
 from plait.ids import new_run_id
 from plait.portal import new_event_loop
 from plait.values import encode_metadata
-from plait.worker.executor import Executor
+from plait.worker.executor import Caller, Executor
 from plait.worker.heartbeat import Timings
 from plait.worker.holdings import Assignment
 
@@ -65,12 +65,15 @@ class Worker:
         self.id = new_run_id()
         self.on_registered: Callable[[], None] | None = None
         """Called when the worker takes tasks under its ``id``, and again whenever a lost lease gave it another id."""
+        self.caller = Caller()
+        """Calls the code of tasks; to be replaced before the start."""
         self._plait = plait
         self._workflows = list(workflows)
         self._labels = encode_metadata(labels, where=f"worker {name!r}: labels")
         self._lifespan = lifespan
         self._capture_logs = capture_logs
         self._session: Session | None = None
+        self._started = asyncio.Event()
         self._stop_requested: asyncio.Event | None = None
         self._user_loop: asyncio.AbstractEventLoop | None = None
         self._hurry = False
@@ -113,8 +116,29 @@ class Worker:
         finally:
             self._drop_leaver()
 
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[Worker, None]:
+        """Run beside other code for the time of a block, on the running loop; signals are left to others.
+
+        For a program that brings its worker along: a web app while it is developed, a notebook, a script. Entering
+        waits until it takes tasks and raises as ``start`` does; leaving gives running tasks their grace.
+        """
+        serving = asyncio.create_task(self._serve(handle_signals=False))
+        started = asyncio.create_task(self._started.wait())
+        try:
+            await asyncio.wait({serving, started}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                yield self
+        finally:
+            started.cancel()
+            self.stop()
+            await serving
+
     async def aio_start(self) -> None:
         """``start`` with the running loop as the user's loop."""
+        await self._serve(handle_signals=True)
+
+    async def _serve(self, *, handle_signals: bool) -> None:
         if not self._workflows:
             raise DefinitionError(f"worker {self.name!r} has no workflows: pass workflows=[...]")
         if self._user_loop is not None:
@@ -122,7 +146,8 @@ class Worker:
         self._user_loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()
         async with AsyncExitStack() as stack:
-            stack.enter_context(_HandledSignals(self._on_signal))
+            if handle_signals:
+                stack.enter_context(_HandledSignals(self._on_signal))
             lifespan = await stack.enter_async_context(_open_lifespan(self._lifespan)) if self._lifespan else None
             session = await self._plait.portal.acall(self._open_session(lifespan))
             self._session = session
@@ -132,6 +157,7 @@ class Worker:
                 stack.enter_context(capture_logs())
             logger.info("worker %s started: %d slots, id %s", self.name, self.slots, self.id)
             self.announce()
+            self._started.set()
             try:
                 await self._stop_requested.wait()
             finally:
@@ -238,6 +264,7 @@ class Worker:
             make_context=make_context,
             conclude=session.conclude,
             payload_limit=self._plait.payload_limit,
+            caller=self.caller,
         )
         await session.open(_take_id(REPLACES_VARIABLE))
         return session
