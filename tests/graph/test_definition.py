@@ -90,6 +90,18 @@ def make_plain() -> WorkflowDefinition:
     )
 
 
+def test_the_order_of_the_input_s_fields_is_kept_and_makes_no_other_version() -> None:
+    fields = [("zebra", {"type": "string"}), ("ant", {"type": "integer"})]
+    first, second = (
+        WorkflowDefinition("w", (TaskDefinition(name="a"),), input_schema={"type": "object", "properties": dict(order)})
+        for order in (fields, fields[::-1])
+    )
+    stored = WorkflowDefinition.from_json(first.to_json()).input_schema
+    assert stored is not None
+    assert list(stored["properties"]) == ["zebra", "ant"]
+    assert first.digest == second.digest
+
+
 def test_a_definition_without_conditions_events_and_crons_keeps_the_digest_it_always_had() -> None:
     """Computed before there were any of these: a new version of Plait must not make new versions of old workflows."""
     assert make_plain().digest == "ab7d20e90a72e8bd686cd7bda34bc03c0af90a3f9042ce1037af73d91094f080"

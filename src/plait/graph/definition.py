@@ -222,11 +222,15 @@ class WorkflowDefinition:
         return {task.name: index for index, task in enumerate(self.tasks)}
 
     def to_json(self) -> str:
-        """Canonical JSON: equal definitions give equal text, so its digest names the version.
+        """The definition as JSON, with the fields of the input in the order in which they were declared: a form that
+        is made from the stored schema asks for them in this order.
 
         Fields that were added to the format later are left out where they are empty, so that they do not change
         the digest of a definition that makes no use of them.
         """
+        return json.dumps(self._describe(), separators=(",", ":"))
+
+    def _describe(self) -> dict[str, Any]:
         data = _leave_out_empty(asdict(self), ("on_events", "filters", "crons"))
         for task in data["tasks"]:
             _leave_out_empty(task, _CONDITION_LISTS)
@@ -234,12 +238,13 @@ class WorkflowDefinition:
                 for group in task.get(name, ()):
                     for condition in group:
                         _leave_out_empty(condition, tuple(condition))
-        return json.dumps(data, sort_keys=True, separators=(",", ":"))
+        return data
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 of the canonical JSON; the identity of a workflow version."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        """Hex SHA-256 of the JSON with sorted keys; the identity of a workflow version."""
+        text = json.dumps(self._describe(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> WorkflowDefinition:
