@@ -176,6 +176,7 @@ HEAVY = (
     "psycopg",
     "django",
     "cel",
+    "opentelemetry",
 )
 
 
@@ -243,10 +244,16 @@ def count_lines(path: Path) -> int:
 
 
 def test_the_engine_stays_below_eight_thousand_lines() -> None:
-    """What a task meets between trigger and outcome: declarations, settings, the embedded server and commands aside."""
+    """What a task meets between trigger and outcome: declarations, settings, the embedded server, commands and what only
+    those who watch ask the store aside."""
     engine = ["graph", "store", "worker", "maintenance", "engine", "client", "refs", "results", "runs", "running"]
     engine += ["context", "portal", "transaction", "errors", "ids"]
-    files = [path for name, path in MODULES.items() if is_in(name, *(f"plait.{part}" for part in engine))]
+    watching = ("plait.store.catalog", "plait.store.dashboard", "plait.store.observation")
+    files = [
+        path
+        for name, path in MODULES.items()
+        if is_in(name, *(f"plait.{part}" for part in engine)) and not is_in(name, *watching)
+    ]
     files += (SOURCE / "store").rglob("*.sql")
     assert sum(map(count_lines, files)) < 8000
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from plait.errors import DefinitionError, InvalidInputError, InvalidOutputError, TaskRunError
 from plait.graph.definition import Status, TaskKind
 from plait.results import read_task_error
-from plait.triggers import FILTER_PAYLOAD, RunTrigger, TriggerKind, make_child_key
+from plait.triggers import FILTER_PAYLOAD, RunTrigger, TriggerKind, make_child_key, read_metadata
 from plait.types import Duration, parse_duration
 
 if TYPE_CHECKING:
@@ -123,8 +123,12 @@ class Context:
     @cached_property
     def additional_metadata(self) -> dict[str, Any]:
         """The metadata of the run; empty when it has none."""
-        metadata = self._assignment.run.metadata
-        return json.loads(metadata) if metadata else {}
+        return read_metadata(self._assignment.run.metadata)
+
+    def list_inherited(self) -> dict[str, Any]:
+        """What child runs take over of the metadata: all but what a filter said, and where the run is traced."""
+        stored = self._assignment.run.metadata
+        return {key: value for key, value in json.loads(stored or "{}").items() if key != FILTER_PAYLOAD}
 
     @property
     def lifespan(self) -> Any:
@@ -259,9 +263,10 @@ class Context:
             "%s",
             line,
             extra={
+                "run_id": self.workflow_run_id,
+                "task_run_id": self.task_run_id,
                 "workflow": self.workflow_name,
                 "task": self.task_name,
-                "workflow_run_id": self.workflow_run_id,
                 "attempt": self.attempt_number,
             },
         )

@@ -25,6 +25,7 @@ from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
 from plait.graph.replay import plan_replay
 from plait.portal import Portal
 from plait.settings import find_database
+from plait.tracing import find_tracing
 from plait.triggers import read_child_key
 from plait.values import decode_json
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from plait.store.events import EventRow
     from plait.store.hub import Hub
     from plait.store.store import StartRow, Store, StoredVersion
+    from plait.tracing.lifetimes import LifetimeReader
+    from plait.tracing.spans import Tracing
     from plait.types import RunRequest
     from plait.workflow import BaseWorkflow
 
@@ -52,6 +55,8 @@ START_BYTES = 16 << 20
 """Most bytes of input in one commit of triggers, a single larger run aside."""
 CONTROL_BATCH = 200
 """Runs that are cancelled or replayed in one commit."""
+TRACE_SECONDS = 2.0
+"""How long who stops waits for the export of spans."""
 START_PATIENCE = 10.0
 """Seconds for which a trigger is sent again while the database does not answer; its run id makes that harmless."""
 
@@ -72,6 +77,8 @@ class Engine:
     store: Store
     hub: Hub
     waiter: RunWaiter
+    lifetimes: LifetimeReader | None = None
+    """Has the spans of ended runs made, while this process is traced."""
 
     def __init__(self, url: str | None, *, auto_upgrade: bool = True) -> None:
         self.portal = Portal()
@@ -85,6 +92,7 @@ class Engine:
         self._pushes: Batcher[EventRow, None]
         self._closed = False
         self._last_start = 0.0
+        self._tracing: Tracing | None = None
         atexit.register(_close_at_exit, weakref.ref(self))
 
     async def connect(self) -> None:
@@ -130,6 +138,11 @@ class Engine:
         self.store = Store(url)
         self.hub = Hub(url, revive=self._revive if self._embedded is not None else None)
         self.waiter = RunWaiter(self.store, self.hub)
+        self._tracing = find_tracing()
+        if self._tracing is not None:
+            from plait.tracing.lifetimes import LifetimeReader  # noqa: PLC0415 - where there is OpenTelemetry
+
+            self.lifetimes = LifetimeReader(self.store, self._tracing)
         self._starts = Batcher(
             self._write_starts, cap=START_BATCH, weigh=lambda row: len(row.input), heaviest=START_BYTES
         )
@@ -216,6 +229,8 @@ class Engine:
         for start in range(0, len(run_ids), CONTROL_BATCH):
             ended += await self.repeat(self.store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
         # The asked ones too: when an order is sent again, because its reply was lost, it ends nothing.
+        if self.lifetimes is not None:
+            self.lifetimes.note_cancelled(ended)
         names = [run_id.hex for run_id in {*ended, *run_ids}]
         self.hub.publish("cancel", names)
         self.hub.publish("done", names)
@@ -377,9 +392,16 @@ class Engine:
                 actions.update(version.actions[root] for root in version.definition.roots)
         return [str(action) for action in actions]
 
+    async def settle_traces(self) -> None:
+        """Have the spans of what has ended exported, for a bounded time; at once where nothing is traced."""
+        if self.lifetimes is not None and self._tracing is not None:
+            await self.lifetimes.settle()
+            await asyncio.to_thread(self._tracing.flush, TRACE_SECONDS)
+
     async def close(self) -> None:
         """Disconnect; give the embedded server back."""
         if self._connecting is not None and self._connecting.done() and self._connecting.exception() is None:
+            await self.settle_traces()
             await self.hub.stop()
             await self.store.close()
         if self._embedded is not None:

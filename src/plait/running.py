@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, overload
 from uuid import UUID
 
-from plait.context import Context, current_context, refuse_to_block
+from plait.context import current_context, refuse_to_block
 from plait.errors import FailedTaskRunExceptionGroup, InvalidInputError, RunCancelledError
 from plait.ids import new_run_id
 from plait.scheduling import Schedulable
-from plait.triggers import FILTER_PAYLOAD, RunTrigger
+from plait.tracing import find_tracing
+from plait.triggers import RunTrigger
 from plait.types import (
     UNSET,
     RunRequest,
@@ -311,6 +312,7 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
         idempotency_key: str | None = None,
         child_key: str | None = None,
         bulk: bool = False,
+        later: bool = False,
     ) -> RunRequest:
         where = f"workflow {self.name!r}"
         options = options or TriggerWorkflowOptions()
@@ -318,14 +320,18 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
         default = self.default_priority if parent is None else max(self.default_priority, parent.priority)
         chosen = next(value for value in (priority, options.priority, default) if value is not None)
         key = options.idempotency_key if idempotency_key is None else idempotency_key
-        inherited = None if parent is None else _list_inherited(parent)
+        inherited = None if parent is None else parent.list_inherited()
         layers = (inherited, self.default_additional_metadata, options.additional_metadata, additional_metadata)
+        merged = merge_metadata(layers, where)
+        tracing = find_tracing()
+        if tracing is not None and not later:
+            merged = tracing.carry(merged)
         data = self.encode_input(input)
         given_key = options.child_key if child_key is None else child_key
         return RunRequest(
             workflow=self,
             input=data,
-            metadata=encode_metadata(merge_metadata(layers, where), where=where),
+            metadata=encode_metadata(merged, where=where),
             priority=check_priority(chosen, f"{where}: priority", InvalidInputError),
             run_id=new_run_id(),
             idempotency_key=check_index_key(key, f"{where}: idempotency_key"),
@@ -382,11 +388,6 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
                     raise
                 results.append(failure)
         return results
-
-
-def _list_inherited(parent: Context) -> Mapping[str, Any]:
-    """What a child run takes over of its parent run's metadata."""
-    return {key: value for key, value in parent.additional_metadata.items() if key != FILTER_PAYLOAD}
 
 
 def merge_metadata(layers: Sequence[Mapping[str, Any] | None], where: str) -> Mapping[str, Any] | None:

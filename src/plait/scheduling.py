@@ -35,6 +35,7 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
         additional_metadata: Mapping[str, Any] | None = None,
         priority: int | None = None,
         bulk: bool = False,
+        later: bool = False,
     ) -> RunRequest: ...
 
     def schedule(
@@ -119,4 +120,6 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
                 f"workflow {self.name!r}: a run that starts later takes no idempotency_key and no child_key: leave "
                 f"them out"
             )
-        return self._make_request(input, options, additional_metadata=additional_metadata, priority=priority, bulk=True)
+        return self._make_request(
+            input, options, additional_metadata=additional_metadata, priority=priority, bulk=True, later=True
+        )

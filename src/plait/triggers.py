@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 FILTER_PAYLOAD = "plait.filter_payload"
 """The key in a run's metadata under which the payload of the event filter that let it start stands."""
+
+TRACE_KEY = "plait.trace"
+"""The key in a run's metadata under which the trace context of its trigger stands, in the headers of W3C or whatever
+propagator is set. Not shown as metadata."""
+
+
+def read_metadata(stored: str | None) -> dict[str, Any]:
+    """The metadata of a run or event as its users gave it, from what is stored."""
+    found: dict[str, Any] = json.loads(stored) if stored else {}
+    found.pop(TRACE_KEY, None)
+    return found
+
+
+def hide_trace(stored: str | None) -> str | None:
+    """``read_metadata`` for those who show the text: numbers keep their digits."""
+    if stored is None or TRACE_KEY not in stored:
+        return stored
+    shown = read_metadata(stored)
+    return json.dumps(shown) if shown else None
 
 
 class TriggerKind(IntEnum):

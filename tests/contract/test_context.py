@@ -203,4 +203,4 @@ def test_a_log_line_carries_the_ids_of_its_run(plait: Plait, work: Work, caplog:
         run.result(20)
     record = next(record for record in caplog.records if record.name == "plait.task")
     assert record.message == "hello"
-    assert record.workflow_run_id == run.workflow_run_id  # type: ignore[attr-defined]
+    assert record.run_id == run.workflow_run_id  # type: ignore[attr-defined]

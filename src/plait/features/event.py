@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,8 @@ from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text, check_texts, parse_id
 from plait.ids import new_run_id
 from plait.running import merge_metadata
+from plait.tracing import find_tracing
+from plait.triggers import read_metadata
 from plait.types import Priority, check_priority
 from plait.values import decode_json, encode_metadata, encode_value
 from plait.wording import shorten
@@ -188,11 +189,14 @@ class EventClient(FeatureClient):
             limit=self._plait.payload_limit,
             error=InvalidInputError,
         )
+        told = merge_metadata((_find_source(), metadata), where)
+        if (tracing := find_tracing()) is not None:
+            told = tracing.carry(told)
         return EventRow(
             new_run_id(),
             check_text(key, f"{where}: event_key"),
             data,
-            encode_metadata(merge_metadata((_find_source(), metadata), where), where=where),
+            encode_metadata(told, where=where),
             None if scope is None else check_text(scope, f"{where}: scope"),
             None if priority is None else check_priority(priority, f"{where}: priority", InvalidInputError),
         )
@@ -209,7 +213,7 @@ def _find_source() -> dict[str, str]:
 
 
 def _build_pushed(row: EventRow) -> Event:
-    metadata = json.loads(row.metadata) if row.metadata else {}
+    metadata = read_metadata(row.metadata)
     return Event(str(row.id), row.key, decode_json(row.payload), metadata, row.scope, row.priority, None)
 
 
@@ -218,7 +222,7 @@ def _build_event(row: Any) -> Event:
         str(row["id"]),
         row["key"],
         decode_json(row["payload"]),
-        json.loads(row["metadata"]) if row["metadata"] else {},
+        read_metadata(row["metadata"]),
         row["scope"],
         row["priority"],
         row["created_at"],

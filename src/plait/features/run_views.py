@@ -12,7 +12,7 @@ from uuid import UUID
 from plait.graph.conditions import describe_condition, list_open
 from plait.graph.definition import ConditionKind, Status, TaskKind
 from plait.results import read_task_error
-from plait.triggers import TriggerKind
+from plait.triggers import TriggerKind, read_metadata
 from plait.types import TaskStatus, WorkflowRunStatus
 from plait.values import decode_json
 
@@ -123,7 +123,7 @@ def build_summary(row: Any, workflow_name: str) -> RunSummary:
         row["priority"],
         row["created_at"],
         row["finished_at"],
-        json.loads(row["metadata"]) if row["metadata"] else {},
+        read_metadata(row["metadata"]),
         None if row["trigger_kind"] is None else TriggerKind(row["trigger_kind"]).name,
         None if row["trigger_id"] is None else str(row["trigger_id"]),
     )

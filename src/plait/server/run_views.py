@@ -11,6 +11,7 @@ from plait.server.models.common import Failure
 from plait.server.models.runs import AttemptItem, Outcome, RunItem, RunTriggerView, RunView, TaskItem, TriggerWord
 from plait.server.payloads import show_payload
 from plait.server.why import Crew, Waiting, explain_waiting
+from plait.triggers import hide_trace
 from plait.types import TaskStatus, WorkflowRunStatus
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def build_item(row: Any) -> RunItem:
         created_at=created,
         finished_at=finished,
         duration_ms=None if finished is None else (finished - created).total_seconds() * 1000,
-        metadata=row["metadata"],
+        metadata=hide_trace(row["metadata"]),
         trigger=_TRIGGERS.get(row["trigger_kind"]),
         trigger_id=row["trigger_id"],
     )

@@ -69,6 +69,25 @@ class Settings:
         "Workers store what tasks log by Python's logging, along with ctx.log.",
         argument="plait.worker(capture_logs)",
     )
+    health_port = Setting[int | None](
+        Whole(1, 65_535, 8001),
+        None,
+        "A port on which plait worker answers /livez, /readyz and /metrics.",
+        argument="--health-port",
+        fallback="none",
+    )
+    health_host = Setting(
+        Text("an address or host name", "127.0.0.1"),
+        "127.0.0.1",
+        "The address of the health port; 0.0.0.0 in a container.",
+        argument="--health-host",
+    )
+    tracing = Setting(
+        Flag(),
+        False,
+        "Runs, tasks and attempts become spans of OpenTelemetry's global tracer provider.",
+        argument="PlaitInstrumentor().instrument()",
+    )
 
     log_level = Setting(
         Choice(*LOG_LEVELS),

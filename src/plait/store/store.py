@@ -19,6 +19,7 @@ from plait.store.connection import Link, LinkPool
 from plait.store.control import ControlStore
 from plait.store.dashboard import DashboardStore
 from plait.store.events import EventStore
+from plait.store.observation import ObservationStore
 from plait.store.schedules import ScheduleStore
 from plait.store.statements import load_sql
 from plait.triggers import RunTrigger
@@ -100,6 +101,7 @@ class Store:
         self.catalog = CatalogStore(self.pool)
         self.dashboard = DashboardStore(self.pool)
         self.schedules = ScheduleStore(self.pool)
+        self.observation = ObservationStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
 
     async def close(self) -> None:

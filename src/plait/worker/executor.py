@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from plait.context import Context, current_context
 from plait.graph.definition import Status
+from plait.tracing import find_tracing
 from plait.worker import clock
 from plait.worker.reports import Report, report_failure
 from plait.worker.threads import ThreadPool
 
 if TYPE_CHECKING:
     from plait.task import Task
+    from plait.tracing.spans import AttemptSpan
     from plait.worker.holdings import Assignment
 
 Concluder = Callable[["Assignment", Report], None]
@@ -33,7 +35,7 @@ NO_THREAD_PAUSE_US = 1_000_000
 class Execution:
     """One attempt while its code runs: its context, its deadline, and how to stop it."""
 
-    __slots__ = ("assignment", "context", "deadline", "started", "submitted", "task", "timeout")
+    __slots__ = ("assignment", "context", "deadline", "started", "submitted", "task", "timeout", "trace")
 
     def __init__(self, assignment: Assignment, context: Context, timeout: float) -> None:
         self.assignment = assignment
@@ -44,6 +46,7 @@ class Execution:
         self.deadline = math.inf
         """By ``plait.worker.clock``; known once the code has begun. Waiting for a blocked loop costs a task no time."""
         self.task: asyncio.Task[None] | None = None
+        self.trace: AttemptSpan | None = None
 
     def begin(self) -> None:
         """The code is called now (user's side)."""
@@ -93,6 +96,7 @@ class Executor:
         self._conclude = conclude
         self._payload_limit = payload_limit
         self._caller = caller
+        self._tracing = find_tracing()
         self._threads = ThreadPool("plait-task")
         self._to_start: deque[Execution] = deque()
         self._done: deque[tuple[Assignment, Report]] = deque()
@@ -147,6 +151,8 @@ class Executor:
         if assignment.concluded:
             return
         current_context.set(execution.context)
+        if self._tracing is not None:
+            execution.trace = self._tracing.start_attempt(execution)
         code = assignment.code
         assert code is not None
         try:
@@ -156,6 +162,8 @@ class Executor:
         except BaseException as error:
             # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
             report = report_failure(assignment, error, execution.elapsed_us)
+            if execution.trace is not None:
+                execution.trace.end_code(report, error)
         self._hand_back(assignment, report)
 
     def _run_sync(self, execution: Execution) -> None:
@@ -166,6 +174,8 @@ class Executor:
         if assignment.concluded:
             return
         current_context.set(execution.context)
+        if self._tracing is not None:
+            execution.trace = self._tracing.start_attempt(execution)
         code = assignment.code
         assert code is not None
         try:
@@ -174,6 +184,8 @@ class Executor:
             report = self._report_output(execution, value)
         except BaseException as error:
             report = report_failure(assignment, error, execution.elapsed_us)
+            if execution.trace is not None:
+                execution.trace.end_code(report, error)
         self._hand_back(assignment, report)
 
     def _report_output(self, execution: Execution, value: Any) -> Report:
@@ -182,7 +194,10 @@ class Executor:
         code = assignment.code
         assert code is not None
         output = code.encode_output(value, limit=self._payload_limit)
-        return Report(Status.COMPLETED, output, None, None, elapsed)
+        report = Report(Status.COMPLETED, output, None, None, elapsed)
+        if execution.trace is not None:
+            execution.trace.end_code(report)
+        return report
 
     def _hand_back(self, assignment: Assignment, report: Report) -> None:
         # Append before asking: _collect clears the flag before it empties the queue, so no report is left behind.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from plait.store.hub import Hub
     from plait.store.store import Finished, Store
     from plait.store.watch import ChangeTeller
+    from plait.tracing.lifetimes import LifetimeReader
     from plait.worker.intake import CodeBook, Intake
 
 logger = logging.getLogger("plait.worker")
@@ -56,6 +57,7 @@ class Flusher:
         self.draining = False
         self.on_lost_reply: Callable[[], None] = lambda: None
         self.changes: ChangeTeller | None = None
+        self.lifetimes: LifetimeReader | None = None
 
     def add(self, assignment: Assignment, report: Report) -> None:
         """Take an outcome; the first one of an attempt counts, later ones are dropped."""
@@ -168,6 +170,8 @@ class Flusher:
         if continued and self.intake is not None:
             self.intake.admit_continued(continued)
         self._publish(finished, plan)
+        if self.lifetimes is not None and finished.ended:
+            self.lifetimes.note_ended(finished.ended, (assignment.run for assignment, _ in batch))
         if self.changes is not None:
             self.changes.tell(assignment.run.id for assignment, _ in batch)
 

@@ -13,6 +13,7 @@ from plait.graph.definition import Status
 if TYPE_CHECKING:
     from plait.store.store import StoredVersion
     from plait.task import Task
+    from plait.tracing.spans import RunPlace
     from plait.worker.conditions import ConditionState
     from plait.worker.executor import Execution
 
@@ -42,6 +43,8 @@ class RunState:
     cancel_tasks: Collection[int] = ()
     """Tasks that somebody asked to cancel."""
     results: dict[int, TaskResult] = field(default_factory=dict)
+    trace: RunPlace | None = None
+    """Where it belongs among the traces, once tracing asked."""
     users: int = 0
     """Assignments of this run held here; the state is forgotten with the last."""
 

@@ -80,6 +80,7 @@ class Session:
         self.flusher.intake = self.intake
         self.changes = self.flusher.changes = self.parker.changes = ChangeTeller(engine.hub)
         self.logs = LogWriter(engine.store.url, engine.hub, self._loop)
+        self.flusher.lifetimes = engine.lifetimes
         self.claimer = Claimer(
             self.store,
             engine.hub,
@@ -136,6 +137,7 @@ class Session:
                 self._stop(assignment)
         await self._wait_until_empty(DRAIN_FLUSH_SECONDS, interruptible=False)
         await self.logs.close()
+        await self._engine.settle_traces()
         self.changes.stop()
         for task in self._tasks:
             task.remove_done_callback(self._report_crash)
@@ -166,6 +168,8 @@ class Session:
             return
         if report.status is Status.CANCELLED and assignment.execution is not None and not assignment.concluded:
             self._spawn(self._cancel_children(assignment))
+        if assignment.execution is not None and assignment.execution.trace is not None:
+            assignment.execution.trace.finish(report)
         self.flusher.add(assignment, report)
         self.logs.hurry()
 
@@ -268,6 +272,8 @@ class Session:
         self.parker.discard()
         for assignment in self.holdings.abandon():
             assignment.concluded = True
+            if assignment.execution is not None and assignment.execution.trace is not None:
+                assignment.execution.trace.abandon()
             self._stop(assignment)
         for delay in iter_backoff():
             try:
