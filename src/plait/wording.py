@@ -1,4 +1,4 @@
-"""Helpers for the text of error messages. They never raise, whatever object they are given."""
+"""Helpers for texts that people read. They never raise, whatever object they are given."""
 
 from __future__ import annotations
 
@@ -21,3 +21,16 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """``" (did you mean 'extract'?)"`` when ``known`` holds something like ``name``, else an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration for people: ``12 ms``, ``1.2 s``, ``2 m 05 s``, ``3 h 07 m``."""
+    seconds = max(0.0, seconds)
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} m"

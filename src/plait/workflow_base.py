@@ -24,6 +24,7 @@ from plait.wording import shorten
 
 if TYPE_CHECKING:
     from plait.client import Plait
+    from plait.pictures.model import Graph
 
 TInput = TypeVar("TInput")
 
@@ -118,6 +119,52 @@ class BaseWorkflow(Generic[TInput]):
                 crons=define_crons(self.crons, self.cron_input, self.encode_input, f"workflow {self.name!r}"),
             )
         return self._definition
+
+    def to_mermaid(self, direction: str = "LR", *, fold: int = 12) -> str:
+        """The graph as a Mermaid flowchart, from left to right (``LR``) or from top to bottom (``TB``).
+
+        From ``fold`` tasks on that play the same part in the graph they are drawn as one; 0 draws all. Tasks can still
+        be added afterwards. Raises ``DefinitionError`` for a wrong graph, ``InvalidInputError`` for a wrong argument.
+        """
+        from plait.pictures.mermaid import draw_mermaid  # noqa: PLC0415 - only for those who look
+
+        return draw_mermaid(self._build_graph(fold), title=f"Workflow {self.name}", direction=direction)
+
+    def to_svg(self, direction: str = "LR", *, theme: str = "auto", fold: int = 12) -> str:
+        """The graph as an SVG that stands on its own, with a transparent ground.
+
+        ``theme`` is ``light``, ``dark`` or ``auto``, which follows the reader's system. Otherwise as ``to_mermaid``.
+        """
+        from plait.pictures.model import describe_graph  # noqa: PLC0415 - see to_mermaid
+        from plait.pictures.svg import draw_svg  # noqa: PLC0415
+
+        graph = self._build_graph(fold)
+        label = f"Workflow {self.name}"
+        return draw_svg(graph, label=label, description=describe_graph(graph), direction=direction, theme=theme)
+
+    def _repr_svg_(self) -> str | None:
+        """What notebooks show. Nothing for a graph that is wrong: looking at it is no error."""
+        try:
+            return self.to_svg()
+        except DefinitionError:
+            return None
+
+    def _repr_html_(self) -> str | None:
+        picture = self._repr_svg_()
+        return None if picture is None else f'<div style="overflow-x:auto">{picture}</div>'
+
+    def _build_graph(self, fold: int) -> Graph:
+        """The graph as it is declared so far. Does not freeze it, as ``definition`` would."""
+        from plait.pictures.model import Graph, build_graph, read_definition  # noqa: PLC0415 - see to_mermaid
+
+        if not isinstance(fold, int) or isinstance(fold, bool) or fold < 0:
+            raise InvalidInputError(
+                f"workflow {self.name!r}: fold is {shorten(fold)}: give a number of tasks, 0 for none"
+            )
+        if not self.tasks:
+            return Graph((), ())
+        definition = self._definition or build_definition(self.name, [task.draft() for task in self.tasks])
+        return build_graph(read_definition(definition), fold=fold)
 
     def bind(self, client: Plait) -> None:
         """Make ``client`` the one that runs this workflow. Raises ``DefinitionError`` if it has another."""

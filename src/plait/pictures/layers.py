@@ -14,7 +14,8 @@ from itertools import pairwise
 
 SWEEPS = 12
 FEW_SWEEPS = 2
-MANY_LINES = 3_000
+MANY_STARTS = 12
+MANY_LINES = 1_500
 """From so many pieces of lines on the order gets little effort: nobody would see the difference."""
 
 _SETTLING = 6
@@ -36,6 +37,13 @@ class Layers:
 
 def arrange(count: int, lines: Sequence[tuple[int, int]]) -> Layers:
     """Layers for ``count`` boxes that stand in topological order, with ``lines`` from parent to child."""
+    layers = build_layers(count, lines)
+    reduce_crossings(layers)
+    return layers
+
+
+def build_layers(count: int, lines: Sequence[tuple[int, int]]) -> Layers:
+    """``arrange`` with the items of each layer in the order of declaration."""
     depth = find_depths(count, lines)
     layers = Layers(count, [[] for _ in range(max(depth, default=-1) + 1)], [[] for _ in depth], [[] for _ in depth])
     for item in range(count):
@@ -49,7 +57,6 @@ def arrange(count: int, lines: Sequence[tuple[int, int]]) -> Layers:
         for above, below in pairwise(path):
             layers.parents[below].append(above)
             layers.children[above].append(below)
-    reduce_crossings(layers)
     return layers
 
 
@@ -81,20 +88,29 @@ def add_item(layers: Layers, level: int) -> int:
 
 
 def reduce_crossings(layers: Layers) -> None:
-    """Reorder the layers: sweeps down and up by the mean place of neighbours, then swaps of neighbours."""
+    """Reorder the layers: sweeps down and up by the mean place of neighbours, then swaps of neighbours. Begun from the
+    order of declaration, and where lines still cross from others; what crosses least is kept."""
     pieces = sum(map(len, layers.children))
     best = [list(row) for row in layers.order]
     fewest = count_crossings(layers)
-    for sweep in range(SWEEPS if pieces < MANY_LINES else FEW_SWEEPS):
-        _sweep(layers, down=sweep % 2 == 0)
-        if pieces < MANY_LINES:
-            _swap_neighbours(layers)
-        found = count_crossings(layers)
-        if found < fewest:
-            fewest, best = found, [list(row) for row in layers.order]
-        if not fewest:
-            break
+    for start in range(1 + min(MANY_STARTS, MANY_LINES // (pieces + 1))):
+        if start:
+            layers.order[:] = _shuffle(layers.order, start)
+        for sweep in range(SWEEPS if pieces < MANY_LINES else FEW_SWEEPS):
+            if not fewest:
+                break
+            _sweep(layers, down=(sweep + start) % 2 == 0, turn_ties=sweep % 4 >= 2)
+            if pieces < MANY_LINES:
+                _swap_neighbours(layers)
+            found = count_crossings(layers)
+            if found < fewest:
+                fewest, best = found, [list(row) for row in layers.order]
     layers.order[:] = best
+
+
+def _shuffle(order: Sequence[Sequence[int]], seed: int) -> list[list[int]]:
+    """The layers in an order that looks like chance, the same every time."""
+    return [sorted(row, key=lambda item: (item * 7919 + seed * 104_729) % 65_537 * 31 % 251) for row in order]
 
 
 def count_crossings(layers: Layers) -> int:
@@ -111,7 +127,7 @@ def count_crossings(layers: Layers) -> int:
     return total
 
 
-def _sweep(layers: Layers, *, down: bool) -> None:
+def _sweep(layers: Layers, *, down: bool, turn_ties: bool) -> None:
     rows = layers.order if down else layers.order[::-1]
     neighbours = layers.parents if down else layers.children
     for fixed, row in pairwise(rows):
@@ -120,7 +136,9 @@ def _sweep(layers: Layers, *, down: bool) -> None:
             item: sum(place[one] for one in neighbours[item]) / len(neighbours[item]) if neighbours[item] else number
             for number, item in enumerate(row)
         }
-        row.sort(key=lambda item: mean[item])  # stable
+        if turn_ties:
+            row.reverse()
+        row.sort(key=mean.__getitem__)  # stable: equals keep their order, or stand the other way round
 
 
 def _swap_neighbours(layers: Layers) -> None:

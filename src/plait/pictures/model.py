@@ -13,6 +13,9 @@ from plait.graph.definition import TaskDefinition, TaskKind, WorkflowDefinition
 FOLD_FROM = 12
 """So many tasks that cannot be told apart by the shape of the graph are drawn as one, unless told otherwise."""
 
+MOST_TOLD = 100
+"""Boxes whose arrows are told in words."""
+
 STATUS_ORDER = ("FAILED", "RUNNING", "QUEUED", "PENDING", "CANCELLED", "SKIPPED", "COMPLETED")
 """What of a fold's statuses is told first: what needs attention."""
 
@@ -118,6 +121,16 @@ def build_graph(tasks: Sequence[DrawnTask], *, fold: int = FOLD_FROM) -> Graph:
     }
     boxes = tuple(Box(tuple(tasks[index] for index in group)) for group in groups)
     return Graph(boxes, tuple(sorted(arrows, key=lambda arrow: (arrow.parent, arrow.child))))
+
+
+def describe_graph(graph: Graph) -> str:
+    """The arrows in words, for those who cannot see them."""
+    followers: dict[int, list[str]] = {}
+    for arrow in graph.arrows:
+        followers.setdefault(arrow.parent, []).append(graph.boxes[arrow.child].name)
+    told = [f"{graph.boxes[parent].name} leads to {', '.join(names)}." for parent, names in followers.items()]
+    more = f" And {len(told) - MOST_TOLD:,} more." if len(told) > MOST_TOLD else ""
+    return " ".join(told[:MOST_TOLD]) + more
 
 
 def group_alike(tasks: Sequence[DrawnTask]) -> list[list[int]]:

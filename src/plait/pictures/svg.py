@@ -47,30 +47,26 @@ class _Card:
     height: float
 
 
-def draw_svg(
-    graph: Graph, *, label: str, description: str = "", direction: str = "LR", theme: str = "auto", empty: str = ""
-) -> str:
+def draw_svg(graph: Graph, *, label: str, description: str = "", direction: str = "LR", theme: str = "auto") -> str:
     """The picture as an ``<svg>`` element.
 
     ``label`` is its accessible name, ``description`` its longer text. ``direction`` is ``LR`` (from left to right) or
     ``TB`` (top to bottom); ``theme`` is ``light``, ``dark`` or ``auto``, which follows the reader's system. The ground
-    is transparent. ``empty`` stands there when there is nothing to draw. Equal arguments give equal text. Raises
-    ``InvalidInputError``.
+    is transparent. Equal arguments give equal text. Raises ``InvalidInputError``.
     """
     check_choice("direction", direction, DIRECTIONS)
     check_choice("theme", theme, THEMES)
+    paint = Paint(theme)
     if not graph.boxes:
-        return wrap_svg([Paint(theme).text(empty, 12, 24, "muted", _NAME_SIZE)], label, description, theme, 220, 40)
+        text = paint.text("no tasks yet", _MARGIN, 2 * _MARGIN, "muted", _NAME_SIZE)
+        return wrap_svg([text], label, description, theme, 120, 3 * _MARGIN)
     layers = arrange(len(graph.boxes), [(arrow.parent, arrow.child) for arrow in graph.arrows])
     cards, lanes = _place(graph, layers, direction)
-    paint = Paint(theme)
-    lines = [_draw_arrow(graph, number, layers, cards, lanes, direction, paint) for number in range(len(graph.arrows))]
-    width = max(card.x + card.width for card in cards) + _MARGIN + _STACK
-    height = max(max(card.y + card.height for card in cards), *lanes.reach) + _MARGIN + _STACK
-    if direction == "TB":
-        width = max(width, max(lanes.reach) + _MARGIN)
-        height = max(card.y + card.height for card in cards) + _MARGIN + _STACK
-    return wrap_svg([*lines, *(_draw_card(card, paint) for card in cards)], label, description, theme, width, height)
+    parts = [_draw_arrow(graph, number, layers, cards, lanes, direction, paint) for number in range(len(graph.arrows))]
+    parts += [_draw_card(card, paint) for card in cards]
+    extent = (lanes.end[-1] + _MARGIN + _STACK, max(lanes.reach) + _MARGIN + _STACK)
+    width, height = extent if direction == "LR" else extent[::-1]
+    return wrap_svg(parts, label, description, theme, width, height)
 
 
 def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
