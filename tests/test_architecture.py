@@ -244,8 +244,8 @@ def count_lines(path: Path) -> int:
 
 
 def test_the_engine_stays_below_eight_thousand_lines() -> None:
-    """What a task meets between trigger and outcome: declarations, settings, the embedded server, commands and what only
-    those who watch ask the store aside."""
+    """What a task meets between trigger and outcome: declarations, settings, the embedded server, commands and what
+    only those who watch ask the store aside."""
     engine = ["graph", "store", "worker", "maintenance", "engine", "client", "refs", "results", "runs", "running"]
     engine += ["context", "portal", "transaction", "errors", "ids"]
     watching = ("plait.store.catalog", "plait.store.dashboard", "plait.store.observation")
