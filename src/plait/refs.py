@@ -14,6 +14,7 @@ from plait.values import decode_json, decode_value
 if TYPE_CHECKING:
     from plait.client import Plait
     from plait.results import RunOutcome, TaskOutcome
+    from plait.watching import RunWatch
     from plait.workflow import Standalone
 
 TInput = TypeVar("TInput")
@@ -68,6 +69,30 @@ class WorkflowRunRef:
         """``cancel`` without blocking the loop."""
         return await self._plait.runs.aio_cancel(self.workflow_run_id)
 
+    def watch(self, timeout: float | None = None) -> None:
+        """Show the run until it has ended: in a notebook its graph, always up to date, elsewhere a line whenever a
+        task has another status. Blocks meanwhile.
+
+        How it ends raises nothing. Raises ``ResultTimeoutError`` after ``timeout`` seconds, ``NotFoundError``.
+        """
+        refuse_to_block(self._plait.declared.get(self.workflow_name), "watch()", "aio_watch()")
+        self._open_watch(timeout).run()
+
+    async def aio_watch(self, timeout: float | None = None) -> None:
+        """``watch`` without blocking the loop."""
+        await self._open_watch(timeout).aio_run()
+
+    def _repr_html_(self) -> str:
+        """The run as it is now, for notebooks."""
+        from plait.watching import show_reference  # noqa: PLC0415 - only for those who look
+
+        return show_reference(self._plait, self._run_id, repr(self))
+
+    def _open_watch(self, timeout: float | None) -> RunWatch:
+        from plait.watching import RunWatch  # noqa: PLC0415 - only for those who look
+
+        return RunWatch(self._plait, self._run_id, timeout)
+
     async def _wait(self, timeout: float | None) -> RunOutcome:
         if not self.workflow_name:  # by its id alone: it may be that of no run at all
             await self._plait.runs.aio_get(self.workflow_run_id)
@@ -116,6 +141,18 @@ class TaskRunRef(Generic[TInput, R]):
     async def aio_cancel(self) -> bool:
         """``cancel`` without blocking the loop."""
         return await self._ref.aio_cancel()
+
+    def watch(self, timeout: float | None = None) -> None:
+        """Show the run until it has ended; see ``WorkflowRunRef.watch``."""
+        self._ref.watch(timeout)
+
+    async def aio_watch(self, timeout: float | None = None) -> None:
+        """``watch`` without blocking the loop."""
+        await self._ref.aio_watch(timeout)
+
+    def _repr_html_(self) -> str:
+        """The run as it is now, for notebooks."""
+        return self._ref._repr_html_()
 
 
 def collect_outputs(outcome: RunOutcome) -> dict[str, Any]:
