@@ -1,0 +1,213 @@
+"""A run to look at: its graph with the statuses of its tasks in a notebook, lines of text elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+from plait.errors import DatabaseUnavailableError, PlaitError, ResultTimeoutError
+from plait.pictures.model import DrawnTask, build_graph, describe_graph
+from plait.pictures.paint import escape_text
+from plait.pictures.svg import draw_svg
+from plait.types import TaskStatus
+from plait.wording import format_seconds
+
+if TYPE_CHECKING:
+    from plait.client import Plait
+    from plait.features.run_views import RunDetails, TaskDetails
+
+POLL_SECONDS = 0.25
+POLL_SHARE = 10
+"""A look at a large run takes long; looking takes no more than one part in so many of the time."""
+
+REPR_SECONDS = 5.0
+"""How long a notebook waits for a database that does not answer before it shows a reference without a picture."""
+
+_MOST_ERRORS = 5
+
+
+class Screen(Protocol):
+    """Shows a run again and again."""
+
+    def show(self, details: RunDetails, now: datetime) -> None: ...
+
+
+class RunWatch:
+    """Looks at a run until it has ended. ``look`` runs on the engine's loop, ``show`` where the user is."""
+
+    def __init__(self, plait: Plait, run_id: UUID, timeout: float | None, screen: Screen | None = None) -> None:
+        self._plait = plait
+        self._run_id = run_id
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._pause: float | None = None
+        self._last: RunDetails | None = None
+        self._screen = screen or find_screen()
+
+    def run(self) -> None:
+        """Show the run until it has ended. Raises ``NotFoundError``, ``ResultTimeoutError``."""
+        while not self._show(self._plait.portal.call(self._look())):
+            pass
+
+    async def aio_run(self) -> None:
+        """``run`` without blocking the loop."""
+        while not self._show(await self._plait.portal.acall(self._look())):
+            pass
+
+    async def _look(self) -> RunDetails:
+        """How the run stands: at once the first time, then after a pause or when it has ended."""
+        if self._pause is not None:
+            with suppress(ResultTimeoutError):
+                await self._plait.wait_runs([self._run_id], self._find_pause(self._pause))
+        begun = time.monotonic()
+        try:
+            self._last = await self._plait.runs.aio_get_details(str(self._run_id))
+        except DatabaseUnavailableError:  # an outage is waited out
+            if self._last is None:
+                raise
+        self._pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - begun))
+        return self._last
+
+    def _find_pause(self, pause: float) -> float:
+        if self._deadline is None:
+            return pause
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise ResultTimeoutError(f"run {self._run_id} did not end within {self._timeout:g} s; it goes on")
+        return min(pause, left)
+
+    def _show(self, details: RunDetails) -> bool:
+        """Whether that was the last time."""
+        self._screen.show(details, datetime.now(UTC))
+        return details.run.finished_at is not None
+
+
+# --- where it is shown -----------------------------------------------------------------------------------------------
+
+
+def find_screen() -> Screen:
+    """The output of the notebook's cell that runs, if this is a notebook's kernel; else lines on stdout."""
+    ipython = sys.modules.get("IPython")  # a notebook has imported it
+    shell = ipython.get_ipython() if ipython is not None else None
+    return LineScreen() if shell is None or getattr(shell, "kernel", None) is None else NotebookScreen()
+
+
+class NotebookScreen:
+    """One output of a notebook's cell, drawn anew in its place."""
+
+    def __init__(self) -> None:
+        self._display = importlib.import_module("IPython.display").display
+        self._handle: Any = None
+
+    def show(self, details: RunDetails, now: datetime) -> None:
+        """Draw it as it is now."""
+        run = details.run
+        data = {"text/html": draw_run(details, now), "text/plain": f"{_head(details, now)}  {run.workflow_run_id}"}
+        if self._handle is None:
+            self._handle = self._display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+
+class LineScreen:
+    """A line on stdout whenever a task has another status, and one when the run has ended."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, TaskStatus] = {}
+        self._begun = False
+
+    def show(self, details: RunDetails, now: datetime) -> None:
+        """Print what is new."""
+        run = details.run
+        if not self._begun:
+            self._begun = True
+            print(f"run {run.workflow_run_id} of {run.workflow_name}")
+        for task in details.tasks.values():
+            before = self._shown.get(task.name, TaskStatus.PENDING)
+            self._shown[task.name] = task.status
+            if task.status is not before:
+                parts = (f"{task.status:<9}", task.name, note_task(task, now), _tell_error(task))
+                print("  ".join(part for part in parts if part).rstrip())
+        if run.finished_at is not None:
+            print(_head(details, now), flush=True)
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def show_reference(plait: Plait, run_id: UUID, text: str) -> str:
+    """A reference to a run as HTML: the run as it is now, else ``text`` and why it cannot be shown. Never raises."""
+
+    async def look() -> RunDetails:
+        async with asyncio.timeout(REPR_SECONDS):
+            return await plait.runs.aio_get_details(str(run_id))
+
+    try:
+        return draw_run(plait.portal.call(look()), datetime.now(UTC))
+    except TimeoutError:
+        return f"<pre>{escape_text(text)}\nThe database does not answer.</pre>"
+    except PlaitError as error:
+        return f"<pre>{escape_text(text)}\n{escape_text(str(error))}</pre>"
+
+
+def draw_run(details: RunDetails, now: datetime) -> str:
+    """A run as HTML: a headline, its graph with the statuses of its tasks, and what made tasks fail."""
+    tasks = [
+        DrawnTask(
+            name=task.name, parents=task.parents, kind=task.kind, status=task.status.value, note=note_task(task, now)
+        )
+        for task in details.tasks.values()
+    ]
+    graph = build_graph(tasks)
+    label = f"Run of workflow {details.run.workflow_name}, {details.status.value}"
+    picture = draw_svg(graph, label=label, description=describe_graph(graph))
+    head = f"<strong>{escape_text(_head(details, now))}</strong> <code>{details.run.workflow_run_id}</code>"
+    errors = "\n".join(escape_text(text) for text in _iter_errors(details))
+    below = f'\n<pre style="white-space:pre-wrap">{errors}</pre>' if errors else ""
+    return f'<div class="plait-run"><div>{head}</div>\n<div style="overflow-x:auto">{picture}</div>{below}</div>'
+
+
+def note_task(task: TaskDetails, now: datetime) -> str:
+    """What there is to say about a task beside its status: its duration, its attempts, what it waits for."""
+    notes = []
+    if task.started_at is not None and task.status is not TaskStatus.PENDING:
+        end = now if task.status is TaskStatus.RUNNING else task.finished_at
+        if end is not None:
+            notes.append(format_seconds((end - task.started_at).total_seconds()))
+    attempt = 1 + sum(one.outcome == "RETRIED" for one in task.attempts)
+    if attempt > 1:
+        notes.append(f"attempt {attempt}/{max(attempt, task.max_attempts)}")
+    if task.waits_for:
+        notes.append(f"waits for {' or '.join(task.waits_for)}")
+    elif task.status is TaskStatus.PENDING and task.due_at is not None:
+        notes.append(f"goes on in {format_seconds((task.due_at - now).total_seconds())}")
+    return ", ".join(notes)
+
+
+def _head(details: RunDetails, now: datetime) -> str:
+    run = details.run
+    span = format_seconds(((run.finished_at or now) - run.created_at).total_seconds())
+    return f"{run.workflow_name}  {run.status.value}  {span}"
+
+
+def _iter_errors(details: RunDetails) -> Iterator[str]:
+    failed = [task for task in details.tasks.values() if task.status is TaskStatus.FAILED]
+    for task in failed[:_MOST_ERRORS]:
+        yield f"{task.name}: {_tell_error(task)}"
+    if len(failed) > _MOST_ERRORS:
+        yield f"and {len(failed) - _MOST_ERRORS:,} more"
+
+
+def _tell_error(task: TaskDetails) -> str:
+    """The first line of what failed, without characters that could steer a terminal."""
+    if task.error is None or task.status is not TaskStatus.FAILED:
+        return ""
+    text = f"{task.error.exc_type}: {task.error.exc}".strip().partition("\n")[0]
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
