@@ -26,6 +26,7 @@ COMMANDS = {
             "list": Entry("List runs, newest first.", "plait.cli.runs:list_runs"),
             "show": Entry("Show one run with its tasks.", "plait.cli.runs:show_run"),
             "tree": Entry("Show a run with the runs that its tasks started.", "plait.cli.run_tree:show_tree"),
+            "gantt": Entry("Show when the tasks of a run ran and waited.", "plait.cli.run_gantt:show_gantt"),
             "logs": Entry("Show what the tasks of a run logged.", "plait.cli.run_logs:show_logs"),
             "tail": Entry("Follow a run until it has ended.", "plait.cli.run_follow:tail_run"),
             "wait": Entry("Wait until runs have ended; print their results.", "plait.cli.run_follow:wait_runs"),
@@ -75,6 +76,7 @@ COMMANDS = {
         members={
             "list": Entry("List workflows.", "plait.cli.workflows:list_workflows"),
             "show": Entry("Show one workflow with its tasks.", "plait.cli.workflows:show_workflow"),
+            "graph": Entry("Draw the graph of a workflow.", "plait.cli.workflows:draw_workflow"),
         },
     ),
     "workers": Entry(
@@ -95,7 +97,12 @@ COMMANDS = {
             "stop": Entry("Stop this project's embedded PostgreSQL.", "plait.cli.db:stop"),
         },
     ),
+    "config": Entry(
+        "Settings: what they are, and who says so.",
+        members={"show": Entry("Show every setting and where its value comes from.", "plait.cli.config:show_config")},
+    ),
     "doctor": Entry("Check the set-up and say how to mend it.", "plait.cli.doctor:doctor"),
+    "completion": Entry("Print the script of a shell's completion.", "plait.cli.completion:completion"),
 }
 
 HELP = """Durable DAG workflows for Python, on PostgreSQL alone.
@@ -114,11 +121,14 @@ project folder.
 @click.option(
     "--database-url", metavar="URL", help="The PostgreSQL to use, before PLAIT_DATABASE_URL and DATABASE_URL."
 )
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors (also PLAIT_DEBUG=1).")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors (also PLAIT_DEBUG=1).")
+@click.option("--no-pager", is_flag=True, help="Use no pager for long texts.")
 @click.pass_context
-def plait(context: click.Context, database_url: str | None, debug: bool) -> None:
+def plait(context: click.Context, database_url: str | None, no_pager: bool) -> None:
     context.meta["plait.database_url"] = database_url
-    context.meta["plait.debug"] = debug
+    context.meta["plait.no_pager"] = no_pager
+    if os.environ.get("FORCE_COLOR", "0") != "0":
+        context.color = True  # then click leaves to plait.cli.text what is coloured
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -130,15 +140,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def execute(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments or os.environ.get("PLAIT_DEBUG", "") not in ("", "0")
     try:
         code = plait.main(arguments, prog_name="plait", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
+        return 141  # EXIT_READER_GONE
     except BaseException as error:
         from plait.cli.failures import report_error  # noqa: PLC0415 - only when something failed
 
-        return report_error(error, debug=debug)
+        return report_error(error, debug="--debug" in arguments)
     return code if isinstance(code, int) else 0

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plait.cli.asking import TEXT, confirm, looking_for, read_payload
+from plait.cli.completing import complete_crons, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.options import DurationType, common_options, output_option, parse_pairs
+from plait.cli.output import paged, print_data, print_result, print_text
 from plait.cli.text import clean, format_seconds, format_table, format_time, to_json
 from plait.errors import DefinitionError
 
@@ -22,45 +25,58 @@ if TYPE_CHECKING:
 _SHOWN_FIRES = 5
 
 
-@click.command("list")
-@click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.")
+@command(
+    "list",
+    ("the crons of a workflow", "plait crons list --workflow Nightly"),
+)
+@click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.", shell_complete=complete_workflows)
 @click.option("--name", type=TEXT, help="Only those named so.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--after", metavar="CRON_ID", help="Crons behind this one: the next page.")
-@output_option("table", "json")
+@output_option()
+@paged
 @common_options
 def list_crons(workflow: str | None, name: str | None, limit: int, after: str | None, output: str) -> None:
     """List crons by workflow and name, those that were declared with a workflow included."""
     with open_plait() as plait, looking_for("plait crons list"):
         found = plait.cron.list(workflow_name=workflow, cron_name=name, limit=limit, after=after)
-    if output == "json":
-        click.echo(to_json([describe_cron(cron) for cron in found], indent=2))
+    if output != "table":
+        print_data([describe_cron(cron) for cron in found], output)
         return
     if not found:
         click.echo("no crons")
         return
     head = ("CRON", "WORKFLOW", "NAME", "EXPRESSION", "ZONE", "NEXT", "LAST", "MADE")
-    click.echo(format_table(head, [_list_cells(cron) for cron in found]))
+    print_text(format_table(head, [_list_cells(cron) for cron in found]))
     if len(found) == limit:
         say_hint(f"--after {found[-1].id} for more")
 
 
-@click.command("show")
-@click.argument("cron_id")
-@output_option("table", "json")
+@command(
+    "show",
+    ("when a cron fires next", "plait crons show CRON_ID"),
+)
+@click.argument("cron_id", shell_complete=complete_crons)
+@output_option()
 @common_options
 def show_cron(cron_id: str, output: str) -> None:
     """Show one cron: its timetable in words, and the next fire times."""
     with open_plait() as plait, looking_for("plait crons list"):
         cron = plait.cron.get(cron_id)
-    if output == "json":
-        click.echo(to_json(describe_cron(cron), indent=2))
+    if output != "table":
+        print_data(describe_cron(cron), output)
     else:
         click.echo(_render(cron))
 
 
-@click.command("create")
-@click.argument("workflow", type=TEXT)
+@command(
+    "create",
+    (
+        "every working day at nine, in Berlin",
+        "plait crons create Report morning '0 9 * * MON-FRI' --timezone Europe/Berlin",
+    ),
+)
+@click.argument("workflow", type=TEXT, shell_complete=complete_workflows)
 @click.argument("name", type=TEXT)
 @click.argument("expression", type=TEXT)
 @click.argument("input", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
@@ -75,7 +91,7 @@ def show_cron(cron_id: str, output: str) -> None:
 @click.option("--catch-up-bound", type=DurationType(), default=86_400.0, help="With all: how old they may be. [1d]")
 @click.option("--priority", type=click.IntRange(1, 3), help="Of its runs: 1 (low) to 3 (high).")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of its runs; may be repeated.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def create_cron(
     workflow: str,
@@ -107,12 +123,15 @@ def create_cron(
             catch_up=catch_up,
             catch_up_bound=timedelta(seconds=catch_up_bound),
         )
-    click.echo(to_json(describe_cron(made), indent=2) if output == "json" else made.id)
+    print_result(describe_cron(made), output, made.id)
     say_hint(f"plait crons show {made.id} for its next fire times")
 
 
-@click.command("pause")
-@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True)
+@command(
+    "pause",
+    ("no fires until further notice", "plait crons pause CRON_ID"),
+)
+@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True, shell_complete=complete_crons)
 @common_options
 def pause_crons(cron_ids: Sequence[str]) -> None:
     """Stop crons until they are unpaused."""
@@ -122,8 +141,11 @@ def pause_crons(cron_ids: Sequence[str]) -> None:
             click.echo(f"paused {cron_id}")
 
 
-@click.command("unpause")
-@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True)
+@command(
+    "unpause",
+    ("let it go on", "plait crons unpause CRON_ID"),
+)
+@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True, shell_complete=complete_crons)
 @common_options
 def unpause_crons(cron_ids: Sequence[str]) -> None:
     """Let paused crons go on, from their next fire time."""
@@ -133,20 +155,26 @@ def unpause_crons(cron_ids: Sequence[str]) -> None:
             click.echo(f"unpaused {cron_id}; next at {format_time(cron.next_at)}")
 
 
-@click.command("run")
-@click.argument("cron_id")
-@output_option("table", "json")
+@command(
+    "run",
+    ("not wait for the next fire time", "plait crons run CRON_ID"),
+)
+@click.argument("cron_id", shell_complete=complete_crons)
+@output_option()
 @common_options
 def run_cron(cron_id: str, output: str) -> None:
     """Start a run of a cron now, paused or not. Prints the id of the run."""
     with open_plait() as plait, looking_for("plait crons list"):
         run_id = plait.cron.run_now(cron_id).workflow_run_id
-    click.echo(to_json({"run_id": run_id}) if output == "json" else run_id)
+    print_result({"run_id": run_id}, output, run_id)
     say_hint(f"plait runs show {run_id}")
 
 
-@click.command("delete")
-@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True)
+@command(
+    "delete",
+    ("a cron that was made here", "plait crons delete CRON_ID --yes"),
+)
+@click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True, shell_complete=complete_crons)
 @click.option("--force", is_flag=True, help="Also one that is declared in code, which a worker with it makes again.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @common_options

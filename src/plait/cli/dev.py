@@ -12,13 +12,16 @@ from pathlib import Path
 
 import click
 
+from plait.cli.completing import complete_target
 from plait.cli.database import find_source
+from plait.cli.help import command
 from plait.cli.links import noted_server
-from plait.cli.logs import LEVELS, set_up_logging
-from plait.cli.options import common_options, get_database_url
+from plait.cli.logs import set_up_logging
+from plait.cli.options import common_options, get_database_url, setting_option
 from plait.cli.serving import supervise
 from plait.cli.text import clean, style
 from plait.embedded import find_project, start_embedded
+from plait.settings import Place, Settings
 
 GRACE_SECONDS = 2.0
 IGNORED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
@@ -77,22 +80,29 @@ def find_watched(target: str) -> list[Path]:
     return [here] if too_wide else [project, here]
 
 
-@click.command()
-@click.argument("target")
-@click.option("--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks at a time.")
-@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Of the dashboard.")
+@command(
+    None,
+    ("workflows and the dashboard, while you write them", "plait dev flows.py --open"),
+)
+@click.argument("target", shell_complete=complete_target)
+@setting_option("--slots", setting=Settings.worker_slots, help="Tasks at a time.")
+@setting_option("--log-level", setting=Settings.log_level)
+@setting_option("--log-format", setting=Settings.log_format)
+@setting_option("--port", setting=Settings.server_port, help="Of the dashboard.")
 @click.option("--open", "open_page", is_flag=True, help="Open the dashboard in a browser.")
 @click.option("--no-dashboard", is_flag=True, help="Serve no dashboard.")
 @common_options
-def dev(target: str, slots: int, log_level: str, port: int, open_page: bool, no_dashboard: bool) -> int:
+def dev(
+    target: str, slots: int, log_level: str, log_format: str, port: int, open_page: bool, no_dashboard: bool
+) -> int:
     """Serve the workflows of TARGET and start again whenever a .py file of the project changes.
 
     Without a database URL this keeps the embedded PostgreSQL running. The dashboard is served on this machine only; if
     its port is taken, on one of the next. What tasks log by Python's logging is stored with their runs.
     """
-    set_up_logging(log_level)
-    os.environ.setdefault("PLAIT_CAPTURE_LOGS", "1")
+    set_up_logging(log_level, log_format)
+    if Settings.capture_logs.find().place is Place.DEFAULT:
+        os.environ[Settings.capture_logs.variables[0]] = "1"
     source = find_source()
     url = source.url or ""
     with ExitStack() as stack:
@@ -112,7 +122,8 @@ def dev(target: str, slots: int, log_level: str, port: int, open_page: bool, no_
             if open_page:
                 click.launch(address)
         _say("try", f"plait run {shlex.quote(target)} --no-worker, plait runs list, plait db psql")
-        options = [f"--slots={slots}", "--name=dev", f"--grace={GRACE_SECONDS}s", f"--log-level={log_level}"]
+        options = [f"--slots={slots}", "--name=dev", f"--grace={GRACE_SECONDS}s"]
+        options += [f"--log-level={log_level}", f"--log-format={log_format}"]
         return supervise(
             lambda _: [*options, "--", target],
             processes=1,

@@ -13,8 +13,10 @@ import click
 
 from plait import __version__
 from plait.cli.database import find_source
+from plait.cli.help import command
 from plait.cli.options import common_options, output_option
-from plait.cli.text import can_show, clean, format_seconds, style, to_json
+from plait.cli.output import print_data
+from plait.cli.text import can_show, clean, format_seconds, style
 from plait.errors import EmbeddedPostgresError, PlaitError
 from plait.store import schema
 from plait.store.connection import connect, hide_password, normalise_url
@@ -37,15 +39,19 @@ class Finding:
     fix: str = ""
 
 
-@click.command()
-@output_option("table", "json")
+@command(
+    None,
+    ("look at everything", "plait doctor"),
+    ("in a check of a pipeline: exit code 1 when something is wrong", "plait doctor --json"),
+)
+@output_option()
 @common_options
 def doctor(output: str) -> int:
     """Check the set-up and say how to mend it. Exit code 1 when something is wrong."""
     findings = examine()
     healthy = all(finding.ok is not False for finding in findings)
-    if output == "json":
-        click.echo(to_json({"ok": healthy, "checks": [asdict(finding) for finding in findings]}, indent=2))
+    if output != "table":
+        print_data({"ok": healthy, "checks": [asdict(finding) for finding in findings]}, output)
     else:
         for finding in findings:
             _print(finding)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plait.cli.asking import TEXT, looking_for, read_payload
+from plait.cli.completing import complete_events
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.options import MomentType, common_options, output_option, parse_pairs
+from plait.cli.output import paged, print_data, print_result, print_text
 from plait.cli.runs import describe_summary, format_runs
 from plait.cli.text import clean, format_table, format_time, to_json
 
@@ -22,13 +25,17 @@ _SHOWN_PAYLOAD = 60
 _MOST_RUNS = 100
 
 
-@click.command("push")
+@command(
+    "push",
+    ("an event with a payload", "plait events push order:created order_id=17 total=9.90"),
+    ("its payload from another program", "echo '{\"order_id\": 17}' | plait events push order:created -"),
+)
 @click.argument("key", type=TEXT)
 @click.argument("payload", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
 @click.option("--scope", type=TEXT, help="Which filters are asked, which conditions with a scope are met.")
 @click.option("--priority", type=click.IntRange(1, 3), help="Of the runs it starts: 1 (low) to 3 (high).")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of the event and of the runs it starts.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def push_event(
     key: str, payload: Sequence[str], scope: str | None, priority: int | None, metadata: Sequence[str], output: str
@@ -41,18 +48,22 @@ def push_event(
     extra = parse_pairs(metadata, "--metadata")
     with open_plait() as plait:
         event = plait.event.push(key, value, additional_metadata=extra or None, priority=priority, scope=scope)
-    click.echo(to_json(describe_event(event), indent=2) if output == "json" else event.event_id)
+    print_result(describe_event(event), output, event.event_id)
     say_hint(f"plait events show {event.event_id} for the runs it starts")
 
 
-@click.command("list")
+@command(
+    "list",
+    ("the last hour's events of a kind", "plait events list --key order:created --since 1h"),
+)
 @click.option("--key", type=TEXT, multiple=True, help="Any of these.")
 @click.option("--scope", type=TEXT, multiple=True, help="Any of these.")
 @click.option("--since", type=MomentType(), help="Pushed after: how long ago (2h), or a time.")
 @click.option("--until", type=MomentType(), help="Pushed before.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--before", metavar="EVENT_ID", help="Events older than this one: the next page.")
-@output_option("table", "json")
+@output_option()
+@paged
 @common_options
 def list_events(
     key: Sequence[str],
@@ -68,30 +79,32 @@ def list_events(
         found = plait.event.list(
             keys=key or None, scopes=scope or None, since=since, until=until, limit=limit, before=before
         )
-    if output == "json":
-        click.echo(to_json([describe_event(event) for event in found], indent=2))
+    if output != "table":
+        print_data([describe_event(event) for event in found], output)
         return
     if not found:
         click.echo("no events")
         say_hint("plait events push KEY field=value" if not (key or scope or since or until or before) else None)
         return
-    click.echo(format_table(("EVENT", "KEY", "SCOPE", "PUSHED", "PAYLOAD"), [_list_cells(event) for event in found]))
+    print_text(format_table(("EVENT", "KEY", "SCOPE", "PUSHED", "PAYLOAD"), [_list_cells(event) for event in found]))
     if len(found) == limit:
         say_hint(f"--before {found[-1].event_id} for older ones")
 
 
-@click.command("show")
-@click.argument("event_id")
-@output_option("table", "json")
+@command(
+    "show",
+    ("an event and the runs it started", "plait events show EVENT_ID"),
+)
+@click.argument("event_id", shell_complete=complete_events)
+@output_option()
 @common_options
 def show_event(event_id: str, output: str) -> None:
     """Show one event: its payload, and the runs it started."""
     with open_plait() as plait, looking_for("plait events list"):
         event = plait.event.get(event_id)
         runs = plait.runs.list_triggered(event_id, limit=_MOST_RUNS)
-    if output == "json":
-        entry = {**describe_event(event), "runs": [describe_summary(run) for run in runs]}
-        click.echo(to_json(entry, indent=2))
+    if output != "table":
+        print_data({**describe_event(event), "runs": [describe_summary(run) for run in runs]}, output)
         return
     scope = "" if event.scope is None else f"  scope {clean(event.scope)}"
     click.echo(f"{clean(event.key)}  {event.event_id}  {format_time(event.created_at)}{scope}")

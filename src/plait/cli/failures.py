@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-from plait.cli.text import clean, style
+from plait.cli.text import clean, style, wants_colour
 from plait.errors import (
     DatabaseUnavailableError,
     DefinitionError,
@@ -20,7 +20,9 @@ from plait.errors import (
     ResultTimeoutError,
     RunCancelledError,
     SchemaError,
+    SettingError,
 )
+from plait.settings import settings
 
 EXIT_RUN_FAILED = 1
 EXIT_USAGE = 2
@@ -29,9 +31,26 @@ EXIT_NOT_FOUND = 4
 EXIT_DEFECT = 70
 EXIT_TIMEOUT = 124
 EXIT_INTERRUPTED = 130
+EXIT_READER_GONE = 141
+EXIT_TERMINATED = 143
+
+EXIT_CODES = {
+    0: "All is well.",
+    EXIT_RUN_FAILED: "A run failed or was cancelled; the doctor found a fault; a question was answered with no.",
+    EXIT_USAGE: "The command line, a setting, an input or a declaration is wrong. Nothing was changed.",
+    EXIT_CANNOT_CONNECT: "The database cannot be reached, refuses, or has another schema.",
+    EXIT_NOT_FOUND: "What was named does not exist.",
+    EXIT_DEFECT: "A defect of Plait; `--debug` shows the traceback.",
+    EXIT_TIMEOUT: "`--timeout` has passed. The run goes on.",
+    EXIT_INTERRUPTED: "Ctrl-C.",
+    EXIT_READER_GONE: "Who read the output, `head` perhaps, has seen enough.",
+    EXIT_TERMINATED: "SIGTERM while a run was waited for. A worker that SIGTERM stops ends with 0.",
+}
+"""What the exit codes mean, for the reference."""
 
 # The first class that fits decides.
 _BY_CLASS: tuple[tuple[type[BaseException], int, str | None], ...] = (
+    (SettingError, EXIT_USAGE, "plait config show"),
     (SchemaError, EXIT_CANNOT_CONNECT, "plait db status"),
     (
         DatabaseUnavailableError,
@@ -67,6 +86,7 @@ def report_error(error: BaseException, *, debug: bool) -> int:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
+    debug = debug or _wants_debug()
     if debug and not isinstance(error, click.UsageError):
         traceback.print_exception(error)
     if isinstance(error, click.ClickException):
@@ -87,18 +107,30 @@ def report_error(error: BaseException, *, debug: bool) -> int:
     return EXIT_DEFECT
 
 
+def _wants_debug() -> bool:
+    try:
+        return settings.debug
+    except PlaitError:  # a setting may be the very error that is reported
+        return False
+
+
 def say_error(message: str, *, hint: str | None = None, detail: str = "") -> None:
     """Write one error to stderr."""
     if detail:
         click.echo(clean(detail).rstrip(), err=True)
-    click.echo(style("error: ", "red", sys.stderr) + clean(message), err=True)
+    _echo(style("error: ", "red", sys.stderr) + clean(message))
     say_hint(hint)
 
 
 def say_hint(hint: str | None) -> None:
     """Write the next step to stderr."""
     if hint:
-        click.echo(style("try: ", "cyan", sys.stderr) + clean(hint), err=True)
+        _echo(style("try: ", "cyan", sys.stderr) + clean(hint))
+
+
+def _echo(text: str) -> None:
+    # Outside a command click would take the colour away from what is no terminal, whatever FORCE_COLOR says.
+    click.echo(text, err=True, color=True if wants_colour(sys.stderr) else None)
 
 
 def _report_usage(error: click.ClickException) -> int:

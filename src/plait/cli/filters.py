@@ -9,44 +9,59 @@ from typing import TYPE_CHECKING
 import click
 
 from plait.cli.asking import TEXT, looking_for, read_payload
+from plait.cli.completing import complete_filters, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.options import common_options, output_option
+from plait.cli.output import paged, print_data, print_result, print_text
 from plait.cli.text import format_table, to_json
 
 if TYPE_CHECKING:
     from plait.features.filters import Filter
 
 
-@click.command("list")
-@click.option("--workflow", metavar="NAME", type=TEXT, multiple=True, help="Any of these.")
+@command(
+    "list",
+    ("the filters of a workflow", "plait filters list --workflow Refund"),
+)
+@click.option(
+    "--workflow", metavar="NAME", type=TEXT, multiple=True, help="Any of these.", shell_complete=complete_workflows
+)
 @click.option("--scope", type=TEXT, multiple=True, help="Any of these.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--after", metavar="FILTER_ID", help="Filters behind this one: the next page.")
-@output_option("table", "json")
+@output_option()
+@paged
 @common_options
 def list_filters(workflow: Sequence[str], scope: Sequence[str], limit: int, after: str | None, output: str) -> None:
     """List filters, those that were declared with a workflow included."""
     with open_plait() as plait:
         found = plait.filters.list(workflow_names=workflow or None, scopes=scope or None, limit=limit, after=after)
-    if output == "json":
-        click.echo(to_json([asdict(one) for one in found], indent=2))
+    if output != "table":
+        print_data([asdict(one) for one in found], output)
         return
     if not found:
         click.echo("no filters")
         return
     head = ("FILTER", "WORKFLOW", "SCOPE", "EXPRESSION", "PAYLOAD", "MADE")
-    click.echo(format_table(head, [_list_cells(one) for one in found]))
+    print_text(format_table(head, [_list_cells(one) for one in found]))
     if len(found) == limit:
         say_hint(f"--after {found[-1].filter_id} for more")
 
 
-@click.command("create")
-@click.argument("workflow", type=TEXT)
+@command(
+    "create",
+    (
+        "only large orders start the workflow",
+        "plait filters create Refund --scope shop --expression 'input.total > payload.least' least=100",
+    ),
+)
+@click.argument("workflow", type=TEXT, shell_complete=complete_workflows)
 @click.argument("payload", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
 @click.option("--expression", required=True, help="CEL over input, payload and metadata, e.g. 'input.amount > 10'.")
 @click.option("--scope", required=True, type=TEXT, help="The scope of the events that it is asked for.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def create_filter(workflow: str, payload: Sequence[str], expression: str, scope: str, output: str) -> None:
     """Make a filter: of the events pushed with its scope, those start WORKFLOW for which its expression is true.
@@ -56,11 +71,14 @@ def create_filter(workflow: str, payload: Sequence[str], expression: str, scope:
     value = read_payload(payload, "payload")
     with open_plait() as plait, looking_for("plait workflows list"):
         made = plait.filters.create(workflow, expression, scope, value)
-    click.echo(to_json(asdict(made), indent=2) if output == "json" else made.filter_id)
+    print_result(asdict(made), output, made.filter_id)
 
 
-@click.command("delete")
-@click.argument("filter_ids", metavar="FILTER_ID...", nargs=-1, required=True)
+@command(
+    "delete",
+    ("a filter", "plait filters delete FILTER_ID"),
+)
+@click.argument("filter_ids", metavar="FILTER_ID...", nargs=-1, required=True, shell_complete=complete_filters)
 @common_options
 def delete_filters(filter_ids: Sequence[str]) -> None:
     """Delete filters."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import time
 
 from plait.cli.text import clean, wants_colour
+from plait.settings import settings
 
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
-LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("text", "json")
 
 
 class TextFormatter(logging.Formatter):
@@ -66,5 +64,5 @@ def set_up_logging(level: str, form: str = "text") -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
-    if os.environ.get("PLAIT_DEBUG", "") not in ("", "0"):
+    if settings.debug:
         logging.getLogger("plait").setLevel(logging.DEBUG)

@@ -7,13 +7,19 @@ from uuid import UUID
 
 import click
 
+from plait.cli.completing import complete_runs
 from plait.cli.failures import EXIT_NOT_FOUND, CommandError
+from plait.cli.help import command
 from plait.cli.links import find_server
 from plait.cli.options import common_options
 
 
-@click.command("open")
-@click.argument("run_id", required=False)
+@command(
+    "open",
+    ("the list of runs", "plait open"),
+    ("the address of a run", "plait open RUN_ID --print"),
+)
+@click.argument("run_id", required=False, shell_complete=complete_runs)
 @click.option("--print", "only_print", is_flag=True, help="Print the address, open nothing.")
 @common_options
 def open_run(run_id: str | None, only_print: bool) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from plait.durations import parse_duration
 from plait.errors import PlaitError
+from plait.settings import Place, Setting
+from plait.settings.kinds import Choice, File, Kind, Span, Whole
 
 if TYPE_CHECKING:  # generic, in recent versions of click
     _ParamType = click.ParamType[Any]
@@ -17,6 +21,9 @@ else:
     _ParamType = click.ParamType
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+OUTPUTS = ("table", "json", "yaml")
+_AS_JSON = "plait.json"
 
 
 class DurationType(_ParamType):
@@ -36,8 +43,6 @@ class DurationType(_ParamType):
             text += "s"
         except ValueError:
             pass
-        from plait.types import parse_duration  # noqa: PLC0415 - brings pydantic, which a supervisor does without
-
         if self.zero and text.strip("0.") == "s":
             return 0.0
         try:
@@ -61,8 +66,6 @@ class MomentType(_ParamType):
             return moment.astimezone() if moment.tzinfo is None else moment
         except ValueError:
             pass
-        from plait.types import parse_duration  # noqa: PLC0415 - see above
-
         try:
             ago = timedelta(seconds=parse_duration(value, where="moment"))
             return datetime.now(UTC) - ago
@@ -117,10 +120,78 @@ def _store_url(context: click.Context, _parameter: click.Parameter, value: str |
         context.meta["plait.database_url"] = value
 
 
-def output_option(*formats: str) -> Callable[[Command], Command]:
-    """``-o json|table`` as the parameter ``output``."""
-    choices = click.Choice(formats or ("table", "json"))
-    return click.option("-o", "--output", type=choices, default=(formats or ("table",))[0], show_default=True)
+def output_option(*_: str, default: str | None = "table") -> Callable[[Command], Command]:
+    """``-o table|json|yaml`` and ``--json`` as the parameter ``output``."""
+
+    def decorate(command: Command) -> Command:
+        choose = click.option(
+            "-o",
+            "--output",
+            type=click.Choice(OUTPUTS),
+            default=default,
+            show_default=default is not None,
+            callback=_choose,
+            help="For people, or for programs.",
+        )
+        short = click.option(
+            "--json", is_flag=True, is_eager=True, expose_value=False, callback=_note_json, help="The same as -o json."
+        )
+        return choose(short(command))
+
+    return decorate
+
+
+def _note_json(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    context.meta[_AS_JSON] = value
+
+
+def _choose(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if not context.meta.get(_AS_JSON):
+        return value
+    given = context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+    if given and value != "json":
+        raise click.UsageError(f"give --json or -o {value}, not both")
+    return "json"
+
+
+def setting_option(
+    *names: str, setting: Setting[Any], type: Any = None, help: str = "", fallback: Any = None
+) -> Callable[[Command], Command]:
+    """An option for a setting: what the command line does not say is read from the settings.
+
+    ``fallback`` takes the place of the setting's default in this command. Durations become seconds.
+    """
+
+    def decide(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if context.resilient_parsing:
+            return value
+        found = setting.find(value or None if parameter.multiple else value, option=parameter.opts[0])
+        if fallback is not None and found.place is Place.DEFAULT:
+            return fallback
+        return found.value.total_seconds() if isinstance(found.value, timedelta) else found.value
+
+    default = fallback or setting.kind.to_plain(setting.default)
+    notes = [setting.variables[0], *([f"default {default}"] if default else [])]
+    return click.option(
+        *names,
+        type=type or _choose_type(setting.kind),
+        multiple=isinstance(setting.default, tuple),
+        callback=decide,
+        help=f"{help or setting.help} [{'; '.join(notes)}]",
+    )
+
+
+def _choose_type(kind: Kind[Any]) -> Any:
+    match kind:
+        case Choice():
+            return click.Choice(kind.words, case_sensitive=False)
+        case Whole():
+            return click.IntRange(kind.least, kind.most)
+        case Span():
+            return DurationType(zero=True)
+        case File():
+            return click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.STRING
 
 
 def get_database_url() -> str | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from plait.cli.completing import complete_target
 from plait.cli.displays import Display, LiveTree, ProgressLines, can_animate
 from plait.cli.failures import (
     EXIT_INTERRUPTED,
@@ -24,13 +25,16 @@ from plait.cli.failures import (
     say_error,
     say_hint,
 )
-from plait.cli.logs import LEVELS, set_up_logging
-from plait.cli.options import DurationType, common_options, get_database_url, parse_pairs
+from plait.cli.help import command
+from plait.cli.logs import set_up_logging
+from plait.cli.options import DurationType, common_options, get_database_url, output_option, parse_pairs, setting_option
+from plait.cli.output import print_data, print_result
 from plait.cli.running import LocalWorker, ResultStdout, describe_run, follow_run
 from plait.cli.target import Target, load_target
 from plait.cli.text import clean, style, to_json
 from plait.graph.definition import TaskKind
 from plait.refs import collect_outputs
+from plait.settings import Settings, settings
 from plait.types import UNSET
 from plait.values import decode_json
 
@@ -53,8 +57,13 @@ class Request:
     slots: int
 
 
-@click.command()
-@click.argument("target")
+@command(
+    None,
+    ("a workflow, with its input as fields", "plait run flows.py:hello name=World"),
+    ("the input from a file, the result into one", "plait run myapp.flows:pipeline -f input.json > result.json"),
+    ("start it for workers elsewhere, and do not wait", "plait run flows.py:hello name=World --detach"),
+)
+@click.argument("target", shell_complete=complete_target)
 @click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("-i", "--input", "input_json", metavar="JSON", help="The input.")
 @click.option("-f", "--input-file", metavar="FILE", help="A file with the input as JSON; - is stdin.")
@@ -62,11 +71,11 @@ class Request:
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Additional metadata; may be repeated.")
 @click.option("--priority", type=click.IntRange(1, 3), help="1 (low) to 3 (high).")
 @click.option("--timeout", type=DurationType(), help="Stop waiting after that (exit code 124); the run goes on.")
-@click.option("--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks at a time.")
+@setting_option("--slots", setting=Settings.worker_slots, help="Tasks at a time.")
 @click.option("--no-worker", is_flag=True, help="Leave the work to workers elsewhere and wait for them.")
 @click.option("--detach", is_flag=True, help="Start the run, print its id and return.")
-@click.option("-o", "--output", type=click.Choice(["json", "table"]), help="Print an object, or the tree.")
-@click.option("--log-level", type=click.Choice(LEVELS), default="warning", show_default=True)
+@output_option(default=None)
+@setting_option("--log-level", setting=Settings.log_level, fallback="warning")
 @common_options
 def run(
     target: str,
@@ -94,7 +103,7 @@ def run(
     """
     stdout = ResultStdout() if output is not None or not can_animate() else None
     try:
-        set_up_logging(log_level)
+        set_up_logging(log_level, settings.log_format)
         logging.getLogger("plait.task").setLevel(logging.INFO)  # what tasks say by ctx.log is output
         loaded = load_target(target, get_database_url())
         chosen = loaded.choose_workflow(workflow)
@@ -146,10 +155,8 @@ def _read_file(name: str) -> str:
 
 
 def _report_detached(target: Target, workflow: str, run_id: str, output: str | None) -> int:
-    if output == "json":
-        click.echo(to_json({"run_id": run_id, "workflow": workflow, "status": "QUEUED"}))
-    else:
-        click.echo(run_id)
+    entry = {"run_id": run_id, "workflow": workflow, "status": "QUEUED"}
+    print_result(entry, output or "table", run_id)
     say_hint(f"plait runs show {run_id}; it needs a worker: plait worker {shlex.quote(target.text)}")
     return 0
 
@@ -187,9 +194,8 @@ def _raise_stopped(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _report_unfinished(target: Target, run_id: str, request: Request, code: int) -> int:
-    if request.output == "json":
-        details = target.plait.runs.get_details(run_id)
-        click.echo(to_json(describe_run(details)))
+    if request.output in ("json", "yaml"):
+        print_data(describe_run(target.plait.runs.get_details(run_id)), request.output)
     what = f"not done after {request.timeout:g} s" if code == EXIT_TIMEOUT else "interrupted"
     goes_on = "it goes on" if not request.work_here else "it is durable and goes on once a worker serves it"
     say_error(f"{what}; run {run_id} is not lost: {goes_on}")
@@ -201,8 +207,8 @@ def _report_unfinished(target: Target, run_id: str, request: Request, code: int)
 def _report_outcome(target: Target, outcome: RunOutcome, request: Request, *, live: bool) -> int:
     completed = outcome.status.name == "COMPLETED"
     result = _read_result(target, outcome) if completed else None
-    if request.output == "json":
-        click.echo(to_json(describe_run(target.plait.runs.get_details(str(outcome.run_id)), result)))
+    if request.output in ("json", "yaml"):
+        print_data(describe_run(target.plait.runs.get_details(str(outcome.run_id)), result), request.output)
     elif request.output == "table":
         from plait.cli.runs import print_details  # noqa: PLC0415 - for this format only
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plait.cli.asking import TEXT, confirm, looking_for, read_json
+from plait.cli.completing import complete_runs, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import EXIT_NOT_FOUND, EXIT_RUN_FAILED, CommandError, say_error, say_hint
+from plait.cli.help import command
 from plait.cli.options import Command, MomentType, common_options, output_option, parse_pairs
-from plait.cli.text import to_json
+from plait.cli.output import print_data, showing_progress
 from plait.errors import NotFoundError, PlaitError, ReplayError
 from plait.features.runs import RunFilter, parse_run_id
 from plait.types import WorkflowRunStatus
@@ -59,9 +61,16 @@ def selection_options(*statuses: str) -> Callable[[Command], Command]:
     """Ids as arguments, and the options of a filter. The command gets them through ``read_selection``."""
     choice = click.Choice(statuses, case_sensitive=False)
     options = (
-        click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1),
+        click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1, shell_complete=complete_runs),
         click.option("--status", type=choice, multiple=True, help="Any of these."),
-        click.option("--workflow", metavar="NAME", type=TEXT, multiple=True, help="Any of these."),
+        click.option(
+            "--workflow",
+            metavar="NAME",
+            type=TEXT,
+            multiple=True,
+            help="Any of these.",
+            shell_complete=complete_workflows,
+        ),
         click.option("--since", type=MomentType(), help="Started after: how long ago (2h), or a time."),
         click.option("--until", type=MomentType(), help="Started before."),
         click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Whose metadata has all of these."),
@@ -105,10 +114,17 @@ def read_selection(
     return Selection(tuple(dict.fromkeys(run_ids)), wanted)
 
 
-@click.command("cancel")
+@command(
+    "cancel",
+    ("one run, with its child runs", "plait runs cancel RUN_ID"),
+    (
+        "how many runs of a workflow it would be, then all of them",
+        "plait runs cancel --workflow DocumentPipeline --dry-run\nplait runs cancel --workflow DocumentPipeline",
+    ),
+)
 @selection_options(*_ACTIVE)
 @click.option("--task", metavar="NAME", type=TEXT, help="Only this task of the run, and what depends on it.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choice: Any) -> int:
     """Cancel runs with their child runs: by id, or all active ones that match a filter.
@@ -134,18 +150,27 @@ def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choic
         if dry_run or not matched:
             return _report_bulk("would cancel", matched, 0, output, dry_run=dry_run)
         confirm(f"cancel {_count(matched)}, with their child runs?", yes=yes)
-        result = plait.runs.bulk_cancel(filter=selection.filter)
+        with showing_progress("cancelling", matched) as tell:
+            result = plait.runs.bulk_cancel(filter=selection.filter, on_progress=lambda done: tell(done.matched))
         return _report_bulk("cancelled, child runs included:", result.matched, result.done, output)
 
 
-@click.command("replay")
+@command(
+    "replay",
+    ("what failed in the last hour", "plait runs replay --status FAILED --since 1h"),
+    ("one task again, and what depends on it", "plait runs replay RUN_ID --task extract"),
+    (
+        "a new run with another input",
+        'plait runs replay RUN_ID --input \'{"path": "other.txt"}\'',
+    ),
+)
 @selection_options(*_UNSUCCESSFUL)
 @click.option("--from-start", is_flag=True, help="All tasks, not only those that did not complete.")
 @click.option(
     "--task", "tasks", metavar="NAME", type=TEXT, multiple=True, help="This task too, and what depends on it."
 )
 @click.option("--input", "input_json", metavar="JSON|@FILE|-", help="Start a new run with this input instead.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def replay_runs(
     dry_run: bool, yes: bool, from_start: bool, tasks: Sequence[str], input_json: str | None, output: str, **choice: Any
@@ -172,7 +197,10 @@ def replay_runs(
         if dry_run or not matched:
             return _report_bulk("would replay", matched, 0, output, dry_run=dry_run)
         confirm(f"replay {_count(matched)}?", yes=yes)
-        result = plait.runs.bulk_replay(filter=selection.filter, from_start=from_start)
+        with showing_progress("replaying", matched) as tell:
+            result = plait.runs.bulk_replay(
+                filter=selection.filter, from_start=from_start, on_progress=lambda done: tell(done.matched)
+            )
         return _report_bulk("replayed:", result.matched, result.done, output)
 
 
@@ -224,8 +252,8 @@ def _explain(error: Exception, run_id: str) -> Exception:
 
 
 def _report(tally: Tally, output: str) -> int:
-    if output == "json":
-        click.echo(to_json({"done": sum(run["done"] for run in tally.runs), "runs": tally.runs}, indent=2))
+    if output != "table":
+        print_data({"done": sum(run["done"] for run in tally.runs), "runs": tally.runs}, output)
         return tally.code
     for run in tally.runs:
         if "error" in run:
@@ -240,8 +268,8 @@ def _report(tally: Tally, output: str) -> int:
 
 
 def _report_bulk(verb: str, matched: int, done: int, output: str, *, dry_run: bool = False) -> int:
-    if output == "json":
-        click.echo(to_json({"matched": matched, "done": done, "dry_run": dry_run}))
+    if output != "table":
+        print_data({"matched": matched, "done": done, "dry_run": dry_run}, output)
     elif not matched:
         click.echo("no run matches")
     else:

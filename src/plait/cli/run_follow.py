@@ -13,9 +13,12 @@ from uuid import UUID
 
 import click
 
+from plait.cli.completing import complete_runs
 from plait.cli.database import open_plait
 from plait.cli.failures import EXIT_RUN_FAILED, EXIT_TIMEOUT, say_error, say_hint
+from plait.cli.help import command
 from plait.cli.options import DurationType, common_options, output_option
+from plait.cli.output import print_data
 from plait.cli.running import describe_run, follow_run
 from plait.cli.text import clean_line, format_span, style, to_json
 from plait.cli.tree import COLOURS
@@ -29,25 +32,31 @@ if TYPE_CHECKING:
     from plait.results import RunOutcome
 
 
-@click.command("wait")
-@click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True)
+@command(
+    "wait",
+    (
+        "start a run, and wait for it later",
+        "run=$(plait run flows.py:hello --detach)\nplait runs wait $run --timeout 5m",
+    ),
+)
+@click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--timeout", type=DurationType(), help="Stop waiting after that (exit code 124); the runs go on.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def wait_runs(run_ids: Sequence[str], timeout: float | None, output: str) -> int:
     """Wait until runs have ended and print their results.
 
     Of one run that completed, stdout gets each task's output by name, as JSON; of several runs, or with -o json, a line
-    of JSON for each, in the order in which they end.
+    of JSON for each, in the order in which they end; with -o yaml, a document for each.
 
     Exit codes: 0 all completed, 1 one failed or was cancelled, 4 not found, 124 timeout.
     """
     ids = list(dict.fromkeys(str(parse_run_id(run_id)) for run_id in run_ids))
-    as_lines = output == "json" or len(ids) > 1
+    form = "json" if output == "table" and len(ids) > 1 else output
     with open_plait() as plait:
         for run_id in ids:
             plait.runs.get(run_id)  # an unknown run would be waited for for ever
-        code, late = asyncio.run(_wait_each(plait, ids, timeout, as_lines=as_lines))
+        code, late = asyncio.run(_wait_each(plait, ids, timeout, form))
     if late:
         say_error(f"{len(late)} of {len(ids)} runs did not end within {timeout:g} s; they go on")
         say_hint(f"plait runs show {late[0]}")
@@ -55,9 +64,7 @@ def wait_runs(run_ids: Sequence[str], timeout: float | None, output: str) -> int
     return code
 
 
-async def _wait_each(
-    plait: Plait, ids: Sequence[str], timeout: float | None, *, as_lines: bool
-) -> tuple[int, list[str]]:
+async def _wait_each(plait: Plait, ids: Sequence[str], timeout: float | None, output: str) -> tuple[int, list[str]]:
     """Report runs as they end. Returns the exit code, and the runs that did not end in time."""
     deadline = None if timeout is None else time.monotonic() + timeout
     waiting = {
@@ -73,18 +80,18 @@ async def _wait_each(
             for future in done:
                 del waiting[future]
                 outcome = future.result()[0]
-                code = max(code, await _report_outcome(plait, outcome, as_lines=as_lines))
+                code = max(code, await _report_outcome(plait, outcome, output))
         return code, list(waiting.values())
     finally:
         for future in waiting:
             future.cancel()
 
 
-async def _report_outcome(plait: Plait, outcome: RunOutcome, *, as_lines: bool) -> int:
+async def _report_outcome(plait: Plait, outcome: RunOutcome, output: str) -> int:
     completed = outcome.status.name == "COMPLETED"
     result = collect_outputs(outcome) if completed else None
-    if as_lines:
-        click.echo(to_json(describe_run(await plait.runs.aio_get_details(str(outcome.run_id)), result)))
+    if output != "table":
+        print_data(describe_run(await plait.runs.aio_get_details(str(outcome.run_id)), result), output, line=True)
     elif completed:
         click.echo(to_json(result))
     else:
@@ -95,10 +102,17 @@ async def _report_outcome(plait: Plait, outcome: RunOutcome, *, as_lines: bool) 
     return 0 if completed else EXIT_RUN_FAILED
 
 
-@click.command("tail")
-@click.argument("run_id")
+@command(
+    "tail",
+    ("follow a run", "plait runs tail RUN_ID"),
+    (
+        "the same for a program: a line of JSON for each change",
+        "plait runs tail RUN_ID --json",
+    ),
+)
+@click.argument("run_id", shell_complete=complete_runs)
 @click.option("--timeout", type=DurationType(), help="Stop following after that (exit code 124); the run goes on.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def tail_run(run_id: str, timeout: float | None, output: str) -> int:
     """Follow a run until it has ended: a line for every change of a task, from its beginning on.
@@ -107,7 +121,7 @@ def tail_run(run_id: str, timeout: float | None, output: str) -> int:
     """
     with open_plait() as plait:
         plait.runs.get(run_id)
-        lines = ChangeLines(run_id, as_json=output == "json")
+        lines = ChangeLines(run_id, output)
         outcome = asyncio.run(follow_run(plait, run_id, lines, timeout=timeout))
         if outcome is None:
             say_error(f"not done after {timeout:g} s; run {run_id} goes on", hint=f"plait runs tail {run_id}")
@@ -132,9 +146,9 @@ class Change:
 class ChangeLines:
     """Prints each change of a run's tasks once, however often it is shown."""
 
-    def __init__(self, run_id: str, *, as_json: bool) -> None:
+    def __init__(self, run_id: str, output: str) -> None:
         self._run_id = run_id
-        self._as_json = as_json
+        self._output = output
         self._seen: set[tuple[str, int, str, str]] = set()
 
     def __enter__(self) -> ChangeLines:
@@ -167,12 +181,12 @@ class ChangeLines:
         self._print(Change(run.finished_at, "", 0, run.status.value, format_span(run.created_at, run.finished_at)))
 
     def _print(self, change: Change) -> None:
-        if self._as_json:
+        if self._output != "table":
             entry: dict[str, Any] = {"time": change.time, "run_id": self._run_id, "status": change.status}
             if change.task:
                 entry |= {"task": change.task, "attempt": change.attempt}
             entry |= {name: text for name, text in (("error", change.error), ("reason", change.reason)) if text}
-            click.echo(to_json(entry))
+            print_data(entry, self._output, line=True)
             return
         clock = (
             "" if change.time is None else f"{change.time.astimezone():%H:%M:%S}.{change.time.microsecond // 1000:03d}"

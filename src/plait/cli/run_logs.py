@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from plait.cli.completing import complete_runs
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.options import common_options, output_option
-from plait.cli.text import clean, clean_line, style, to_json
+from plait.cli.output import print_data
+from plait.cli.text import clean, clean_line, style
 from plait.types import WorkflowRunStatus
 
 if TYPE_CHECKING:
@@ -28,20 +31,27 @@ _ENDED = (WorkflowRunStatus.COMPLETED, WorkflowRunStatus.FAILED, WorkflowRunStat
 _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "bright_black"}
 
 
-@click.command("logs")
-@click.argument("run_id")
+@command(
+    "logs",
+    ("what a run logs, from its beginning and on", "plait runs logs RUN_ID --follow"),
+    (
+        "one task's lines that speak of a timeout",
+        "plait runs logs RUN_ID --task extract --search timeout",
+    ),
+)
+@click.argument("run_id", shell_complete=complete_runs)
 @click.option("--task", metavar="NAME", help="Only of this task.")
 @click.option("--search", metavar="TEXT", help="Only lines that hold this, in capitals or not.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def show_logs(run_id: str, task: str | None, search: str | None, follow: bool, output: str) -> None:
     """Show what the tasks of a run logged by ctx.log, and by Python's logging where their worker stores that.
 
-    With -o json, a line of JSON for each.
+    With -o json, a line of JSON for each; with -o yaml, a document.
     """
     with open_plait() as plait:
-        printer = _Printer(as_json=output == "json")
+        printer = _Printer(output)
         asyncio.run(_show(plait, run_id, task, search, printer, follow=follow))
     if not printer.count and output == "table":
         say_hint("ctx.log('…') in a task; PLAIT_CAPTURE_LOGS=1 for workers stores what tasks log by logging, too")
@@ -86,15 +96,15 @@ def _forget(recent: OrderedDict[str, LogLine]) -> str | None:
 
 
 class _Printer:
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+    def __init__(self, output: str) -> None:
+        self._output = output
         self.count = 0
 
     def show(self, line: LogLine) -> None:
         """Print one line."""
         self.count += 1
-        if self._as_json:
-            click.echo(to_json(_describe(line)))
+        if self._output != "table":
+            print_data(_describe(line), self._output, line=True)
             return
         clock = line.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
         level = style(f"{line.level:<7}", _COLOURS.get(line.level, "cyan"), sys.stdout)

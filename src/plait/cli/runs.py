@@ -9,10 +9,13 @@ from typing import Any
 
 import click
 
+from plait.cli.completing import complete_runs, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.links import link_run
 from plait.cli.options import MomentType, common_options, output_option
+from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import can_show, clean, format_span, format_table, format_time, style, to_json
 from plait.cli.tree import COLOURS, describe_attempt, render_plain
 from plait.features.run_views import AttemptDetails, RunDetails, RunSummary, TaskDetails
@@ -21,13 +24,18 @@ from plait.types import TaskStatus, WorkflowRunStatus
 STATUSES = [status.value for status in WorkflowRunStatus]
 
 
-@click.command("list")
+@command(
+    "list",
+    ("what failed since yesterday", "plait runs list --status FAILED --since 1d"),
+    ("ids alone, for other programs", "plait runs list --json | jq -r '.[].run_id'"),
+)
 @click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), multiple=True, help="Any of these.")
-@click.option("--workflow", metavar="NAME", multiple=True, help="Any of these.")
+@click.option("--workflow", metavar="NAME", multiple=True, help="Any of these.", shell_complete=complete_workflows)
 @click.option("--since", type=MomentType(), help="Started after: how long ago (2h), or a time.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--before", metavar="RUN_ID", help="Runs older than this one: the next page.")
-@output_option("table", "json")
+@output_option()
+@paged
 @common_options
 def list_runs(
     status: Sequence[str],
@@ -46,29 +54,33 @@ def list_runs(
             limit=limit,
             before=before,
         )
-    if output == "json":
-        click.echo(to_json([describe_summary(run) for run in found], indent=2))
+    if output != "table":
+        print_data([describe_summary(run) for run in found], output)
         return
     if not found:
         click.echo("no runs")
         say_hint("plait run path/to/flows.py:workflow" if not (status or workflow or since or before) else None)
         return
-    click.echo(format_runs(found))
+    print_text(format_runs(found))
     if len(found) == limit:
         say_hint(f"--before {found[-1].workflow_run_id} for older ones")
 
 
-@click.command("show")
-@click.argument("run_id")
+@command(
+    "show",
+    ("the tree of a run, with its input", "plait runs show RUN_ID --input"),
+    ("every task's output", "plait runs show RUN_ID -o yaml"),
+)
+@click.argument("run_id", shell_complete=complete_runs)
 @click.option("--input", "with_input", is_flag=True, help="Show the run's input, too.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def show_run(run_id: str, with_input: bool, output: str) -> None:
     """Show one run: its tasks as a tree, with attempts, times and errors."""
     with open_plait() as plait:
         details = plait.runs.get_details(run_id)
-    if output == "json":
-        click.echo(to_json(describe_details(details), indent=2))
+    if output != "table":
+        print_data(describe_details(details), output)
         return
     if with_input:
         click.echo(f"input {clean(to_json(details.input, indent=2))}")

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plait.cli.asking import TEXT, confirm, looking_for, read_payload
+from plait.cli.completing import complete_scheduled, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.options import common_options, output_option, parse_pairs
-from plait.cli.text import format_table, format_time, to_json
+from plait.cli.output import paged, print_data, print_result
+from plait.cli.text import format_table, format_time
 from plait.errors import PlaitError
 
 if TYPE_CHECKING:  # generic, in recent versions of click
@@ -43,20 +46,24 @@ class LaterType(_ParamType):
             self.fail(f"{value!r} is no time: write in how long (90s, 2h, 3d) or when (2026-01-31T08:00)", param, ctx)
 
 
-@click.command("list")
+@command(
+    "list",
+    ("what waits for its time", "plait scheduled list"),
+)
 @click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.")
 @click.option("--status", type=click.Choice(["SCHEDULED", "STARTED"], case_sensitive=False), help="Only these.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--before", metavar="SCHEDULED_ID", help="Those below this one: the next page.")
-@output_option("table", "json")
+@output_option()
+@paged
 @common_options
 def list_scheduled(workflow: str | None, status: str | None, limit: int, before: str | None, output: str) -> None:
     """List scheduled runs, the latest time first."""
     with open_plait() as plait, looking_for("plait scheduled list"):
         statuses = [status.upper()] if status else None
         found = plait.scheduled.list(workflow_name=workflow, statuses=statuses, limit=limit, before=before)
-    if output == "json":
-        click.echo(to_json([describe_scheduled(one) for one in found], indent=2))
+    if output != "table":
+        print_data([describe_scheduled(one) for one in found], output)
         return
     if not found:
         click.echo("no scheduled runs")
@@ -67,13 +74,17 @@ def list_scheduled(workflow: str | None, status: str | None, limit: int, before:
         say_hint(f"--before {found[-1].id} for more")
 
 
-@click.command("create")
-@click.argument("workflow", type=TEXT)
+@command(
+    "create",
+    ("in two hours", "plait scheduled create Report 2h team=sales"),
+    ("at a time", "plait scheduled create Report 2026-12-24T18:00 @input.json"),
+)
+@click.argument("workflow", type=TEXT, shell_complete=complete_workflows)
 @click.argument("run_at", metavar="TIME", type=LaterType())
 @click.argument("input", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
 @click.option("--priority", type=click.IntRange(1, 3), help="1 (low) to 3 (high).")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of the run; may be repeated.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def create_scheduled(
     workflow: str, run_at: datetime, input: Sequence[str], priority: int | None, metadata: Sequence[str], output: str
@@ -86,25 +97,31 @@ def create_scheduled(
     extra = parse_pairs(metadata, "--metadata")
     with open_plait() as plait, looking_for("plait workflows list"):
         made = plait.scheduled.create(workflow, run_at, value, extra or None, priority)
-    click.echo(to_json(describe_scheduled(made), indent=2) if output == "json" else made.id)
+    print_result(describe_scheduled(made), output, made.id)
     say_hint(f"plait scheduled update {made.id} TIME to move it")
 
 
-@click.command("update")
-@click.argument("scheduled_id")
+@command(
+    "update",
+    ("tomorrow instead", "plait scheduled update SCHEDULED_ID 1d"),
+)
+@click.argument("scheduled_id", shell_complete=complete_scheduled)
 @click.argument("run_at", metavar="TIME", type=LaterType())
-@output_option("table", "json")
+@output_option()
 @common_options
 def update_scheduled(scheduled_id: str, run_at: datetime, output: str) -> None:
     """Give a scheduled run another time."""
     with open_plait() as plait, looking_for("plait scheduled list"):
         moved = plait.scheduled.update(scheduled_id, run_at)
     text = f"{moved.id} starts at {format_time(moved.run_at)}"
-    click.echo(to_json(describe_scheduled(moved), indent=2) if output == "json" else text)
+    print_result(describe_scheduled(moved), output, text)
 
 
-@click.command("delete")
-@click.argument("scheduled_ids", metavar="SCHEDULED_ID...", nargs=-1, required=True)
+@command(
+    "delete",
+    ("without being asked", "plait scheduled delete SCHEDULED_ID --yes"),
+)
+@click.argument("scheduled_ids", metavar="SCHEDULED_ID...", nargs=-1, required=True, shell_complete=complete_scheduled)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @common_options
 def delete_scheduled(scheduled_ids: Sequence[str], yes: bool) -> None:

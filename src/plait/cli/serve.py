@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,31 +10,36 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plait.cli.completing import complete_target
 from plait.cli.failures import CommandError, say_hint
+from plait.cli.help import command
 from plait.cli.links import noted_server
-from plait.cli.logs import FORMATS, LEVELS, set_up_logging
-from plait.cli.options import common_options, get_database_url
+from plait.cli.logs import set_up_logging
+from plait.cli.options import common_options, get_database_url, setting_option
 from plait.cli.text import clean, style
+from plait.settings import Settings
 
 if TYPE_CHECKING:
     from plait.client import Plait
 
 
-@click.command()
-@click.argument("target", required=False)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Another one than this machine needs accounts.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0: any that is free.")
-@click.option(
-    "--accounts",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    envvar="PLAIT_ACCOUNTS",
-    help="A file of who may sign in; also PLAIT_ACCOUNTS.",
+@command(
+    None,
+    ("on this machine", "plait serve --open"),
+    (
+        "for others: make an account, then listen to all",
+        "plait serve --new-account user:anna:write >> accounts\nplait serve --host 0.0.0.0 --accounts accounts",
+    ),
 )
-@click.option("--allow-host", metavar="NAME", multiple=True, help="A name under which it is reached; may be repeated.")
+@click.argument("target", required=False, shell_complete=complete_target)
+@setting_option("--host", setting=Settings.server_host, help="Another one than this machine needs accounts.")
+@setting_option("--port", setting=Settings.server_port, help="0: any that is free.")
+@setting_option("--accounts", setting=Settings.accounts, help="A file of who may sign in.")
+@setting_option("--allow-host", setting=Settings.allowed_hosts, help="A name under which it is reached; repeatable.")
 @click.option("--open", "open_page", is_flag=True, help="Open it in a browser.")
 @click.option("--new-account", metavar="KIND:NAME:ROLE", help="Print a line for --accounts and stop: user:anna:write.")
-@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
-@click.option("--log-format", type=click.Choice(FORMATS), default="text", show_default=True)
+@setting_option("--log-level", setting=Settings.log_level)
+@setting_option("--log-format", setting=Settings.log_format)
 @common_options
 def serve(
     target: str | None,
@@ -61,7 +65,7 @@ def serve(
     from plait.server import runner  # noqa: PLC0415 - only when there is something to serve
     from plait.server.accounts import read_accounts  # noqa: PLC0415
 
-    known = read_accounts(os.environ, accounts)
+    known = read_accounts(_read_secrets(), accounts)
     runner.check_exposure(host, known)
     listener = runner.bind(host, port)
     url = runner.describe_url(listener)
@@ -70,6 +74,12 @@ def serve(
         if open_page:
             click.launch(url)
         runner.serve(plait, listener, accounts=known, allowed_hosts=list(allow_host) or None)
+
+
+def _read_secrets() -> dict[str, str]:
+    """What the settings hold of accounts, by the names of their variables."""
+    own = (Settings.server_token, Settings.server_read_token, Settings.server_password, Settings.server_user)
+    return {one.variables[0]: value for one in own if (value := one.read())}
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TextIO
 
@@ -31,8 +32,13 @@ def clean_line(text: str) -> str:
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether colour is welcome there: a terminal, no ``NO_COLOR``, no dumb one."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether colour is welcome there: on a terminal that is not dumb, or wherever ``FORCE_COLOR`` is set; never with
+    ``NO_COLOR``."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if force := os.environ.get("FORCE_COLOR"):
+        return force != "0"
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def style(text: str, colour: str, stream: TextIO) -> str:
@@ -82,11 +88,18 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """JSON text for stdout. Integers are exact, however long; times are ISO 8601."""
+    with allow_long_numbers():
+        ascii_only = not can_show("é✓語", sys.stdout)
+        return json.dumps(value, indent=indent, ensure_ascii=ascii_only, default=_to_plain, allow_nan=False)
+
+
+@contextmanager
+def allow_long_numbers() -> Iterator[None]:
+    """Let integers of any length become text, and back, in the block."""
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
-        ascii_only = not can_show("é✓語", sys.stdout)
-        return json.dumps(value, indent=indent, ensure_ascii=ascii_only, default=_to_plain, allow_nan=False)
+        yield
     finally:
         sys.set_int_max_str_digits(limit)
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import click
 
-from plait.cli.logs import FORMATS, LEVELS, set_up_logging
-from plait.cli.options import DurationType, common_options, get_database_url
+from plait.cli.completing import complete_target
+from plait.cli.help import command
+from plait.cli.logs import set_up_logging
+from plait.cli.options import common_options, get_database_url, setting_option
 from plait.cli.serving import serve_target, supervise
+from plait.settings import Settings
 
 
-@click.command()
-@click.argument("target")
-@click.option("--slots", type=click.IntRange(min=1), default=100, show_default=True, help="Tasks per process.")
-@click.option("--processes", type=click.IntRange(1, 1000), default=1, show_default=True, help="Worker processes.")
-@click.option("--name", default="worker", show_default=True, help="A label for people.")
-@click.option(
-    "--grace",
-    type=DurationType(zero=True),
-    default=30.0,
-    show_default="30s",
-    help="Time that running tasks have after SIGTERM or Ctrl-C.",
+@command(
+    None,
+    ("two processes of fifty tasks each", "plait worker myapp.flows:plait --processes 2 --slots 50"),
+    ("in a container", "plait worker myapp.flows:plait --log-format json --grace 25s"),
 )
-@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
-@click.option("--log-format", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.argument("target", shell_complete=complete_target)
+@setting_option("--slots", setting=Settings.worker_slots, help="Tasks per process.")
+@setting_option("--processes", setting=Settings.worker_processes, help="Worker processes.")
+@setting_option("--name", setting=Settings.worker_name)
+@setting_option("--grace", setting=Settings.worker_grace, help="Time that running tasks have after SIGTERM or Ctrl-C.")
+@setting_option("--log-level", setting=Settings.log_level)
+@setting_option("--log-format", setting=Settings.log_format)
 @click.option("--child", is_flag=True, hidden=True)
 @common_options
 def worker(

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from plait.cli.asking import looking_for
+from plait.cli.completing import complete_workers
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.options import common_options, output_option
+from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import clean_line, format_seconds, format_span, format_table, format_time, style, to_json
 
 if TYPE_CHECKING:
@@ -21,17 +24,21 @@ if TYPE_CHECKING:
 _COLOURS = {"ACTIVE": "green", "LATE": "red", "ENDED": "yellow"}
 
 
-@click.command("list")
+@command(
+    "list",
+    ("the workers that live, and those that ended lately", "plait workers list --ended"),
+)
 @click.option("--ended", is_flag=True, help="Those that ended lately, too.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
-@output_option("table", "json")
+@output_option()
+@paged
 @common_options
 def list_workers(ended: bool, limit: int, output: str) -> None:
     """List the workers that live or fell silent, last started first."""
     with open_plait() as plait:
         found = plait.workers.list(ended=ended, limit=limit)
-    if output == "json":
-        click.echo(to_json([asdict(worker) for worker in found], indent=2))
+    if output != "table":
+        print_data([asdict(worker) for worker in found], output)
         return
     if not found:
         click.echo("no workers")
@@ -41,20 +48,22 @@ def list_workers(ended: bool, limit: int, output: str) -> None:
     table = format_table(head, [_list_cells(worker) for worker in found])
     for word, colour in _COLOURS.items():
         table = table.replace(f"  {word} ", f"  {style(word, colour, sys.stdout)} ")
-    click.echo(table)
+    print_text(table)
 
 
-@click.command("show")
-@click.argument("worker_id")
-@output_option("table", "json")
+@command(
+    "show",
+    ("what a worker runs now", "plait workers show WORKER_ID"),
+)
+@click.argument("worker_id", shell_complete=complete_workers)
+@output_option()
 @common_options
 def show_worker(worker_id: str, output: str) -> None:
     """Show one worker: what it serves, and what it runs now."""
     with open_plait() as plait, looking_for("plait workers list --ended"):
         details = plait.workers.get(worker_id)
-    if output == "json":
-        running = [asdict(task) for task in details.running]
-        click.echo(to_json({**asdict(details.worker), "running": running}, indent=2))
+    if output != "table":
+        print_data({**asdict(details.worker), "running": [asdict(task) for task in details.running]}, output)
         return
     worker = details.worker
     click.echo(f"{clean_line(worker.name)}  {worker.worker_id}  {worker.status.value}")

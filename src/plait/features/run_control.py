@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -97,14 +97,20 @@ class RunControl(RunReader):
         ids: Sequence[str] | None = None,
         filter: RunFilter | None = None,
         dry_run: bool = False,
+        on_progress: Callable[[BulkResult], None] | None = None,
     ) -> BulkResult:
-        """Cancel runs by id, or all active ones that match a filter; ``dry_run`` only counts them."""
+        """Cancel runs by id, or all active ones that match a filter; ``dry_run`` only counts them.
+
+        ``on_progress`` is told how far it is, after every page, on the engine's thread: it must be quick.
+        """
         engine = await self._plait.open_engine()
         matched = done = 0
         async for page in self._iter_pages(opts, ids, filter, UNFINISHED):
             matched += len(page)
             if not dry_run:
                 done += len(await engine.cancel_runs(page, "the run was cancelled"))
+            if on_progress is not None:
+                on_progress(BulkResult(matched, done))
         return BulkResult(matched, done)
 
     bulk_cancel = sync_twin(aio_bulk_cancel)
@@ -163,15 +169,18 @@ class RunControl(RunReader):
         filter: RunFilter | None = None,
         from_start: bool = False,
         dry_run: bool = False,
+        on_progress: Callable[[BulkResult], None] | None = None,
     ) -> BulkResult:
         """Replay runs by id, or all failed and cancelled ones that match a filter; ``dry_run`` only counts them. Runs
-        that are active, or have nothing to run again, are left alone."""
+        that are active, or have nothing to run again, are left alone. ``on_progress``: see ``bulk_cancel``."""
         engine = await self._plait.open_engine()
         matched = done = 0
         async for page in self._iter_pages(opts, ids, filter, UNSUCCESSFUL):
             matched += len(page)
             if not dry_run:
                 done += len(await engine.replay_runs(page, _choose_tasks(from_start, ())))
+            if on_progress is not None:
+                on_progress(BulkResult(matched, done))
         return BulkResult(matched, done)
 
     bulk_replay = sync_twin(aio_bulk_replay)
