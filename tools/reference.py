@@ -228,7 +228,7 @@ def _write_class(name: str, thing: type) -> str:
         return f"class {name}({bases})"
     if name in MADE_BY_PLAIT:
         return f"class {name}"
-    init = thing.__init__  # type: ignore[misc]
+    init = thing.__init__
     is_own = inspect.isfunction(init) and (init.__module__.startswith("plait") or dataclasses.is_dataclass(thing))
     if not is_own:
         return f"class {name}"

@@ -3,6 +3,8 @@
 A Python block with ``title="name.py"`` becomes a file, and a worker serves it; ``title="test_name.py"`` is for
 pytest instead. Other Python blocks run as scripts, in order, in the folder of those files. In ``console`` blocks the
 lines after ``$`` are run; the lines up to the next ``$`` are the expected standard output, if there are any.
+
+The pages of the tutorial are one story in one folder: ``tests/package`` walks them, from the built wheel.
 """
 
 from __future__ import annotations
@@ -19,7 +21,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TUTORIAL = ROOT / "docs" / "tutorial"
+PAGES = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent != TUTORIAL),
+]
 BLOCK = re.compile(r"^```(?P<kind>python|console)(?: title=\"(?P<title>[\w.]+)\")?\n(?P<code>.*?)^```$", re.M | re.S)
 DEADLINE_SECONDS = 60
 
