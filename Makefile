@@ -12,10 +12,10 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl library test lint bench dashboard format clean
+.PHONY: help demo etl library test lint bench dashboard docs docs-serve format clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## describe real text files with a durable workflow, end to end
 	@echo; echo "One document, task by task, on a PostgreSQL that starts by itself:"; echo
@@ -67,8 +67,17 @@ bench: $(VENV)/.test ## measure, on this machine, against the bare SQL statement
 dashboard: ## build the dashboard into the package, from dashboard/ (needs Node 20)
 	cd dashboard && npm ci --no-audit --no-fund --loglevel=error && npm run check && npm test && npm run build
 
+docs: $(VENV)/.docs ## build the documentation into site/; warnings and dead links are errors
+	$(BIN)/python tools/reference.py
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python tools/links.py
+	@echo "open site/index.html"
+
+docs-serve: $(VENV)/.docs ## show the documentation while you write it
+	$(BIN)/zensical serve --open
+
 clean: ## remove .venv, caches and what the examples wrote
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* examples/*/out
+	rm -rf $(VENV) site .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* examples/*/out
 	find src tests examples benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 $(VENV)/.python:
@@ -99,6 +108,12 @@ $(VENV)/.test: $(VENV)/.runtime
 	@echo "installing what the tests need into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml
+	@echo "installing what builds the documentation into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable . --group docs
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
