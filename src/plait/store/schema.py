@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plait.errors import SchemaError
 
@@ -92,6 +92,23 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK_KEY)
     return applied
+
+
+def apply_migration(cursor: Any, version: int) -> bool:
+    """Apply one migration by a cursor of any DB-API driver, in its caller's transaction, unless it was applied.
+
+    For frameworks that number the steps of a database themselves; all before it must have been applied. Excludes
+    ``upgrade`` elsewhere until that transaction ends. Returns whether there was something to do.
+    """
+    cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
+    cursor.execute(_BOOTSTRAP)
+    cursor.execute(f"SELECT 1 FROM plait.migration WHERE version = {version:d}")
+    if cursor.fetchone() is not None:
+        return False
+    migration = next(one for one in list_migrations() if one.version == version)
+    cursor.execute(migration.sql)
+    cursor.execute(f"INSERT INTO plait.migration (version, name) VALUES ({version:d}, '{migration.name}')")
+    return True
 
 
 def render_sql(since: int = 0) -> str:
