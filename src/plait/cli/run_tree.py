@@ -13,9 +13,11 @@ import click
 
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.options import common_options, output_option
+from plait.cli.output import print_data
 from plait.cli.runs import describe_details
-from plait.cli.text import can_show, style, to_json
+from plait.cli.text import can_show, style
 from plait.cli.tree import COLOURS, branch_off, build_line, find_homes, headline, to_ascii
 from plait.features.run_views import RunDetails, TaskDetails
 
@@ -43,11 +45,15 @@ class Row:
     hides: bool = False
 
 
-@click.command("tree")
+@command(
+    "tree",
+    ("a run and all that it started", "plait runs tree 01993b6e-0000-7000-8000-000000000000"),
+    ("its own tasks alone", "plait runs tree 01993b6e-0000-7000-8000-000000000000 --depth 1"),
+)
 @click.argument("run_id")
 @click.option("--depth", type=click.IntRange(1, 100), default=5, show_default=True, help="Generations of runs.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Runs in all.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def show_tree(run_id: str, depth: int, limit: int, output: str) -> None:
     """Show a run with its tasks and, below each task, the runs that it started.
@@ -56,8 +62,8 @@ def show_tree(run_id: str, depth: int, limit: int, output: str) -> None:
     """
     with open_plait() as plait:
         root = collect_tree(plait, run_id, depth=depth, limit=limit)
-    if output == "json":
-        click.echo(to_json(describe_node(root), indent=2))
+    if output != "table":
+        print_data(describe_node(root), output)
         return
     rows = list(iter_rows(root, datetime.now(UTC)))
     width = max(len(row.label) for row in rows if row.status)

@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 import click
 
+from plait.wording import format_seconds as format_seconds
+
 # Control characters could move the cursor or recolour the screen, bidirectional overrides could reorder a
 # line: names, errors and outputs come from other people. Newline and tab stay.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -53,19 +55,6 @@ def can_show(text: str, stream: TextIO) -> bool:
     except (UnicodeError, LookupError):
         return False
     return True
-
-
-def format_seconds(seconds: float) -> str:
-    """A duration for people: ``12 ms``, ``1.2 s``, ``2 m 05 s``, ``3 h 07 m``."""
-    seconds = max(0.0, seconds)
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} m {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} m"
 
 
 def format_span(begin: datetime | None, end: datetime | None) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,43 +13,168 @@ import click
 from plait.cli.asking import TEXT, looking_for
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
+from plait.cli.help import command
 from plait.cli.options import common_options, output_option
-from plait.cli.text import clean, clean_line, format_seconds, format_table, format_time, to_json
+from plait.cli.output import print_data, print_text
+from plait.cli.text import can_show, clean, clean_line, format_seconds, format_table, format_time, to_json
+from plait.pictures.mermaid import draw_mermaid
+from plait.pictures.model import FOLD_FROM, DrawnTask, build_graph, describe_graph, read_definition
+from plait.pictures.svg import draw_svg
+from plait.pictures.text import draw_text
 
 if TYPE_CHECKING:
     from plait.features.workflows import WorkflowDetails, WorkflowSummary, WorkflowTask
 
+_COLUMNS = 100
+"""Where there is no terminal to ask."""
 
-@click.command("list")
+
+@command(
+    "list",
+    ("what is served, and since when", "plait workflows list"),
+    ("those with a word in their name", "plait workflows list import"),
+)
 @click.argument("part", required=False, type=TEXT)
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--after", metavar="NAME", type=TEXT, help="Workflows behind this one: the next page.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def list_workflows(part: str | None, limit: int, after: str | None, output: str) -> None:
     """List workflows in order of their names; with PART those that have it in their name."""
     with open_plait() as plait:
         found = plait.workflows.list(name_contains=part, limit=limit, after=after)
-    if output == "json":
-        click.echo(to_json([asdict(workflow) for workflow in found], indent=2))
+    if output != "table":
+        print_data([asdict(workflow) for workflow in found], output)
         return
     if not found:
         click.echo("no workflows")
         say_hint("plait worker TARGET, which makes its workflows known" if not (part or after) else None)
         return
     head = ("WORKFLOW", "VERSION", "TASKS", "SERVED", "STARTED BY", "DESCRIPTION")
-    click.echo(format_table(head, [_list_cells(workflow) for workflow in found]))
+    print_text(format_table(head, [_list_cells(workflow) for workflow in found]))
     if len(found) == limit:
         say_hint(f"--after {found[-1].name} for more")
 
 
-@click.command("show")
+@command(
+    "show",
+    ("tasks, options, conditions, and what starts it", "plait workflows show Orders"),
+    ("as it was before", "plait workflows show Orders --version 3 -o json"),
+)
 @click.argument("name", type=TEXT)
 @click.option("--version", "version_id", type=click.IntRange(min=1), help="This version, not the one served now.")
-@output_option("table", "json")
+@output_option()
 @common_options
 def show_workflow(name: str, version_id: int | None, output: str) -> None:
     """Show one workflow: its tasks with their options and conditions, and what starts it."""
+    details = _find_workflow(name, version_id)
+    if output != "table":
+        print_data(asdict(details), output)
+        return
+    print_text("\n".join(_render(details)))
+
+
+@command(
+    "graph",
+    ("on the terminal", "plait workflows graph Orders"),
+    ("a picture for the README", "plait workflows graph Orders -o svg > docs/orders.svg"),
+    ("what code declares, without a database", "plait workflows graph --target flows.py:orders -o mermaid"),
+)
+@click.argument("name", required=False, type=TEXT)
+@click.option("--target", metavar="TARGET", help="Draw what this code declares: package.module:attr or file.py:attr.")
+@click.option("--version", "version_id", type=click.IntRange(min=1), help="This version, not the one served now.")
+@click.option("--direction", type=click.Choice(["LR", "TB"], case_sensitive=False), help="Of mermaid and svg.")
+@click.option("--theme", type=click.Choice(["auto", "light", "dark"]), default="auto", help="Of svg.")
+@click.option("--all", "draw_all", is_flag=True, help="Draw each task, also where many play the same part.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["ascii", "mermaid", "svg", "json", "yaml"]),
+    default="ascii",
+    show_default=True,
+    help="For a terminal, for Markdown, for pages, or for programs.",
+)
+@common_options
+def draw_workflow(
+    name: str | None,
+    target: str | None,
+    version_id: int | None,
+    direction: str | None,
+    theme: str,
+    draw_all: bool,
+    output: str,
+) -> None:
+    """Draw the graph of a workflow.
+
+    Tasks that play the same part many times are drawn as one, unless --all. On a terminal that is too narrow for a
+    drawing from left to right, it goes from top to bottom.
+    """
+    if target is not None and version_id is not None:
+        raise click.UsageError("--version asks the database: give --target or --version, not both")
+    if direction is not None and output not in ("mermaid", "svg"):
+        raise click.UsageError(f"--direction is for -o mermaid and -o svg, not for {output}")
+    drawn = _read_target(target, name) if target is not None else _read_stored(name, version_id)
+    if output in ("json", "yaml"):
+        print_data(_describe_graph(drawn), output)
+        return
+    graph = build_graph(drawn.tasks, fold=0 if draw_all else FOLD_FROM)
+    title = f"Workflow {drawn.name}"
+    if output == "mermaid":
+        click.echo(draw_mermaid(graph, title=title, direction=direction or "LR"))
+    elif output == "svg":
+        description = describe_graph(graph)
+        click.echo(draw_svg(graph, label=title, description=description, direction=direction or "LR", theme=theme))
+    else:
+        columns = shutil.get_terminal_size((_COLUMNS, 24)).columns
+        print_text(clean(draw_text(graph, width=columns, ascii_only=not can_show("─│┌▶●×…╭", sys.stdout))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A workflow to be drawn. ``version_id`` is None for one that code declares."""
+
+    name: str
+    version_id: int | None
+    tasks: list[DrawnTask]
+
+
+def _read_target(target: str, name: str | None) -> _Drawn:
+    from plait.cli.target import load_target  # noqa: PLC0415 - brings the user's code
+
+    workflow = load_target(target).choose_workflow(name)
+    return _Drawn(workflow.name, None, read_definition(workflow.definition))
+
+
+def _read_stored(name: str | None, version_id: int | None) -> _Drawn:
+    if name is None:
+        raise click.UsageError("say which workflow: NAME, or --target for what code declares")
+    details = _find_workflow(name, version_id)
+    words = ("wait_for", "skip_if", "cancel_if")
+    tasks = [
+        DrawnTask(
+            name=task.name,
+            parents=task.parents,
+            kind=task.kind,
+            conditions=tuple((word, text) for word in words if (text := getattr(task, word)) is not None),
+        )
+        for task in details.tasks
+    ]
+    return _Drawn(details.name, details.version_id, tasks)
+
+
+def _describe_graph(drawn: _Drawn) -> dict[str, Any]:
+    return {
+        "workflow": drawn.name,
+        "version_id": drawn.version_id,
+        "tasks": [
+            {"name": task.name, "kind": task.kind, "parents": list(task.parents), **dict(task.conditions)}
+            for task in drawn.tasks
+        ],
+    }
+
+
+def _find_workflow(name: str, version_id: int | None) -> WorkflowDetails:
+    """A workflow that the database knows, in this version if one is given."""
     with open_plait() as plait, looking_for("plait workflows list"):
         details = plait.workflows.get(name)
         if version_id is not None and version_id != details.version_id:
@@ -55,10 +182,7 @@ def show_workflow(name: str, version_id: int | None, output: str) -> None:
             if version_id not in versions:
                 raise click.UsageError(f"workflow {name!r} has no version {version_id}: it has {_join(versions)}")
             details = plait.workflows.get_version(version_id)
-    if output == "json":
-        click.echo(to_json(asdict(details), indent=2))
-        return
-    click.echo("\n".join(_render(details)))
+        return details
 
 
 def _list_cells(workflow: WorkflowSummary) -> tuple[str, ...]:
