@@ -93,6 +93,8 @@ COMMANDS = {
             "status": Entry("Which database, which versions, what is due.", "plait.cli.db:status"),
             "upgrade": Entry("Bring the schema up to date.", "plait.cli.db:upgrade"),
             "sql": Entry("Print the SQL of the schema, to apply it by hand.", "plait.cli.db:sql"),
+            "prune": Entry("Delete runs that ended long ago.", "plait.cli.db_prune:prune_database"),
+            "move": Entry("Move everything into another database.", "plait.cli.db_move:move_database"),
             "psql": Entry("Open psql on the database.", "plait.cli.db:psql"),
             "stop": Entry("Stop this project's embedded PostgreSQL.", "plait.cli.db:stop"),
         },

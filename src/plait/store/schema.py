@@ -50,11 +50,22 @@ def latest_version() -> int:
 
 
 async def read_version(connection: Connection) -> int:
-    """The schema version of the database; 0 when there is no Plait schema yet."""
+    """The schema version of the database; 0 when there is no Plait schema yet. Raises ``SchemaError`` when what was
+    there has been moved elsewhere: a new one beside it would hide that."""
     if await connection.fetchval("SELECT to_regclass('plait.migration')") is None:
+        await _check_not_moved(connection)
         return 0
     found: int | None = await connection.fetchval("SELECT max(version) FROM plait.migration")
     return found or 0
+
+
+async def _check_not_moved(connection: Connection) -> None:
+    place = await connection.fetchval("SELECT obj_description(to_regnamespace('plait_moved'), 'pg_namespace')")
+    if place is not None:
+        raise SchemaError(
+            f"everything that was here has been moved to {place} by `plait db move`: name that database, as "
+            "DATABASE_URL for instance. (To use the old state again: ALTER SCHEMA plait_moved RENAME TO plait)"
+        )
 
 
 async def check_version(connection: Connection) -> None:
@@ -80,8 +91,9 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
     applied = []
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
     try:
+        pending = _pending(await read_version(connection))
         await connection.execute(_BOOTSTRAP)
-        for migration in _pending(await read_version(connection)):
+        for migration in pending:
             async with connection.transaction():
                 await connection.execute(migration.sql)
                 await connection.execute(

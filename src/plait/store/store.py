@@ -20,6 +20,7 @@ from plait.store.control import ControlStore
 from plait.store.dashboard import DashboardStore
 from plait.store.events import EventStore
 from plait.store.observation import ObservationStore
+from plait.store.retention import RetentionStore
 from plait.store.schedules import ScheduleStore
 from plait.store.statements import load_sql
 from plait.triggers import RunTrigger
@@ -101,6 +102,7 @@ class Store:
         self.catalog = CatalogStore(self.pool)
         self.dashboard = DashboardStore(self.pool)
         self.schedules = ScheduleStore(self.pool)
+        self.retention = RetentionStore(self.pool)
         self.observation = ObservationStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
 
@@ -264,9 +266,10 @@ class Store:
             round(worker.lease_seconds * 1e6),
         )
 
-    async def beat_worker(self, worker_id: UUID) -> bool | None:
-        """Renew a worker's lease. Returns whether it is alone with its actions; None when it was declared dead."""
-        row = await self.beats.fetchrow(load_sql("beat_worker"), worker_id)
+    async def beat_worker(self, worker_id: UUID, pace: list[int] | None = None) -> bool | None:
+        """Renew a worker's lease, and tell its pace. Returns whether it is alone with its actions; None when it was
+        declared dead."""
+        row = await self.beats.fetchrow(load_sql("beat_worker"), worker_id, pace)
         return None if row is None else row["alone"]
 
     async def end_worker(self, worker_id: UUID) -> None:

@@ -1,8 +1,9 @@
--- Drop what is still held of runs that have ended: a claim may cross a cancellation. Its worker finds out by itself.
+-- Drop what is still held of runs that have ended, or are gone: a claim may cross a cancellation, and what that leaves
+-- behind may outlast its run. Its worker finds out by itself.
 -- Locks: running rows, skipping locked ones. A scan of running, which is small.
 DELETE FROM plait.running h
 USING (
-    SELECT q.ctid AS row_id FROM plait.running q JOIN plait.run r ON r.id = q.run_id
-    WHERE r.status <> 0 LIMIT $1 FOR UPDATE OF q SKIP LOCKED
+    SELECT q.ctid AS row_id FROM plait.running q LEFT JOIN plait.run r ON r.id = q.run_id
+    WHERE r.status IS DISTINCT FROM 0 LIMIT $1 FOR UPDATE OF q SKIP LOCKED
 ) ended
 WHERE h.ctid = ended.row_id

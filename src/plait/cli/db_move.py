@@ -1,0 +1,48 @@
+"""``plait db move``: from the embedded database to one of your own, with all data."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from plait.cli.asking import confirm
+from plait.cli.database import open_database
+from plait.cli.failures import EXIT_USAGE, CommandError, say_hint
+from plait.cli.help import command
+from plait.cli.options import common_options, output_option
+from plait.cli.output import print_result
+from plait.store.connection import hide_password, normalise_url
+from plait.store.move import Moved, MoveRefusedError, move
+
+
+@command(
+    "move",
+    ("from the embedded PostgreSQL to a server", "plait db move --to postgresql://app@db.example/app"),
+)
+@click.option(
+    "--to", "target", metavar="URL", required=True, help="The database to move to; it may hold other schemas."
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask back.")
+@output_option()
+@common_options
+def move_database(target: str, yes: bool, output: str) -> None:
+    """Move everything into another database: definitions, runs, outputs, logs, events, crons, and what is to be done.
+
+    Stop the workers first. While it works nobody can write here, so that nothing is left behind. Afterwards what is
+    here stays as a copy under the name plait_moved, and whoever comes for it is told where everything went.
+    """
+    target = normalise_url(target)
+    with open_database() as database:
+        confirm(f"move everything from {hide_password(database.url)} to {hide_password(target)}?", yes=yes)
+        try:
+            moved = asyncio.run(move(database.url, target, lambda table: click.echo(f"{table} …", err=True)))
+        except MoveRefusedError as error:
+            raise CommandError(str(error), code=EXIT_USAGE) from None
+    print_result({"target": moved.target, "rows": moved.rows}, output, _describe(moved))
+    say_hint(f"export DATABASE_URL={moved.target}   (with its password), then start the workers there")
+
+
+def _describe(moved: Moved) -> str:
+    rows = moved.rows
+    return f"moved {sum(rows.values())} rows, {rows.get('run', 0)} runs among them, to {moved.target}"

@@ -1,0 +1,60 @@
+"""Statements that delete what is old enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from plait.store.connection import LinkPool
+from plait.store.statements import load_sql
+
+
+class Prunable(NamedTuple):
+    """Runs that may be deleted, and the last id that was looked at; None when there is none further."""
+
+    run_ids: list[UUID]
+    last: UUID | None
+
+
+class RetentionStore:
+    """Deleting ended runs and what has no use without them."""
+
+    def __init__(self, pool: LinkPool) -> None:
+        self._pool = pool
+
+    async def read_limit(self, kept: timedelta) -> datetime:
+        """The moment before which things are older than ``kept``, by the clock of the database."""
+        row = await self._pool.fetchrow(load_sql("read_limit"), kept)
+        assert row is not None
+        moment: datetime = row["moment"]
+        return moment
+
+    async def list_prunable(self, after: UUID, before: datetime, scanned: int, tasks: int) -> Prunable:
+        """The runs to delete among the next ``scanned`` ones, as many as have about ``tasks`` tasks."""
+        row = await self._pool.fetchrow(load_sql("list_prunable"), after, before, scanned, tasks)
+        return Prunable(list(row["run_ids"] or ()), row["last"]) if row else Prunable([], None)
+
+    async def prune_runs(self, runs: Sequence[UUID], before: datetime, lines: int) -> int:
+        """Delete runs, their logs ``lines`` at a time before them. Returns how many were deleted: one that is being
+        replayed, or was, stays."""
+        while await self._delete(load_sql("prune_logs"), runs, lines) == lines:
+            pass
+        return await self._delete(load_sql("prune_runs"), runs, before)
+
+    async def prune_events(self, before: datetime, limit: int) -> int:
+        """Delete delivered events that no run that is kept can look at."""
+        return await self._delete(load_sql("prune_events"), before, limit)
+
+    async def prune_scheduled(self, before: datetime, limit: int) -> int:
+        """Delete scheduled runs that were started."""
+        return await self._delete(load_sql("prune_scheduled"), before, limit)
+
+    async def prune_workers(self, before: datetime, limit: int) -> int:
+        """Delete workers that have ended."""
+        return await self._delete(load_sql("prune_workers"), before, limit)
+
+    async def _delete(self, statement: str, *arguments: Any) -> int:
+        row = await self._pool.fetchrow(statement, *arguments)
+        return row["deleted"] if row else 0
