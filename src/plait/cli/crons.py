@@ -132,13 +132,14 @@ def create_cron(
     ("no fires until further notice", "plait crons pause CRON_ID"),
 )
 @click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True, shell_complete=complete_crons)
+@output_option()
 @common_options
-def pause_crons(cron_ids: Sequence[str]) -> None:
+def pause_crons(cron_ids: Sequence[str], output: str) -> None:
     """Stop crons until they are unpaused."""
     with open_plait() as plait, looking_for("plait crons list"):
         for cron_id in cron_ids:
             plait.cron.pause(cron_id)
-            click.echo(f"paused {cron_id}")
+            print_result({"paused": cron_id}, output, f"paused {cron_id}", line=True)
 
 
 @command(
@@ -146,13 +147,15 @@ def pause_crons(cron_ids: Sequence[str]) -> None:
     ("let it go on", "plait crons unpause CRON_ID"),
 )
 @click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True, shell_complete=complete_crons)
+@output_option()
 @common_options
-def unpause_crons(cron_ids: Sequence[str]) -> None:
+def unpause_crons(cron_ids: Sequence[str], output: str) -> None:
     """Let paused crons go on, from their next fire time."""
     with open_plait() as plait, looking_for("plait crons list"):
         for cron_id in cron_ids:
             cron = plait.cron.unpause(cron_id)
-            click.echo(f"unpaused {cron_id}; next at {format_time(cron.next_at)}")
+            entry = {"unpaused": cron_id, "next_at": cron.next_at}
+            print_result(entry, output, f"unpaused {cron_id}; next at {format_time(cron.next_at)}", line=True)
 
 
 @command(
@@ -177,14 +180,15 @@ def run_cron(cron_id: str, output: str) -> None:
 @click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True, shell_complete=complete_crons)
 @click.option("--force", is_flag=True, help="Also one that is declared in code, which a worker with it makes again.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@output_option()
 @common_options
-def delete_crons(cron_ids: Sequence[str], force: bool, yes: bool) -> None:
+def delete_crons(cron_ids: Sequence[str], force: bool, yes: bool, output: str) -> None:
     """Delete crons."""
     confirm(f"delete {len(cron_ids)} cron{'s'[: len(cron_ids) > 1]}?", yes=yes)
     with open_plait() as plait, looking_for("plait crons list"):
         for cron_id in cron_ids:
             plait.cron.delete(cron_id, force=force)
-            click.echo(f"deleted {cron_id}")
+            print_result({"deleted": cron_id}, output, f"deleted {cron_id}", line=True)
 
 
 def describe_cron(cron: CronDetails) -> dict[str, Any]:

@@ -79,13 +79,14 @@ def create_filter(workflow: str, payload: Sequence[str], expression: str, scope:
     ("a filter", "plait filters delete FILTER_ID"),
 )
 @click.argument("filter_ids", metavar="FILTER_ID...", nargs=-1, required=True, shell_complete=complete_filters)
+@output_option()
 @common_options
-def delete_filters(filter_ids: Sequence[str]) -> None:
+def delete_filters(filter_ids: Sequence[str], output: str) -> None:
     """Delete filters."""
     with open_plait() as plait, looking_for("plait filters list"):
         for filter_id in filter_ids:
             plait.filters.delete(filter_id)
-            click.echo(f"deleted {filter_id}")
+            print_result({"deleted": filter_id}, output, f"deleted {filter_id}", line=True)
 
 
 def _list_cells(one: Filter) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def print_text(text: str) -> None:
         return
     # Quit where it fits, pass colours on, cut long lines, leave it on the screen.
     os.environ.setdefault("LESS", "FRSX")
-    click.echo_via_pager(f"{text}\n", color=wants_colour(sys.stdout))
+    click.echo_via_pager(text, color=wants_colour(sys.stdout))
 
 
 def _wants_pager(text: str) -> bool:
@@ -76,12 +76,12 @@ def to_yaml(value: Any) -> str:
     return text
 
 
-def print_result(value: Any, output: str, text: str) -> None:
-    """``text`` for people, or ``value`` as data."""
+def print_result(value: Any, output: str, text: str, *, line: bool = False) -> None:
+    """``text`` for people, or ``value`` as data; ``line``: see ``print_data``."""
     if output == "table":
         click.echo(text)
     else:
-        print_data(value, output)
+        print_data(value, output, line=line)
 
 
 @contextmanager

@@ -123,14 +123,15 @@ def update_scheduled(scheduled_id: str, run_at: datetime, output: str) -> None:
 )
 @click.argument("scheduled_ids", metavar="SCHEDULED_ID...", nargs=-1, required=True, shell_complete=complete_scheduled)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@output_option()
 @common_options
-def delete_scheduled(scheduled_ids: Sequence[str], yes: bool) -> None:
+def delete_scheduled(scheduled_ids: Sequence[str], yes: bool, output: str) -> None:
     """Delete scheduled runs that have not started."""
     confirm(f"delete {len(scheduled_ids)} scheduled run{'s'[: len(scheduled_ids) > 1]}?", yes=yes)
     with open_plait() as plait, looking_for("plait scheduled list"):
         for scheduled_id in scheduled_ids:
             plait.scheduled.delete(scheduled_id)
-            click.echo(f"deleted {scheduled_id}")
+            print_result({"deleted": scheduled_id}, output, f"deleted {scheduled_id}", line=True)
 
 
 def describe_scheduled(one: ScheduledRun) -> dict[str, Any]:

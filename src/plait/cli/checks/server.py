@@ -1,0 +1,147 @@
+"""Checks of the PostgreSQL server: what Plait's promises and its speed rest on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
+from uuid import uuid4
+
+import asyncpg
+
+from plait.cli.checks.finding import Finding, format_age, format_bytes, load_sql, order_sql
+from plait.cli.text import format_seconds
+from plait.errors import PlaitError
+from plait.store.connection import connect
+from plait.store.store import Store
+
+OLDEST_SERVER: Final = 150000
+LARGEST_SKEW: Final = 1.0
+"""Seconds between the clocks of client and server that nobody should worry about."""
+LONG_TRANSACTION: Final = 300.0
+MUCH_WAL: Final = 1e9
+HINT_SECONDS: Final = 2.0
+_CROWDED = 0.8
+_MANY_DEAD = 100_000
+
+
+async def examine_server(store: Store, url: str) -> list[Finding]:
+    """Everything about the server. Needs no schema of Plait's."""
+    await store.read_server()  # opens the connection, so that the second reading measures the clock alone
+    before = time.time()
+    server = await store.read_server()
+    after = time.time()
+    assert server is not None
+    read_only = server["read_only"]
+    findings = [*judge_server(server), judge_clock(before, server["clock"], after)]
+    connection = await connect(url, application_name="plait doctor")
+    try:
+        row = await connection.fetchrow(load_sql("read_settings"))
+        assert row is not None
+        findings += judge_settings(row)
+        findings += judge_holders(await connection.fetch(load_sql("list_holders"), LONG_TRANSACTION))
+        if not read_only:
+            with suppress(asyncpg.InsufficientPrivilegeError):
+                findings += judge_slots(await connection.fetch(load_sql("list_slots")))
+            findings.append(await examine_hints(connection, url))
+    finally:
+        await connection.close()
+    return findings
+
+
+def judge_server(server: Any) -> Iterator[Finding]:
+    """Its version, and whether it takes writes."""
+    new_enough = server["version_number"] >= OLDEST_SERVER
+    yield Finding("server", new_enough, f"PostgreSQL {server['version']}", "use PostgreSQL 15 or newer")
+    if server["read_only"]:
+        fix = "connect to the primary: add target_session_attrs=read-write to the URL"
+        yield Finding("writes", False, "the server is read-only", fix)
+
+
+def judge_clock(before: float, clock: float, after: float) -> Finding:
+    """Whether the server's clock, read between two readings of ours, is ours."""
+    skew = max(before - clock, clock - after, 0.0)
+    says = f"client and server differ by {format_seconds(skew)}"
+    fix = "set both clocks by NTP; Plait keeps time by the server's, only what is shown is off"
+    return Finding("clock", True if skew <= LARGEST_SKEW else None, says, fix)
+
+
+def judge_settings(row: Any) -> Iterator[Finding]:
+    """Settings with which a crash loses what was promised, or with which the tables grow; and free connections."""
+    loose = [name for name in ("fsync", "full_page_writes", "synchronous_commit") if row[name] == "off"]
+    if loose:
+        names = f"{', '.join(loose)} {'is' if len(loose) == 1 else 'are'} off"
+        says = f"{names}: a crash of the server loses runs that were started"
+        orders = " ".join(order_sql(f"ALTER SYSTEM SET {name} = on") + " &&" for name in loose)
+        yield Finding("durability", False, says, f"{orders} {order_sql('SELECT pg_reload_conf()')}")
+    else:
+        yield Finding("durability", True, f"fsync and synchronous_commit are {row['synchronous_commit']}")
+    if row["autovacuum"] == "off":
+        says = "autovacuum is off: the tables of the queue grow without bound, and every claim gets slower"
+        fix = f"{order_sql('ALTER SYSTEM SET autovacuum = on')} && {order_sql('SELECT pg_reload_conf()')}"
+        yield Finding("autovacuum", False, says, fix)
+    used, most = row["connections"], row["max_connections"]
+    says = f"{used} of {most} in use"
+    fix = (
+        f"end what holds them: {order_sql('SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1')}; "
+        f"or {order_sql(f'ALTER SYSTEM SET max_connections = {2 * most}')} and restart the server"
+    )
+    yield Finding("connections", None if used >= _CROWDED * most else True, says, fix)
+
+
+def judge_holders(rows: Sequence[Any]) -> Iterator[Finding]:
+    """Transactions that have been open for so long that dead rows of the queue cannot be removed."""
+    for row in rows:
+        age, held = format_age(row["age"]), "VACUUM cannot clean the tables of the queue"
+        if row["kind"] == "prepared":
+            says = f"prepared transaction {row['name']} of {row['who']} is {age} old: {held}"
+            fix = order_sql(f"ROLLBACK PREPARED '{row['name']}'")
+        else:
+            says = f"a transaction of {row['who']} (pid {row['name']}, {row['state']}) is open for {age}: {held}"
+            fix = order_sql(f"SELECT pg_terminate_backend({row['name']})")
+        yield Finding("transactions", None, says, fix)
+
+
+def judge_slots(rows: Sequence[Any]) -> Iterator[Finding]:
+    """Replication slots that nobody reads keep WAL and dead rows."""
+    for row in rows:
+        if row["bytes"] >= MUCH_WAL or row["holds_rows"]:
+            says = f"nobody reads slot {row['name']}, for which {format_bytes(row['bytes'])} of WAL are kept"
+            drop = order_sql(f"SELECT pg_drop_replication_slot('{row['name']}')")
+            fix = f"start what reads it, or {drop}"
+            yield Finding("replication", None, says, fix)
+
+
+async def examine_hints(connection: asyncpg.Connection, url: str) -> Finding:
+    """Whether a NOTIFY of one connection reaches another that listens; behind some poolers it does not."""
+    channel = f"plait_doctor_{uuid4().hex}"
+    heard = asyncio.Event()
+    begun = time.perf_counter()
+    sender = await connect(url, application_name="plait doctor")
+    try:
+        await connection.add_listener(channel, lambda *_: heard.set())
+        await sender.execute(f"NOTIFY {channel}")
+        await asyncio.wait_for(heard.wait(), HINT_SECONDS)
+    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, PlaitError):
+        return Finding(
+            "notifications",
+            False,
+            "a NOTIFY does not arrive: a pooler (PgBouncer with pool_mode = transaction?) stands before the server",
+            "connect to the server itself, or have the pooler use pool_mode = session for this database",
+        )
+    finally:
+        await sender.close()
+    return Finding("notifications", True, f"arrive within {format_seconds(time.perf_counter() - begun)}")
+
+
+def judge_tables(rows: Sequence[Any]) -> Iterator[Finding]:
+    """How large Plait's tables are, and whether dead rows pile up in one."""
+    total = sum(row["bytes"] for row in rows)
+    largest = ", ".join(f"{row['name']} {format_bytes(row['bytes'])}" for row in rows[:3])
+    yield Finding("tables", True, f"{format_bytes(total)} in all; {largest}")
+    for row in rows:
+        if row["dead"] > max(_MANY_DEAD, row["live"]):
+            says = f"{row['dead']:,.0f} dead rows in plait.{row['name']} wait for VACUUM"
+            yield Finding("tables", None, says, order_sql(f"VACUUM plait.{row['name']}"))
