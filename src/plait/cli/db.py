@@ -15,34 +15,37 @@ import click
 
 from plait.cli.database import OpenDatabase, open_database
 from plait.cli.failures import CommandError, say_hint
+from plait.cli.help import command
 from plait.cli.options import common_options, output_option
-from plait.cli.text import to_json
+from plait.cli.output import print_data, print_result
 from plait.errors import EmbeddedPostgresError
 from plait.store import schema
 from plait.store.connection import connect, hide_password
 from plait.store.store import Store
 
 
-@click.command()
+@command("url", ("the URL with its password, for another program", "plait db url --show-password"))
 @click.option("--show-password", is_flag=True, help="Print the password, too.")
+@output_option()
 @common_options
-def url(show_password: bool) -> None:
+def url(show_password: bool, output: str) -> None:
     """Print the URL of the database in use."""
     with open_database() as database:
-        click.echo(database.url if show_password else hide_password(database.url))
+        shown = database.url if show_password else hide_password(database.url)
+        print_result({"url": shown, "origin": database.origin, "embedded": database.embedded}, output, shown)
         if database.embedded:
             say_hint("plait db psql: the embedded PostgreSQL stops by itself shortly after its last user is gone")
 
 
-@click.command()
-@output_option("table", "json")
+@command("status", ("which database is in use, and what is due", "plait db status"))
+@output_option()
 @common_options
 def status(output: str) -> None:
     """Which database, which versions, and whether the schema is up to date."""
     with open_database() as database:
         facts = asyncio.run(_read_status(database))
-    if output == "json":
-        click.echo(to_json(facts, indent=2))
+    if output != "table":
+        print_data(facts, output)
         return
     pending = facts["pending"]
     click.echo(f"database    {facts['url']} ({facts['origin']})")
@@ -56,20 +59,33 @@ def status(output: str) -> None:
         say_hint("a newer Plait: this one does not know the schema of that database")
 
 
-@click.command()
+@command(
+    "upgrade",
+    ("what would be applied", "plait db upgrade --dry-run"),
+    ("a release's step before its workers start", "plait db upgrade --database-url postgresql://owner@db/app"),
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be applied, change nothing.")
+@output_option()
 @common_options
-def upgrade(dry_run: bool) -> None:
+def upgrade(dry_run: bool, output: str) -> None:
     """Bring the schema up to date. Any number of these may run at once."""
     with open_database() as database:
         applied = asyncio.run(_upgrade(database, dry_run))
+    if output != "table":
+        names = [f"{migration.version:04d} {migration.name}" for migration in applied]
+        print_data({"schema": schema.latest_version(), "applied": names, "dry_run": dry_run}, output)
+        return
     for migration in applied:
         click.echo(f"{'would apply' if dry_run else 'applied'} {migration.version:04d} {migration.name}")
     if not applied:
         click.echo(f"nothing to do: the schema is at {schema.latest_version()}")
 
 
-@click.command()
+@command(
+    "sql",
+    ("the whole schema", "plait db sql > schema.sql"),
+    ("what is new since version 4", "plait db sql --since 4"),
+)
 @click.option("--since", type=click.IntRange(min=0), default=0, help="The version the database has now.")
 @common_options
 def sql(since: int) -> None:
@@ -77,7 +93,12 @@ def sql(since: int) -> None:
     click.echo(schema.render_sql(since))
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@command(
+    "psql",
+    ("a prompt", "plait db psql"),
+    ("one statement", 'plait db psql -- -c "SELECT count(*) FROM plait.run"'),
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @common_options
 def psql(arguments: Sequence[str]) -> int:
@@ -95,13 +116,15 @@ def psql(arguments: Sequence[str]) -> int:
             signal.signal(signal.SIGINT, previous)
 
 
-@click.command()
+@command("stop", ("stop it before the machine goes to sleep", "plait db stop"))
+@output_option()
 @common_options
-def stop() -> None:
+def stop(output: str) -> None:
     """Stop this project's embedded PostgreSQL now, whoever uses it. Nothing is lost."""
     from plait.embedded import stop_embedded  # noqa: PLC0415 - not there on every platform
 
-    click.echo("stopped" if stop_embedded() else "it was not running")
+    stopped = stop_embedded()
+    print_result({"stopped": stopped}, output, "stopped" if stopped else "it was not running")
 
 
 def _find_psql() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from plait.cli.completing import complete_runs
 from plait.cli.database import open_plait
 from plait.cli.displays import LiveTree, can_animate
 from plait.cli.help import command
@@ -43,7 +44,7 @@ _LEAST_WAIT = timedelta(milliseconds=100)
     ("where the time went", "plait runs gantt 01993b6e-0000-7000-8000-000000000000"),
     ("live, until the run has ended", "plait runs gantt 01993b6e-0000-7000-8000-000000000000 --follow"),
 )
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=complete_runs)
 @click.option("--follow", is_flag=True, help="Draw it again and again until the run has ended.")
 @output_option()
 @common_options

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from plait.cli.completing import complete_runs
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
 from plait.cli.help import command
@@ -50,7 +51,7 @@ class Row:
     ("a run and all that it started", "plait runs tree 01993b6e-0000-7000-8000-000000000000"),
     ("its own tasks alone", "plait runs tree 01993b6e-0000-7000-8000-000000000000 --depth 1"),
 )
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=complete_runs)
 @click.option("--depth", type=click.IntRange(1, 100), default=5, show_default=True, help="Generations of runs.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Runs in all.")
 @output_option()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plait.cli.asking import TEXT, looking_for
+from plait.cli.completing import complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
 from plait.cli.help import command
@@ -61,7 +62,7 @@ def list_workflows(part: str | None, limit: int, after: str | None, output: str)
     ("tasks, options, conditions, and what starts it", "plait workflows show Orders"),
     ("as it was before", "plait workflows show Orders --version 3 -o json"),
 )
-@click.argument("name", type=TEXT)
+@click.argument("name", type=TEXT, shell_complete=complete_workflows)
 @click.option("--version", "version_id", type=click.IntRange(min=1), help="This version, not the one served now.")
 @output_option()
 @common_options
@@ -80,7 +81,7 @@ def show_workflow(name: str, version_id: int | None, output: str) -> None:
     ("a picture for the README", "plait workflows graph Orders -o svg > docs/orders.svg"),
     ("what code declares, without a database", "plait workflows graph --target flows.py:orders -o mermaid"),
 )
-@click.argument("name", required=False, type=TEXT)
+@click.argument("name", required=False, type=TEXT, shell_complete=complete_workflows)
 @click.option("--target", metavar="TARGET", help="Draw what this code declares: package.module:attr or file.py:attr.")
 @click.option("--version", "version_id", type=click.IntRange(min=1), help="This version, not the one served now.")
 @click.option("--direction", type=click.Choice(["LR", "TB"], case_sensitive=False), help="Of mermaid and svg.")
