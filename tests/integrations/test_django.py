@@ -101,7 +101,7 @@ def test_tasks_that_use_the_orm_get_over_connections_that_were_cut_and_leave_non
     manage("plait_worker", "--slots", "1", PGAPPNAME="the orm of tasks").wait_for("serving")
     wait_completed(shop, place_order(shop, "tea", 1))
     # The thread that runs def tasks keeps its connection, as CONN_MAX_AGE says; that of the async task is gone.
-    migrated.wait(f"SELECT count(*) = 1 {ORM_BACKENDS}")
+    migrated.wait(f"SELECT count(*) = 1 {ORM_BACKENDS}", seconds=8)  # not when garbage is collected
     assert migrated.query(f"SELECT pg_terminate_backend(pid) {ORM_BACKENDS}") == [(True,)]
     wait_completed(shop, place_order(shop, "tea", 1))
     assert migrated.value("SELECT max(attempt) FROM plait.attempt") == 1  # nothing had to be retried
