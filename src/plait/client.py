@@ -20,6 +20,7 @@ from plait.features.runs import RunsClient
 from plait.features.scheduled import ScheduledClient
 from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
+from plait.health.address import Address
 from plait.portal import Portal
 from plait.settings import Settings
 from plait.worker.heartbeat import Timings
@@ -76,6 +77,8 @@ class Plait(Declarations):
         lifespan: Lifespan | None = None,
         timings: Timings | None = None,
         capture_logs: bool | None = None,
+        health_port: int | None = None,
+        health_host: str = "127.0.0.1",
     ) -> Worker:
         """A worker for ``workflows`` (all that are declared, unless given); ``start()`` runs it.
 
@@ -87,6 +90,9 @@ class Plait(Declarations):
             timings: heartbeat, lease and grace; the defaults suit production, and ``worker_grace`` is a setting.
             capture_logs: store what tasks log by Python's ``logging`` along with ``ctx.log``, at the levels that their
                 loggers are set to. Left out: the setting ``capture_logs``, or ``PLAIT_CAPTURE_LOGS=1``.
+            health_port: where ``/livez``, ``/readyz`` and ``/metrics`` are answered; nowhere unless given. ``readyz``
+                says 503 while the worker stops.
+            health_host: the address of that port; ``"0.0.0.0"`` in a container.
         """
         return Worker(
             self,
@@ -97,6 +103,7 @@ class Plait(Declarations):
             lifespan=lifespan,
             timings=timings or Timings(grace=Settings.worker_grace.read().total_seconds()),
             capture_logs=Settings.capture_logs.read(capture_logs),
+            health=None if health_port is None else Address(health_host, health_port),
         )
 
     # the engine

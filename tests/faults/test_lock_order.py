@@ -80,7 +80,7 @@ async def wake(scene: Scene, driver: Driver) -> Any:
 
 
 async def beat(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("beat_worker", scene.one.id)
+    return await driver.run("beat_worker", scene.one.id, None)
 
 
 async def end(scene: Scene, driver: Driver) -> Any:

@@ -86,6 +86,7 @@ COMMANDS = {
             "show": Entry("Show one worker and what it runs now.", "plait.cli.workers:show_worker"),
         },
     ),
+    "top": Entry("Workers, queues and throughput, live.", "plait.cli.top:top"),
     "db": Entry(
         "The database: where it is, its schema, a prompt on it.",
         members={

@@ -31,7 +31,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per record, with the ids that task logs carry."""
+    """One JSON object per record: where it comes from, and of a task's the ids of run and attempt."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -49,6 +49,24 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
+class _TaskFilter(logging.Filter):
+    """Adds the ids of the task that a record comes from. Where no such code is loaded, no task runs: a supervisor
+    stays without it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inner: logging.Filter | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if self._inner is None and "plait.context" in sys.modules:
+            from plait.logs import TaskLogFilter  # noqa: PLC0415 - see above
+
+            self._inner = TaskLogFilter(missing=None)
+        if self._inner is not None:
+            self._inner.filter(record)
+        return True
+
+
 class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
     """Writes to what ``sys.stderr`` is at that moment: a live display puts itself in its place."""
 
@@ -60,6 +78,7 @@ class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
 def set_up_logging(level: str, form: str = "text") -> None:
     """Send all log records from ``level`` on to stderr. What the user's code sets up itself comes on top."""
     handler = _StderrHandler()
+    handler.addFilter(_TaskFilter())
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(colour=wants_colour(sys.stderr)))
     root = logging.getLogger()
     root.addHandler(handler)

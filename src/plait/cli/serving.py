@@ -6,10 +6,15 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from plait.cli.failures import CommandError
+from plait.health.address import Address
 from plait.worker.child import ParentLink
 from plait.worker.supervisor import Supervisor, Watcher
+
+if TYPE_CHECKING:
+    from plait.health.gateway import Gateway
 
 logger = logging.getLogger("plait.supervisor")
 
@@ -24,23 +29,32 @@ def supervise(
     grace: float,
     database_url: str | None,
     watcher: Watcher | None = None,
+    health: Address | None = None,
 ) -> int:
     """Run worker children, child k with ``plait worker <options(k)>``, until told to stop.
 
-    Returns the exit code.
+    ``health``: where to answer for all of them. Returns the exit code.
     """
     environment = {URL_FOR_CHILDREN: database_url} if database_url else {}
 
     def command(number: int) -> list[str]:
         # -P keeps the current directory off the path until the target is loaded: a module of the user's must
         # not stand in for one that Plait needs.
-        return [sys.executable, "-P", "-m", "plait", "worker", "--child", *options(number)]
+        asked = [] if gateway is None else [f"--health-socket={gateway.find_socket(number)}"]
+        return [sys.executable, "-P", "-m", "plait", "worker", "--child", *asked, *options(number)]
 
     supervisor = Supervisor(command, processes=processes, environment=environment, grace=grace, watcher=watcher)
-    return supervisor.run()
+    gateway: Gateway | None = None
+    if health is None:
+        return supervisor.run()
+    from plait.health.gateway import Gateway  # noqa: PLC0415 - brings asyncio, which a supervisor does without
+
+    gateway = Gateway(health, processes, supervisor.find_obstacle)
+    with gateway:
+        return supervisor.run()
 
 
-def serve_target(text: str, *, name: str, slots: int, grace: float) -> None:
+def serve_target(text: str, *, name: str, slots: int, grace: float, health_socket: str | None = None) -> None:
     """Be one of those children: serve the target until SIGTERM, or until the supervisor is gone."""
     link = ParentLink.open()
     # Imported with the link open: from here on this process ends with its supervisor.
@@ -60,4 +74,6 @@ def serve_target(text: str, *, name: str, slots: int, grace: float) -> None:
             link.tell_ready(worker.id)
 
     worker.on_registered = announce
+    if health_socket is not None:
+        worker.health = Address(path=health_socket)
     worker.start()

@@ -9,13 +9,17 @@ from plait.cli.help import command
 from plait.cli.logs import set_up_logging
 from plait.cli.options import common_options, get_database_url, setting_option
 from plait.cli.serving import serve_target, supervise
+from plait.health.address import Address
 from plait.settings import Settings
 
 
 @command(
     None,
     ("two processes of fifty tasks each", "plait worker myapp.flows:plait --processes 2 --slots 50"),
-    ("in a container", "plait worker myapp.flows:plait --log-format json --grace 25s"),
+    (
+        "in a container",
+        "plait worker myapp.flows:plait --log-format json --grace 25s --health-port 8001 --health-host 0.0.0.0",
+    ),
 )
 @click.argument("target", shell_complete=complete_target)
 @setting_option("--slots", setting=Settings.worker_slots, help="Tasks per process.")
@@ -24,6 +28,9 @@ from plait.settings import Settings
 @setting_option("--grace", setting=Settings.worker_grace, help="Time that running tasks have after SIGTERM or Ctrl-C.")
 @setting_option("--log-level", setting=Settings.log_level)
 @setting_option("--log-format", setting=Settings.log_format)
+@setting_option("--health-port", setting=Settings.health_port, help="Answer /livez, /readyz and /metrics there.")
+@setting_option("--health-host", setting=Settings.health_host)
+@click.option("--health-socket", hidden=True)
 @click.option("--child", is_flag=True, hidden=True)
 @common_options
 def worker(
@@ -34,6 +41,9 @@ def worker(
     grace: float,
     log_level: str,
     log_format: str,
+    health_port: int | None,
+    health_host: str,
+    health_socket: str | None,
     child: bool,
 ) -> int:
     """Serve the workflows of TARGET until SIGTERM or Ctrl-C; a second one stops at once.
@@ -41,10 +51,13 @@ def worker(
     TARGET is package.module:attr or path/to/file.py:attr, where attr is a Plait or a workflow. A process that
     dies is replaced, and its tasks run again without waiting for its lease. What running tasks do not finish
     within the grace is handed back, without costing them a retry.
+
+    With --health-port one port answers for all processes: /readyz is 200 while every one of them takes tasks and 503
+    while they start or stop, /metrics is for Prometheus.
     """
     set_up_logging(log_level, log_format)
     if child:
-        serve_target(target, name=name, slots=slots, grace=grace)
+        serve_target(target, name=name, slots=slots, grace=grace, health_socket=health_socket)
         return 0
 
     def list_options(number: int) -> list[str]:
@@ -54,4 +67,10 @@ def worker(
             *(f"--log-level={log_level}", f"--log-format={log_format}", "--", target),
         ]
 
-    return supervise(list_options, processes=processes, grace=grace, database_url=get_database_url())
+    return supervise(
+        list_options,
+        processes=processes,
+        grace=grace,
+        database_url=get_database_url(),
+        health=None if health_port is None else Address(health_host, health_port),
+    )

@@ -11,7 +11,9 @@ from uuid import UUID
 
 from plait.errors import InvalidInputError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
-from plait.features.checks import check_texts
+from plait.features.activity import MOST_WORKERS, Activity, Pace, QueueMetrics, TaskQueue, read_activity, read_paces
+from plait.features.checks import check_limit, check_texts
+from plait.features.workers import WorkersClient
 from plait.graph.definition import Status
 from plait.ids import bound_run_id
 from plait.wording import shorten
@@ -29,46 +31,6 @@ _OUTSIDE = datetime(9999, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_ID = UUID(int=2**128 - 1)
 _OUTCOMES = (Status.SKIPPED, Status.COMPLETED, Status.CANCELLED, Status.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskQueue:
-    """One task of a workflow, over all runs: how many are ready for a worker, run, and wait for a time or an event.
-
-    Tasks that wait for their parents are in none of these. ``capped``: the counting stopped, there may be more.
-    """
-
-    workflow_name: str
-    task_name: str
-    ready: int = 0
-    running: int = 0
-    waiting: int = 0
-    oldest_ready_at: datetime | None = None
-    oldest_running_at: datetime | None = None
-    capped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class QueueMetrics:
-    """The queues that are not empty, by workflow and task. The sums are lower bounds if ``capped``."""
-
-    tasks: tuple[TaskQueue, ...]
-
-    @property
-    def ready(self) -> int:
-        return sum(task.ready for task in self.tasks)
-
-    @property
-    def running(self) -> int:
-        return sum(task.running for task in self.tasks)
-
-    @property
-    def waiting(self) -> int:
-        return sum(task.waiting for task in self.tasks)
-
-    @property
-    def capped(self) -> bool:
-        return any(task.capped for task in self.tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +114,27 @@ class MetricsClient(FeatureClient):
         }
 
     get_task_stats = sync_twin(aio_get_task_stats)
+
+    @on_engine
+    async def aio_get_pace(self) -> tuple[Pace, ...]:
+        """How many attempts ended, and failed, in the last 10, 60 and 300 seconds."""
+        return await read_paces(await self._open_store())
+
+    get_pace = sync_twin(aio_get_pace)
+
+    @on_engine
+    async def aio_get_activity(self, *, slowest: int = 10) -> Activity:
+        """What all workers do at this moment, and what waits for them: what ``plait top`` shows.
+
+        Args:
+            slowest: how many of the longest running tasks to tell, 1 to 1000.
+        """
+        store = await self._open_store()
+        workers = await WorkersClient(self._plait).aio_list(limit=MOST_WORKERS)
+        queues = QueueMetrics(tuple(await _read_queues(store)))
+        return await read_activity(store, workers, queues, check_limit(slowest))
+
+    get_activity = sync_twin(aio_get_activity)
 
     @on_engine
     async def aio_get_task_metrics(

@@ -93,7 +93,7 @@ def create_app(
     app.state.desk = desk
     app.state.gate = gate
     app.state.broker = Broker(plait)
-    app.state.exporter = Exporter(plait, desk)
+    app.state.exporter = Exporter(plait)
     hosts = allowed_hosts
     if gate.is_open:
         hosts = [*LOOPBACK_NAMES, *(allowed_hosts or ())]

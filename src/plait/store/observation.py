@@ -22,3 +22,15 @@ class ObservationStore:
     async def read_lifetimes(self, run_ids: Sequence[UUID]) -> list[Record]:
         """Ended runs with the times and outcomes of their attempts."""
         return await self._pool.fetch(load_sql("read_lifetimes"), run_ids)
+
+    async def survey_running(self, limit: int) -> list[Record]:
+        """What each worker runs now, by action: the ``limit`` greatest groups."""
+        return await self._pool.fetch(load_sql("survey_running"), limit)
+
+    async def list_slowest(self, limit: int) -> list[Record]:
+        """The tasks that have been running the longest."""
+        return await self._pool.fetch(load_sql("list_slowest"), limit)
+
+    async def read_paces(self, limit: int) -> list[Record]:
+        """How fast each live worker works, as it last told."""
+        return await self._pool.fetch(load_sql("read_paces"), limit)

@@ -15,6 +15,7 @@ from plait.store.connection import iter_backoff
 from plait.worker.holdings import Holdings
 
 if TYPE_CHECKING:
+    from plait.health.meter import Meter
     from plait.store.hub import Hub
     from plait.store.store import Store
     from plait.worker.flusher import Flusher
@@ -59,6 +60,7 @@ class Claimer:
         self._unknown: set[tuple[UUID, int, int]] = set()
         self.worker_id: UUID | None = None
         self.stopping = False
+        self.meter: Meter | None = None
         self._hub = hub
         hub.subscribe("ready", self._receive)
 
@@ -112,8 +114,11 @@ class Claimer:
             return 0, False
         self._holdings.reserve(limit)
         used, hints = 0, self._revoker.hints
+        sent = time.monotonic()
         try:
             claimed = await self._store.claim_tasks(worker_id, self._actions, limit)
+            if self.meter is not None:
+                self.meter.note_claim(len(claimed.rows), time.monotonic() - sent)
             if worker_id == self.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
                 used = len(claimed.rows)
                 await self._intake.admit_rows(claimed.rows)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import RUN_END, Edge, Status, TaskKind
+from plait.health.pace import Pace
 from plait.store.connection import REFUSALS, iter_backoff
 from plait.worker.holdings import Assignment, Holdings, TaskResult
 from plait.worker.reports import Report, describe_failure
 
 if TYPE_CHECKING:
+    from plait.health.meter import Meter
     from plait.store.hub import Hub
     from plait.store.store import Finished, Store
     from plait.store.watch import ChangeTeller
@@ -56,8 +59,12 @@ class Flusher:
         """The lowest priority of a run that may be continued locally; raised while something more urgent waits."""
         self.draining = False
         self.on_lost_reply: Callable[[], None] = lambda: None
+        self.on_cancelled: Callable[[Assignment], None] = lambda _: None
+        """Told of an attempt that had begun, once its cancellation is committed: it starts no child run any more."""
         self.changes: ChangeTeller | None = None
         self.lifetimes: LifetimeReader | None = None
+        self.pace = Pace()
+        self.meter: Meter | None = None
 
     def add(self, assignment: Assignment, report: Report) -> None:
         """Take an outcome; the first one of an attempt counts, later ones are dropped."""
@@ -125,6 +132,7 @@ class Flusher:
         plan = _Plan(self, batch)
         worker_id = self.worker_id
         self._holdings.reserve(plan.reserved)
+        sent = time.monotonic()
         try:
             finished = await self._send(plan)
         except BaseException:
@@ -132,6 +140,8 @@ class Flusher:
                 self._holdings.release(plan.reserved)
             raise
         self._settle(batch, plan, finished)
+        if self.meter is not None and finished is not None:
+            self.meter.note_flush(len(batch), time.monotonic() - sent)
 
     async def _send(self, plan: _Plan) -> Finished | None:
         """The database's answer; None when the lease was lost while it did not answer."""
@@ -155,6 +165,9 @@ class Flusher:
     def _settle(self, batch: list[Outcome], plan: _Plan, finished: Finished | None) -> None:
         if finished is None:
             return
+        self.pace.note(len(finished.accepted), plan.failures)
+        if self.meter is not None:
+            self.meter.note_outcomes(batch, finished.accepted)
         if len(finished.accepted) < len(batch):
             logger.info("%d stale outcomes were refused", len(batch) - len(finished.accepted))
         for position, (assignment, report) in enumerate(batch, 1):
@@ -162,6 +175,8 @@ class Flusher:
                 assignment.run.results[assignment.task] = TaskResult(
                     report.status, report.output, report.error, report.reason
                 )
+                if report.status is Status.CANCELLED and assignment.execution is not None:
+                    self.on_cancelled(assignment)
         continued = self._build_continued(batch, plan, finished)
         for assignment, _ in batch:
             self._holdings.remove(assignment)
@@ -223,6 +238,7 @@ class _Plan:
         spans = [self._add_edges(assignment, report.status) for assignment, report in batch]
         self.reserved = max(0, len(self.slots) - self.handed_on)
         """Slots beyond those handed on, set aside until the answer says which tasks were freed."""
+        self.failures = 0
         self.arrays = self._build_arrays(spans)
 
     @property
@@ -236,6 +252,8 @@ class _Plan:
         attempts = [assignment.attempt for assignment, _ in batch]
         plain = all(report.status == Status.COMPLETED for _, report in batch)
         nothing: list[Any] = []
+        if not plain:
+            self.failures = sum(report.status in (Status.FAILED, Status.RETRIED) for _, report in batch)
         return (
             [assignment.run.id for assignment, _ in batch],
             [assignment.task for assignment, _ in batch],

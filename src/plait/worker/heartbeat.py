@@ -45,11 +45,13 @@ class Heartbeat:
         timings: Timings,
         *,
         tell_alone: Callable[[bool], None],
+        read_pace: Callable[[], list[int]] | None = None,
         lose: Callable[[str], Awaitable[None]],
     ) -> None:
         self._store = store
         self._timings = timings
         self._tell_alone = tell_alone
+        self._read_pace = read_pace
         self._lose = lose
         self._last_ok = time.monotonic()
         self.worker_id: UUID | None = None
@@ -58,6 +60,16 @@ class Heartbeat:
         """The lease of a freshly registered worker begins now."""
         self.worker_id = worker_id
         self._last_ok = time.monotonic()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last heartbeat that was answered was sent."""
+        return time.monotonic() - self._last_ok
+
+    @property
+    def is_late(self) -> bool:
+        """Whether at least two heartbeats in a row were not answered."""
+        return self.silence > 2 * self._timings.heartbeat + 1.0
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -77,7 +89,7 @@ class Heartbeat:
         assert worker_id is not None
         left = self._timings.lease - self._timings.margin - (sent - self._last_ok)
         async with asyncio.timeout(max(0.05, left)):
-            alone = await self._store.beat_worker(worker_id)
+            alone = await self._store.beat_worker(worker_id, self._read_pace() if self._read_pace else None)
         if worker_id != self.worker_id:
             return
         if alone is None:

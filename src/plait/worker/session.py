@@ -17,13 +17,16 @@ from uuid import UUID
 from plait.context import ContextHost
 from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import Status
+from plait.health.worker_health import WorkerHealth
 from plait.ids import new_run_id
 from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
 from plait.maintenance.periodic import PeriodicService
+from plait.maintenance.pruner import Pruner
 from plait.maintenance.reaper import Reaper
 from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
+from plait.settings import settings
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.store.store import Store, WorkerRow
 from plait.store.watch import ChangeTeller
@@ -91,13 +94,23 @@ class Session:
             actions=self.actions,
         )
         self.flusher.on_lost_reply = self.claimer.expect_lost_reply
+        self.flusher.on_cancelled = lambda assignment: self._spawn(self._cancel_children(assignment))
         self.heartbeat = Heartbeat(
-            self.store, worker.timings, tell_alone=lambda alone: setattr(self.flusher, "alone", alone), lose=self._lose
+            self.store,
+            worker.timings,
+            tell_alone=lambda alone: setattr(self.flusher, "alone", alone),
+            read_pace=self.flusher.pace.read,
+            lose=self._lose,
         )
+        self.health: WorkerHealth | None = None
+        if worker.health is not None:
+            self.health = WorkerHealth(worker.health, self.holdings, self.claimer, self.flusher, self.heartbeat)
         timers = Timers(self.store, engine.hub, self._cancel_expired)
         reaper = Reaper(self.store, engine.hub, every=min(5.0, worker.timings.heartbeat))
         deliverer = Deliverer(self.store, engine.hub)
         self._services: list[PeriodicService] = [timers, reaper, deliverer, Schedules(self.store)]
+        if (retention := settings.retention) is not None:
+            self._services.append(Pruner(self.store.retention, retention))
         self.leader = Leader(self.store, worker.id, self._services)
         self._hub = engine.hub
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,6 +119,8 @@ class Session:
 
     async def open(self, replaces: UUID | None) -> None:
         """Register and begin to work. ``replaces``: a worker known to be dead."""
+        if self.health is not None:
+            await self.health.open()
         await self._register(replaces)
         self._hub.start()
         for service in self._services:
@@ -152,6 +167,8 @@ class Session:
         with suppress(DatabaseUnavailableError):
             await self.store.end_worker(self._worker.id)
         self._hub.publish("orphans", [])
+        if self.health is not None:
+            await self.health.close()
         await self.store.close()
 
     def stop_claiming(self) -> None:
@@ -166,8 +183,6 @@ class Session:
         """An attempt's outcome is known: store it, if it is still this worker's to tell."""
         if self.holdings.assignments.get(assignment.key) is not assignment:
             return
-        if report.status is Status.CANCELLED and assignment.execution is not None and not assignment.concluded:
-            self._spawn(self._cancel_children(assignment))
         if assignment.execution is not None and assignment.execution.trace is not None:
             assignment.execution.trace.finish(report)
         self.flusher.add(assignment, report)
@@ -188,6 +203,10 @@ class Session:
 
     async def _cancel_children(self, assignment: Assignment) -> int:
         try:
+            for delay in iter_backoff():
+                if await self.store.control.meet_starts(assignment.run.id) or self.flusher.draining:
+                    break
+                await asyncio.sleep(delay)  # a child is being started in a transaction of the user's
             await self._engine.cancel_children(assignment.run.id, assignment.task, assignment.name)
         except DatabaseUnavailableError as error:
             logger.warning("child runs of task %s were not cancelled: %s", assignment.name, error)
@@ -265,6 +284,8 @@ class Session:
         """The lease is lost: what was held is somebody else's now. Stop it, and begin again under a new name."""
         logger.error("worker %s lost its lease: %s; its tasks are stopped here", self._worker.name, why)
         lost = self._worker.id
+        if self.health is not None:
+            self.health.meter.lost_leases += 1
         self._worker.id = new_run_id()
         self.flusher.worker_id = self.claimer.worker_id = self.heartbeat.worker_id = None
         self.parker.worker_id = self.revoker.worker_id = None

@@ -96,6 +96,13 @@ class Supervisor:
             os.close(writer)
         return self._exit_code
 
+    def find_obstacle(self) -> str | None:
+        """Why not all processes take tasks; None when they do. From any thread."""
+        if self._stopping:
+            return "the worker is stopping"
+        missing = [child.number for child in self._children if child.ready_at is None or child.asked]
+        return f"process {', '.join(map(str, missing))} of {len(self._children)} takes no tasks" if missing else None
+
     def _take_turn(self) -> bool:
         """Do what is due. False: all is over."""
         while self._signals:

@@ -27,6 +27,7 @@ from plait.worker.holdings import Assignment
 
 if TYPE_CHECKING:
     from plait.client import Plait
+    from plait.health.address import Address
     from plait.task import Task
     from plait.worker.session import Session
     from plait.workflow import BaseWorkflow
@@ -56,6 +57,7 @@ class Worker:
         lifespan: Lifespan | None,
         timings: Timings,
         capture_logs: bool = False,
+        health: Address | None = None,
     ) -> None:
         if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
             raise InvalidInputError(f"worker {name!r}: slots={slots!r} must be a whole number of at least 1")
@@ -63,6 +65,8 @@ class Worker:
         self.slots = slots
         self.timings = timings
         self.id = new_run_id()
+        self.health = health
+        """Where it answers probes and Prometheus; nowhere unless given. To be set before the start."""
         self.on_registered: Callable[[], None] | None = None
         """Called when the worker takes tasks under its ``id``, and again whenever a lost lease gave it another id."""
         self.caller = Caller()

@@ -1,0 +1,61 @@
+"""Log records that say which task they come from: for your own handlers, and for those of the command line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from plait.context import current_context
+
+FIELDS = ("run_id", "task_run_id", "workflow", "task", "attempt", "trace_id", "span_id")
+"""What a record can have besides its own attributes."""
+
+
+def describe_current_task() -> dict[str, Any]:
+    """The ids and names of the task that the calling code belongs to, and of the trace if there is one.
+
+    ``run_id``, ``task_run_id``, ``workflow``, ``task`` and ``attempt``; empty outside of a task. ``trace_id`` and
+    ``span_id``, in hexadecimal digits, wherever OpenTelemetry has a current span.
+    """
+    found: dict[str, Any] = {}
+    context = current_context.get()
+    if context is not None:
+        found = {
+            "run_id": context.workflow_run_id,
+            "task_run_id": context.task_run_id,
+            "workflow": context.workflow_name,
+            "task": context.task_name,
+            "attempt": context.attempt_number,
+        }
+    trace = sys.modules.get("opentelemetry.trace")  # where nobody has imported it, nothing is traced
+    if trace is not None:
+        span = trace.get_current_span().get_span_context()
+        if span.is_valid:
+            found |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+    return found
+
+
+class TaskLogFilter(logging.Filter):
+    """Adds to every record of a handler which task it comes from; lets all of them pass.
+
+    Add it to a handler, not to a logger: the filters of a logger do not see what its children log. It works in
+    ``logging.config.dictConfig`` as ``{"()": "plait.logs.TaskLogFilter"}``. A handler that hands records to another
+    thread (``QueueHandler``) takes it, not the handler behind.
+
+    Args:
+        missing: what fields are set to outside of a task, so that a format string may name them; None leaves them out.
+    """
+
+    def __init__(self, missing: Any = "-") -> None:
+        super().__init__()
+        self._missing = missing
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Set the fields; what the record has already, by ``extra``, stays."""
+        found = describe_current_task()
+        for field in FIELDS:
+            value = found.get(field, self._missing)
+            if value is not None and not hasattr(record, field):
+                setattr(record, field, value)
+        return True
