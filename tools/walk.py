@@ -29,7 +29,7 @@ from terminal import Background, TerminalError, compare, keep_stable, run_in_ter
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 20.0
 SHOWN_FOLDER = "/home/you/invoices"
-TUTORIAL = sorted((ROOT / "docs" / "tutorial").glob("[1-9]-*.md"))
+TUTORIAL = [*sorted((ROOT / "docs" / "tutorial").glob("[1-9]-*.md")), ROOT / "docs" / "tutorial" / "session.md"]
 
 _BLOCK = re.compile(r"^```(python|console|sh|text(?= title))(?: title=\"([\w.]+)\")?\n(.*?)^```$", re.M | re.S)
 _RUN_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b")
