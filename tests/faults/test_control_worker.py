@@ -170,9 +170,6 @@ def test_a_task_that_was_ended_gets_no_further_children(plait: Plait, work: Work
     assert database.count("run", "trigger_kind = 1") == 1
 
 
-@pytest.mark.xfail(
-    reason="children are looked for before the task's end is committed", raises=AssertionError, strict=True
-)
 @pytest.mark.parametrize("how", ["between", "in the user's transaction"])
 def test_a_child_that_starts_while_its_cancelled_task_ends_is_cancelled_too(
     plait: Plait, work: Work, database: Database, monkeypatch: pytest.MonkeyPatch, how: str

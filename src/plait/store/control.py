@@ -48,6 +48,11 @@ class ControlStore:
         row = await self._pool.fetchrow(load_sql("cancel_task"), run_id, task)
         return row["asked"] if row else None
 
+    async def meet_starts(self, run_id: UUID) -> bool:
+        """Whether every child of a run that was being started is committed, or not going to be; ask again if not."""
+        row = await self._pool.fetchrow(load_sql("meet_starts"), run_id)
+        return bool(row and row["met"])
+
     async def read_replayable(self, runs: Sequence[UUID]) -> list[Record]:
         """Version, end and outcomes of runs."""
         return await self._pool.fetch(load_sql("read_replayable"), runs)
