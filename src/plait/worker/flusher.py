@@ -59,7 +59,7 @@ class Flusher:
         """The lowest priority of a run that may be continued locally; raised while something more urgent waits."""
         self.draining = False
         self.on_lost_reply: Callable[[], None] = lambda: None
-        self.on_cancelled: Callable[[Assignment], None] = lambda _: None
+        self.on_cancelled: Callable[[Assignment], object] = lambda _: None
         """Told of an attempt that had begun, once its cancellation is committed: it starts no child run any more."""
         self.changes: ChangeTeller | None = None
         self.lifetimes: LifetimeReader | None = None
