@@ -64,8 +64,9 @@ class RunWatch:
     async def _look(self) -> RunDetails:
         """How the run stands: at once the first time, then after a pause or when it has ended."""
         if self._pause is not None:
+            pause = self._find_pause(self._pause)
             with suppress(ResultTimeoutError):
-                await self._plait.wait_runs([self._run_id], self._find_pause(self._pause))
+                await self._plait.wait_runs([self._run_id], pause)
         begun = time.monotonic()
         try:
             self._last = await self._plait.runs.aio_get_details(str(self._run_id))

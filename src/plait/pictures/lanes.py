@@ -34,9 +34,14 @@ def draw_lanes(labels: Sequence[str], lines: Sequence[tuple[int, int]]) -> list[
         children[parent].append(child)
     lanes: list[int | None] = []
     rows: list[str] = []
+    ended: int | None = None
+    """The lane in which the box above was the last."""
     for box, label in enumerate(labels):
         place = lanes.index(box) if box in lanes else _find_free(lanes)
+        if place == ended:  # one below the other would look like parent and child
+            rows.append(" ".join(" " if lane is None else "│" for lane in lanes).rstrip())
         lanes[place] = box
+        ended = None if children[box] else place
         marks = ["●" if lane == box else " " if lane is None else "│" for lane in lanes]
         rows.append(f"{' '.join(marks).rstrip()} {label}")
         before = list(lanes)

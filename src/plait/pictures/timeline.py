@@ -118,7 +118,7 @@ def _fill(bar: Bar, begin: datetime, seconds: float, columns: int) -> list[SpanK
 
 def _draw_axis(seconds: float, columns: int) -> str:
     """Times from the left, at round distances."""
-    most = max(1, columns // _TICK_ROOM)
+    most = max(2, columns // _TICK_ROOM)
     scale = 1.0
     while seconds / most <= scale / 5 and scale > 1e-3:
         scale /= 10
