@@ -23,7 +23,7 @@ def read_metadata(stored: str | None) -> dict[str, Any]:
 
 
 def hide_trace(stored: str | None) -> str | None:
-    """``read_metadata`` for those who show the text: numbers keep their digits."""
+    """``read_metadata`` for those who show the text."""
     if stored is None or TRACE_KEY not in stored:
         return stored
     shown = read_metadata(stored)

@@ -1,20 +1,15 @@
-"""Traces of what goes wrong: cancelled, replayed and lost work, samplers, and tracers that fail or block."""
+"""Traces of what goes wrong: cancelled, replayed and lost work, and tracers that fail or block."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import threading
 from typing import Any
 
 import pytest
-from opentelemetry import baggage, context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import StatusCode
 from opentelemetry.trace import TracerProvider as AnyProvider
 
@@ -118,70 +113,6 @@ def test_an_attempt_lost_with_its_worker_is_exported_by_who_ends_the_run(
     assert lost.context.trace_id == run.context.trace_id
 
 
-# sampling and propagation
-
-
-def test_a_trace_that_is_not_sampled_exports_nothing_and_is_carried_all_the_same(
-    make_spans: Any, database: Database, work: Any
-) -> None:
-    spans = make_spans(TracerProvider(sampler=ParentBased(ALWAYS_OFF)))
-    plait = Plait(database.url)
-
-    @plait.task(name="quiet")
-    def quiet(input: EmptyModel, ctx: Context) -> None: ...
-
-    worker = serve(plait, quiet)
-    quiet.run()
-    with spans.tracer.start_as_current_span("request"):
-        quiet.run()
-    worker.stop()
-    plait.close()
-    assert spans.list() == []
-    assert database.count("run", "metadata ? 'plait.trace'") == 1
-
-
-def test_a_sampler_decides_about_a_whole_run(make_spans: Any, database: Database) -> None:
-    spans = make_spans(TracerProvider(sampler=ParentBased(TraceIdRatioBased(0.5))))
-    plait = Plait(database.url)
-
-    @plait.task(name="some")
-    def some(input: EmptyModel, ctx: Context) -> None: ...
-
-    worker = serve(plait, some)
-    some.run_many([some.create_bulk_run_item() for _ in range(40)])
-    worker.stop()
-    plait.close()
-    runs, tasks, attempts = (len(spans.list(f"{what} some")) for what in ("run", "task", "attempt"))
-    assert runs == tasks == attempts
-    assert 0 < runs < 40
-
-
-def test_baggage_reaches_the_task(plait: Plait, spans: Spans, work: Any) -> None:
-    @plait.task(name="carrier")
-    def carrier(input: EmptyModel, ctx: Context) -> object:
-        return baggage.get_baggage("tenant")
-
-    work(carrier)
-    token = context.attach(baggage.set_baggage("tenant", "acme"))
-    try:
-        assert carrier.run() == "acme"
-    finally:
-        context.detach(token)
-
-
-def test_an_event_carries_the_trace_to_the_runs_it_starts(plait: Plait, spans: Spans, work: Any) -> None:
-    @plait.task(name="listener", on_events=["order"])
-    def listener(input: EmptyModel, ctx: Context) -> None: ...
-
-    work(listener)
-    with spans.tracer.start_as_current_span("request") as request:
-        event = plait.event.push("order", {}, additional_metadata={"user": "anna"})
-    assert event.additional_metadata == {"user": "anna"}
-    run = spans.wait("run listener")[0]
-    assert run.parent
-    assert run.parent.span_id == request.get_span_context().span_id
-
-
 # faults of tracers
 
 
@@ -258,52 +189,3 @@ def test_nothing_waits_for_an_exporter_that_blocks(make_spans: Any, database: Da
         gate.set()
         worker.stop()
         plait.close()
-
-
-def test_other_implementations_of_the_api_get_spans_of_attempts(database: Database) -> None:
-    """Their ids cannot be chosen, so there is nothing that runs and tasks could be exported as."""
-    spans = Spans()
-
-    class Other:
-        def start_span(self, name: str, **options: Any) -> Any:
-            return spans.tracer.start_span(name, **options)
-
-    class OtherProvider:
-        def get_tracer(self, *_: Any) -> Any:
-            return Other()
-
-    PlaitInstrumentor().instrument(tracer_provider=OtherProvider())  # type: ignore[arg-type]
-    try:
-        plait = Plait(database.url)
-
-        @plait.task(name="task")
-        def task(input: EmptyModel, ctx: Context) -> None: ...
-
-        worker = serve(plait, task)
-        with spans.tracer.start_as_current_span("request") as request:
-            task.run()
-        worker.stop()
-        plait.close()
-        attempt = spans.get("attempt task.task")
-        assert attempt.parent
-        assert attempt.parent.span_id == request.get_span_context().span_id
-        assert {span.name for span in spans.list()} == {"request", "attempt task.task"}
-    finally:
-        PlaitInstrumentor().uninstrument()
-
-
-def test_nothing_of_opentelemetry_is_loaded_while_tracing_is_off(database: Database) -> None:
-    code = (
-        "import sys, threading\n"
-        "from plait import Context, EmptyModel, Plait\n"
-        "plait = Plait()\n"
-        "@plait.task(name='task')\n"
-        "def task(input: EmptyModel, ctx: Context) -> int: return 1\n"
-        "worker = plait.worker()\n"
-        "threading.Thread(target=worker.start, daemon=True).start()\n"
-        "task.run()\n"
-        "print([name for name in sys.modules if name.startswith('opentelemetry')])\n"
-    )
-    env = {**os.environ, "DATABASE_URL": database.url}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
