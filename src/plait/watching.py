@@ -32,6 +32,10 @@ REPR_SECONDS = 5.0
 
 _MOST_ERRORS = 5
 
+_JUDGED = (TaskStatus.SKIPPED, TaskStatus.CANCELLED)
+_NOTHING_RAN = 0.001
+"""Seconds: a task that was skipped or cancelled in less ended without its code having run."""
+
 
 class Screen(Protocol):
     """Shows a run again and again."""
@@ -180,8 +184,9 @@ def note_task(task: TaskDetails, now: datetime) -> str:
     notes = []
     if task.started_at is not None and task.status is not TaskStatus.PENDING:
         end = now if task.status is TaskStatus.RUNNING else task.finished_at
-        if end is not None:
-            notes.append(format_seconds((end - task.started_at).total_seconds()))
+        seconds = 0.0 if end is None else (end - task.started_at).total_seconds()
+        if task.status not in _JUDGED or seconds >= _NOTHING_RAN:
+            notes.append(format_seconds(seconds))
     attempt = 1 + sum(one.outcome == "RETRIED" for one in task.attempts)
     if attempt > 1:
         notes.append(f"attempt {attempt}/{max(attempt, task.max_attempts)}")

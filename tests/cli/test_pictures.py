@@ -120,7 +120,8 @@ def test_following_the_timeline_ends_with_the_run(control, work_on_control, exec
 
 def make_task(name="t", status="COMPLETED", parents=(), attempts=(), **fields):
     given = {
-        "kind": TaskKind.TASK, "output": None, "error": None, "reason": None, "queued_at": None, "started_at": None, "finished_at": None,
+        "kind": TaskKind.TASK, "output": None, "error": None, "reason": None,
+        "queued_at": None, "started_at": None, "finished_at": None,
         "due_at": None, "worker_id": None, "max_attempts": 1, **fields,
     }  # fmt: skip
     return TaskDetails(

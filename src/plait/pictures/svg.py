@@ -20,11 +20,14 @@ DIRECTIONS = ("LR", "TB")
 _NAME_SIZE, _NOTE_SIZE = 13.5, 11.5
 _PAD, _ICON, _NAME_HEIGHT, _NOTE_HEIGHT = 13.0, 22.0, 36.0, 15.5
 _NARROWEST, _WIDEST = 72.0, 270.0
+_NARROWEST_RUN = 176.0
+"""Of boxes with a status: wide enough for any status with a time, so that nothing moves while a run goes on."""
 _MARGIN, _ASIDE, _AHEAD = 12.0, 16.0, 46.0
 _BEND = 8.0
 _STACK = 3.5
 _CONDITION_LINES = 3
 _TIP = 7.0
+_SLANT = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,8 @@ def _find_width(box: Box, notes: Sequence[_Note]) -> float:
     icon = _ICON if box.status is not None else 0.0
     name = measure(_title(box), _NAME_SIZE, bold=True) + icon
     widest = max([name, *(measure(note.text, _NOTE_SIZE) + icon for note in notes)])
-    return round(min(_WIDEST, max(_NARROWEST, widest + 2 * _PAD)), 1)
+    narrowest = _NARROWEST if box.status is None else _NARROWEST_RUN
+    return round(min(_WIDEST, max(narrowest, widest + 2 * _PAD)), 1)
 
 
 def _title(box: Box) -> str:
@@ -221,12 +225,17 @@ def _draw_arrow(
     for bend in path[1:-1]:
         level = lanes.level[bend]
         points += [(lanes.begin[level], lanes.middle[bend]), (lanes.end[level], lanes.middle[bend])]
-    points.append((arrive - _TIP, lanes.middle[arrow.child]))
+    across = lanes.middle[arrow.child]
+    if (
+        abs(across - points[-1][1]) < _SLANT
+    ):  # a hair's breadth beside the middle is better than a line not quite straight
+        across = points[-1][1]
+    points.append((arrive - _TIP, across))
     status = graph.boxes[arrow.parent].status
     role = "completed" if status == "COMPLETED" and not arrow.is_hook else "line"
     dashes = ' stroke-dasharray="4 4"' if arrow.is_hook else ""
     line = f'<path d="{_curve(points, direction)}" {paint.stroke(role, 1.4)}{dashes}/>'
-    return line + _draw_tip(arrive, lanes.middle[arrow.child], direction, paint.fill(role))
+    return line + _draw_tip(arrive, across, direction, paint.fill(role))
 
 
 def _curve(points: Sequence[tuple[float, float]], direction: str) -> str:
