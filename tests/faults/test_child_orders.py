@@ -1,0 +1,249 @@
+"""Child runs and cancellations that cross one another, with workers: no child is lost, doubled or outlives its task."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from faults.test_control_worker import declare_hanging
+from plait import (
+    Context,
+    EmptyModel,
+    FailedTaskRunExceptionGroup,
+    Plait,
+    RunCancelledError,
+    WorkflowRunStatus,
+)
+from plait.engine import Engine
+from plait.errors import ParentEndedError
+from plait.ids import new_run_id
+from plait.store.store import StartRow, Store
+from plait.triggers import RunTrigger, TriggerKind
+from support.database import Database
+from support.waiting import eventually
+
+Work = Callable[..., Any]
+
+COMPLETED, FAILED = WorkflowRunStatus.COMPLETED, WorkflowRunStatus.FAILED
+
+
+def test_a_bulk_of_one_child_key_and_a_taken_idempotency_key_is_answered_with_the_run_that_has_it(
+    plait: Plait, work: Work, database: Database
+) -> None:
+    @plait.task()
+    async def child(input: EmptyModel, ctx: Context) -> str:
+        return "known"
+
+    @plait.task()
+    async def parent(input: EmptyModel, ctx: Context) -> list[str]:
+        items = [child.create_bulk_run_item(child_key="k", idempotency_key="i") for _ in range(2)]
+        return await child.aio_run_many(items)
+
+    work(child, parent)
+    child.run(idempotency_key="i")
+    assert parent.run_no_wait().result(20) == ["known", "known"]
+    assert database.count("run") == 2
+
+
+def test_a_run_that_an_idempotency_key_finds_inside_a_task_is_neither_replayed_nor_cancelled_with_it(
+    plait: Plait, work: Work, database: Database
+) -> None:
+    calls = list[int]()
+    hang, begun, told = declare_hanging(plait)
+
+    @plait.task()
+    async def failing(input: EmptyModel, ctx: Context) -> None:
+        calls.append(1)
+        raise ValueError("it failed")
+
+    asked = threading.Event()
+
+    @plait.task()
+    async def parent(input: EmptyModel, ctx: Context) -> None:
+        await failing.aio_run_no_wait(idempotency_key="f")
+        await hang.aio_run_no_wait(idempotency_key="h")
+        asked.set()
+        await asyncio.sleep(3600)
+
+    work(hang, failing, parent)
+    failed, alive = failing.run_no_wait(idempotency_key="f"), hang.run_no_wait(idempotency_key="h")
+    with pytest.raises(FailedTaskRunExceptionGroup):
+        failed.result()
+    eventually(lambda: begun)
+    run = parent.run_no_wait()
+    assert asked.wait(20)
+    assert failed.status() is FAILED
+    assert run.cancel()
+    assert (alive.status(), told) == (WorkflowRunStatus.RUNNING, [])
+    assert calls == [1]
+    assert plait.runs.list_children(run.workflow_run_id) == []
+    assert database.count("run") == 3
+
+
+@pytest.mark.parametrize("how", ["cancelled", "timed out"])
+def test_a_task_that_was_ended_gets_no_further_children(plait: Plait, work: Work, database: Database, how: str) -> None:
+    hang, begun, _ = declare_hanging(plait)
+    flow, go, finish = plait.workflow(name="flow"), threading.Event(), threading.Event()
+    errors = list[BaseException]()
+
+    @flow.task(execution_timeout="200ms" if how == "timed out" else "1h")
+    def stubborn(input: EmptyModel, ctx: Context) -> None:
+        hang.run_no_wait()
+        assert go.wait(20)
+        try:
+            hang.run_no_wait()
+        except BaseException as error:
+            errors.append(error)
+
+    @flow.task()
+    def other(input: EmptyModel, ctx: Context) -> None:
+        finish.wait(20)
+
+    work(flow, hang)
+    run = flow.run_no_wait()
+    eventually(lambda: begun)
+    if how == "cancelled":
+        plait.runs.cancel_task(run.workflow_run_id, "stubborn")
+    database.wait("SELECT count(*) = 1 FROM plait.attempt WHERE run_id = %s AND status > 0", run.workflow_run_id)
+    go.set()
+    [error] = eventually(lambda: errors)
+    assert isinstance(error, ParentEndedError)
+    assert run.status() is WorkflowRunStatus.RUNNING
+    finish.set()
+    assert database.count("run", "trigger_kind = 1") == 1
+
+
+@pytest.mark.parametrize("how", ["between", "in the user's transaction"])
+def test_a_child_that_starts_while_its_cancelled_task_ends_is_cancelled_too(
+    plait: Plait, work: Work, database: Database, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    begun, decided, started, finish = (threading.Event() for _ in range(4))
+    looks = threading.Semaphore(0)
+    hang, _, _ = declare_hanging(plait)
+    flow, store, cancel = plait.workflow(name="flow"), Store.finish_tasks, Engine.cancel_children
+    errors = list[ParentEndedError]()
+
+    async def finish_slowly(self: Store, *arguments: Any) -> Any:
+        decided.set()
+        await asyncio.to_thread(started.wait, 20)
+        return await store(self, *arguments)
+
+    async def cancel_children(self: Engine, *arguments: Any) -> None:
+        await cancel(self, *arguments)
+        looks.release()
+
+    monkeypatch.setattr(Store, "finish_tasks", finish_slowly)
+    monkeypatch.setattr(Engine, "cancel_children", cancel_children)
+    with psycopg.connect(database.url, autocommit=how == "between") as connection:
+
+        @flow.task()
+        def stubborn(input: EmptyModel, ctx: Context) -> None:
+            begun.set()
+            assert decided.wait(20)
+            for _ in ("the client", "the worker"):
+                looks.acquire(timeout=1)  # not for ever: it would be right to look only once the end is committed
+            try:
+                hang.run_no_wait(connection=connection)
+            except ParentEndedError as error:
+                errors.append(error)
+            started.set()
+
+        @flow.task()
+        def other(input: EmptyModel, ctx: Context) -> None:
+            finish.wait(20)
+
+        worker = work(flow, hang)
+        run = flow.run_no_wait()
+        assert begun.wait(20)
+        plait.runs.cancel_task(run.workflow_run_id, "stubborn")
+        assert started.wait(20)
+    finish.set()
+    with pytest.raises(RunCancelledError):
+        run.result(20)
+    worker.stop()  # all that it does beside its tasks is done
+    assert errors or database.query("SELECT status FROM plait.run WHERE trigger_kind = 1") == [(3,)]
+
+
+def test_the_child_of_an_ended_parent_is_refused_without_failing_what_shares_its_commit(
+    plait: Plait, database: Database
+) -> None:
+    @plait.task()
+    async def one(input: EmptyModel, ctx: Context) -> None: ...
+
+    ended = one.run_no_wait()
+    ended.cancel()
+    trigger = RunTrigger(TriggerKind.PARENT, UUID(ended.workflow_run_id), 0, 1, "k")
+
+    async def start() -> list[Any]:
+        engine = await plait.open_engine()
+        version = await engine.register(one)
+        triggers = [*[None] * 11, trigger, *[None] * 10]
+        rows = [StartRow(new_run_id(), version.id, b"{}", None, 1, None, one) for one in triggers]
+        return await asyncio.gather(*(engine.start_rows([row]) for row in rows), return_exceptions=True)
+
+    answers = plait.portal.call(start())
+    [refused] = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert isinstance(refused, ParentEndedError)
+    assert answers.index(refused) == 11
+    assert database.count("run", "status = 0") == 21
+    assert database.value("SELECT count(DISTINCT created_at)::int FROM plait.run WHERE status = 0") == 1
+
+
+def test_cancelling_a_completed_task_leaves_its_children_alone(plait: Plait, work: Work) -> None:
+    hang, begun, told = declare_hanging(plait)
+    flow, finish = plait.workflow(name="flow"), threading.Event()
+
+    @flow.task()
+    async def first(input: EmptyModel, ctx: Context) -> None:
+        await hang.aio_run_no_wait()
+
+    @flow.task(parents=[first])
+    def second(input: EmptyModel, ctx: Context) -> None:
+        finish.wait(20)
+
+    work(flow, hang)
+    run = flow.run_no_wait()
+    eventually(lambda: begun)
+    eventually(lambda: plait.runs.get_details(run.workflow_run_id).tasks["first"].status == "COMPLETED")
+    plait.runs.cancel_task(run.workflow_run_id, "first")
+    [child] = plait.runs.list_children(run.workflow_run_id)
+    assert child.run.status is WorkflowRunStatus.RUNNING
+    finish.set()
+    assert run.result() == {"first": None, "second": None}
+    assert told == []
+
+
+def test_a_cancellation_waits_for_a_child_in_the_users_transaction_and_cancels_it_too(
+    plait: Plait, work: Work, database: Database
+) -> None:
+    started, finish = threading.Event(), threading.Event()
+    hang, _, _ = declare_hanging(plait)
+
+    with psycopg.connect(database.url) as connection:
+
+        @plait.task()
+        def parent(input: EmptyModel, ctx: Context) -> None:
+            hang.run_no_wait(connection=connection)
+            started.set()
+            finish.wait(20)
+
+        work(parent, hang)
+        run = parent.run_no_wait()
+        assert started.wait(20)
+        cancelling = plait.portal.spawn(run.aio_cancel())
+        database.wait(
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%cancel_runs%%'"
+        )
+        assert run.status() is WorkflowRunStatus.RUNNING
+    assert cancelling.result(20) is True
+    finish.set()
+    assert database.query("SELECT status FROM plait.run ORDER BY id") == [(3,), (3,)]
+
+
+# orders
