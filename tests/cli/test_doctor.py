@@ -13,12 +13,16 @@ def examine(plait_command, *arguments, **options):
 def test_a_sound_set_up(plait_command, start_command):
     start_command("worker", "flows:plait").wait_for("serving")
     checks = examine(plait_command)
-    assert {name for name, check in checks.items() if check["ok"] is False} == set()
+    # The server of the tests trades both for speed, and the doctor says so.
+    assert {name for name, check in checks.items() if check["ok"] is False} == {"durability", "autovacuum"}
     assert "by DATABASE_URL" in checks["database"]["says"]
     assert checks["workers"]["says"].startswith("1 live, 100 slots: worker on ")
+    assert checks["notifications"]["ok"] is True
+    assert checks["tables"]["says"].split(" in all; ")[0]
     text = plait_command("doctor")
-    assert text.returncode == 0
+    assert text.returncode == 1
     assert "✓ ok     schema" in text.stdout
+    assert 'try: plait db psql -- -c "ALTER SYSTEM SET fsync = on" && ' in text.stdout
 
 
 def test_tasks_that_nobody_has_code_for(plait_command):

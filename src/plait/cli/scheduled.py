@@ -50,7 +50,7 @@ class LaterType(_ParamType):
     "list",
     ("what waits for its time", "plait scheduled list"),
 )
-@click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.")
+@click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.", shell_complete=complete_workflows)
 @click.option("--status", type=click.Choice(["SCHEDULED", "STARTED"], case_sensitive=False), help="Only these.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--before", metavar="SCHEDULED_ID", help="Those below this one: the next page.")

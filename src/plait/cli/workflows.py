@@ -16,7 +16,7 @@ from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
 from plait.cli.help import command
 from plait.cli.options import common_options, output_option
-from plait.cli.output import print_data, print_text
+from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import can_show, clean, clean_line, format_seconds, format_table, format_time, to_json
 from plait.pictures.mermaid import draw_mermaid
 from plait.pictures.model import FOLD_FROM, DrawnTask, build_graph, describe_graph, read_definition
@@ -39,6 +39,7 @@ _COLUMNS = 100
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--after", metavar="NAME", type=TEXT, help="Workflows behind this one: the next page.")
 @output_option()
+@paged
 @common_options
 def list_workflows(part: str | None, limit: int, after: str | None, output: str) -> None:
     """List workflows in order of their names; with PART those that have it in their name."""

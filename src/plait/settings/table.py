@@ -92,8 +92,9 @@ class Settings:
     log_level = Setting(
         Choice(*LOG_LEVELS),
         "info",
-        "From which level on commands that work write log lines to stderr; for plait run, warning by default.",
+        "From which level on log lines are written to stderr.",
         argument="--log-level",
+        fallback="info; warning for plait run",
     )
     log_format = Setting(Choice(*LOG_FORMATS), "text", "How log lines on stderr are written.", argument="--log-format")
     debug = Setting(Flag(), False, "Show tracebacks of errors, and all that Plait logs.", argument="--debug")
