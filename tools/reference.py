@@ -23,7 +23,7 @@ from plait.types import Unset
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
-WIDTH = 100
+WIDTH = 80
 MADE_BY_PLAIT = frozenset({"Context", "Task", "TaskRunRef", "Worker", "WorkflowRunRef"})
 
 # page: its title, what it begins with, and what stands on it as module:name, or module:name=the name to show.
@@ -145,9 +145,10 @@ def render_page(name: str) -> str:
     """A page as Markdown."""
     title, opening, targets = PAGES[name]
     parts = [f"# {title}", opening]
+    told: dict[Any, str] = {}
     for target in targets:
         for shown, thing in _find(target):
-            parts.extend(_render(shown, thing))
+            parts.extend(_render(shown, thing, told))
     parts.append("*Written by `tools/reference.py` from the docstrings.*")
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -164,7 +165,8 @@ def _find(target: str) -> Iterator[tuple[str, Any]]:
             yield found, thing
 
 
-def _render(name: str, thing: Any) -> Iterator[str]:
+def _render(name: str, thing: Any, told: dict[Any, str]) -> Iterator[str]:
+    """The section of one class or function. ``told``: which members stand on this page already, and of what."""
     yield f"## {name}"
     if not inspect.isclass(thing):
         yield from _render_callable(name, thing)
@@ -173,13 +175,18 @@ def _render(name: str, thing: Any) -> Iterator[str]:
     yield _write_doc(thing.__doc__) if thing.__dict__.get("__doc__") and not _is_made_up(thing) else ""
     if _is_keywords(thing) or issubclass(thing, enum.Enum):
         return
+    shared: dict[str, list[str]] = {}
     for member, value in _list_members(thing):
-        if isinstance(value, property):
+        if (owner := told.setdefault(value, name)) != name:
+            shared.setdefault(owner, []).append(f"`{member}`")
+        elif isinstance(value, property):
             yield from _render_property(f"{name}.{member}", value)
         else:
             yield f"### {name}.{member}"
             twin = inspect.getattr_static(thing, f"aio_{member}", None)
             yield from _render_callable(member, value, has_twin=twin is not None)
+    for owner, members in shared.items():
+        yield f"As in [{owner}](#{owner.lower()}): {', '.join(members)}."
 
 
 def _render_property(name: str, value: property) -> Iterator[str]:
@@ -200,19 +207,18 @@ def _render_callable(name: str, value: Any, *, has_twin: bool = False) -> Iterat
 
 
 def _list_members(owner: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties that say something of themselves, in the order of the code; what a class takes over
-    from Plait's own bases comes first. ``aio_`` twins are told with the method they belong to."""
+    """Public methods and properties, the class's own first, then those of Plait's bases. An ``aio_`` twin is told with
+    the method it belongs to."""
     seen: dict[str, Any] = {}
-    for base in reversed(owner.__mro__):
+    for base in owner.__mro__:
         if base.__module__.startswith("plait"):
             for name, value in vars(base).items():
-                seen.pop(name, None)
-                seen[name] = value
+                seen.setdefault(name, value)
     for name, value in seen.items():
         if name.startswith("_") or (name.startswith("aio_") and name.removeprefix("aio_") in seen):
             continue
         if isinstance(value, property) or type(value).__name__ == "cached_property":
-            yield name, value if isinstance(value, property) else property(value.func, doc=value.func.__doc__)
+            yield name, value if isinstance(value, property) else property(value.func)
         elif inspect.isfunction(value) or isinstance(value, (classmethod, staticmethod)):
             yield name, value
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -46,7 +46,7 @@ class Walk:
     write: bool = False
     staying: Background | None = None
     run_id: str = ""
-    scripts: int = field(default=0)
+    served_before: int | None = None
 
     def __enter__(self) -> Walk:
         return self
@@ -74,7 +74,7 @@ class Walk:
     def stop(self) -> None:
         """Stop what stays. Raises ``TerminalError`` if it did not end well."""
         if self.staying is not None:
-            background, self.staying = self.staying, None
+            background, self.staying, self.served_before = self.staying, None, None
             if code := background.stop():
                 raise TerminalError(f"$ {background.command}\nended with {code}\n{background.output}")
 
@@ -89,18 +89,25 @@ class Walk:
         elif title is not None:
             self._save(title, code)
         else:
-            self.scripts += 1
             self._run_script(code, where)
         return code
 
     def _save(self, title: str, code: str) -> None:
+        self._settle()
         before = self.staying.count("serving ") if self.staying else 0
         (self.folder / title).write_text(code, encoding="utf-8")
         if self.staying is not None and self.staying.command.startswith("plait dev"):
-            staying = self.staying
-            staying.wait_until(lambda: staying.count("serving ") > before, f"begin again with the new {title}")
+            self.served_before = before
+
+    def _settle(self) -> None:
+        """Wait until ``plait dev`` has begun again, if a file was saved."""
+        before, self.served_before = self.served_before, None
+        staying = self.staying
+        if staying is not None and before is not None:
+            staying.wait_until(lambda: staying.count("serving ") > before, "begin again with the new code")
 
     def _run_script(self, code: str, where: str) -> None:
+        self._settle()
         command = [_find("python", self.environment), "-W", "error::SyntaxWarning", "-c", code]
         done = subprocess.run(
             command, cwd=self.folder, env=dict(self.environment), capture_output=True, text=True, timeout=60
@@ -114,6 +121,7 @@ class Walk:
             self.staying = staying = Background(command, self.folder, self.environment)
             staying.wait_until(lambda: staying.count("serving ") > 0, "serve")
             return
+        self._settle()
         screen, code = run_in_terminal(command, self.folder, self.environment)
         if code:
             raise TerminalError(f"{where}: $ {command}\nended with {code}\n{screen}")
@@ -136,6 +144,7 @@ class Walk:
     def _look(self, command: str, expected: str) -> str:
         """What a command shows. One that only looks is repeated while it shows something else than expected: a reader
         looks again too."""
+        self._settle()
         line = command.replace("RUN_ID", self.run_id)
         end = time.monotonic() + (2 if self.write else PATIENCE_SECONDS)
         while True:
