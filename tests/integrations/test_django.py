@@ -140,3 +140,10 @@ def test_what_plait_has_applied_itself_is_not_applied_again(manage: Manage, data
     assert done.process.wait(60) == 0, done.log
     assert database.query("SELECT * FROM plait.migration ORDER BY version") == before
     assert database.value("SELECT count(*) FROM django_migrations WHERE app = 'plait'") == len(before)
+
+
+def test_the_tests_of_the_project_use_the_test_runners_database(manage: Manage, empty_database: Database) -> None:
+    done = manage("test", "--noinput")
+    assert done.process.wait(60) == 0, done.log
+    assert "Ran 3 tests" in done.log
+    assert empty_database.value("SELECT to_regclass('plait.run')") is None  # nothing was touched outside it

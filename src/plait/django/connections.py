@@ -6,7 +6,8 @@ there are no requests: without this a connection that broke would stay broken, o
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
@@ -42,3 +43,19 @@ class ConnectionKeeper(Caller):
             finally:
                 if thread in SyncToAsync.context_to_thread_executor:  # there is a thread: it was used
                     await sync_to_async(connections.close_all)()
+
+
+def disconnect_before_tests_end(alias: str, close: Callable[[], None]) -> None:
+    """Have ``close`` called before the test runner drops its database, which PostgreSQL refuses while it is in use.
+
+    Django has no signal for that moment; the method is replaced on this one connection, not on its class.
+    """
+    creation = connections[alias].creation
+    destroy = creation.destroy_test_db
+
+    @wraps(destroy)
+    def close_and_destroy(*arguments: Any, **options: Any) -> Any:
+        close()
+        return destroy(*arguments, **options)
+
+    creation.destroy_test_db = close_and_destroy

@@ -1,0 +1,60 @@
+"""Plait inside a program that has a life of its own: ``with plait`` and ``worker.running()``."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from plait import Context, DefinitionError, EmptyModel, Plait
+from plait.errors import DatabaseUnavailableError
+from support.database import Database
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+
+
+async def test_a_worker_runs_beside_other_code_and_leaves_signals_alone(plait: Plait, database: Database) -> None:
+    @plait.task(name="where")
+    async def where(input: EmptyModel, ctx: Context) -> str:
+        return "here"
+
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    async with plait, plait.worker("beside").running() as worker:
+        assert database.value("SELECT name FROM plait.worker WHERE ended_at IS NULL") == worker.name == "beside"
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+        assert await where.aio_run() == "here"
+    assert database.count("worker", "ended_at IS NULL") == 0
+
+
+async def test_an_error_inside_the_block_ends_the_worker_and_comes_out(plait: Plait, database: Database) -> None:
+    @plait.task(name="idle")
+    def idle(input: EmptyModel, ctx: Context) -> None: ...
+
+    with pytest.raises(ValueError, match="mine"):
+        async with plait.worker().running():
+            raise ValueError("mine")
+    assert database.count("worker", "ended_at IS NULL") == 0
+
+
+async def test_a_worker_that_cannot_start_says_so_on_entering(plait: Plait) -> None:
+    with pytest.raises(DefinitionError, match="no workflows"):
+        async with plait.worker().running():
+            raise AssertionError("entered")
+
+
+def test_a_database_that_is_missing_shows_on_entering() -> None:
+    with pytest.raises(DatabaseUnavailableError), Plait(NOWHERE):
+        raise AssertionError("entered")
+
+
+async def test_a_database_that_is_missing_shows_on_entering_in_async_code_too() -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        async with Plait(NOWHERE):
+            raise AssertionError("entered")
+
+
+def test_leaving_the_block_disconnects_and_entering_again_connects_anew(plait: Plait, database: Database) -> None:
+    for _ in range(2):
+        with plait:
+            assert plait.runs.count() == 0
+        assert plait._engine is None
