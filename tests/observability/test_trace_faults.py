@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -16,7 +16,11 @@ from opentelemetry.trace import TracerProvider as AnyProvider
 from flows import family
 from observability.conftest import Spans
 from plait import Context, EmptyModel, Plait
+from plait.graph.definition import Status
 from plait.tracing import PlaitInstrumentor
+from plait.tracing.recorder import Recorder
+from plait.tracing.spans import AttemptSpan
+from plait.worker.reports import Report
 from support.database import Database
 from support.workers import QUICK, serve
 
@@ -111,6 +115,27 @@ def test_an_attempt_lost_with_its_worker_is_exported_by_who_ends_the_run(
     assert [link.context.span_id for link in finished.links] == [lost.context.span_id]
     assert run.context
     assert lost.context.trace_id == run.context.trace_id
+
+
+def test_an_attempt_whose_lease_was_lost_is_not_told_twice(spans: Spans) -> None:
+    """The process lives on, and its code comes to an end: whoever ends the run tells of the lost attempt."""
+    recorder = Recorder()
+    span = AttemptSpan(spans.tracer.start_span("attempt"), cast(Any, None), 0, recorder)
+    span.abandon()
+    span.finish(Report(Status.COMPLETED))
+    assert recorder.drain(30)
+    assert spans.list() == []
+
+
+def test_the_first_outcome_of_an_attempt_counts(spans: Spans) -> None:
+    recorder = Recorder()
+    span = AttemptSpan(spans.tracer.start_span("attempt", start_time=1000), cast(Any, None), 1000, recorder)
+    span.finish(Report(Status.CANCELLED, reason="enough", elapsed_us=7))
+    span.finish(Report(Status.COMPLETED))
+    assert recorder.drain(30)
+    (ended,) = spans.list()
+    assert (read_outcome(ended), ended.end_time) == ("cancelled", 8000)
+    assert (ended.attributes or {})["plait.attempt.reason"] == "enough"
 
 
 # faults of tracers
