@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -70,11 +71,13 @@ def wheel(built: dict[str, Path]) -> Path:
 
 
 @pytest.fixture
-def open_folder(tmp_path: Path) -> Path:
-    """A folder that the account of the embedded PostgreSQL may enter, as a home is."""
-    for path in (tmp_path, *list(tmp_path.parents)[:2]):
-        path.chmod(0o755)
-    return tmp_path
+def open_folder() -> Iterator[Path]:
+    """A folder that the account of the embedded PostgreSQL may enter, as a home is. (pytest's own is closed, and closed
+    again by every other pytest that starts.)"""
+    with tempfile.TemporaryDirectory(prefix="plait-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def make_venv(python: str, folder: Path) -> Path:
