@@ -100,6 +100,13 @@ def test_nothing_imports_the_command_line() -> None:
     assert wrong == set()
 
 
+def test_nothing_imports_the_app_for_django() -> None:
+    importers = {
+        importer for importer, imported in list_imports("plait", typing=True) if is_in(imported, "django", "plait.django")
+    }
+    assert {name for name in importers if not is_in(name, "plait.django")} == set()
+
+
 def test_only_the_command_line_imports_the_server_and_only_when_it_serves() -> None:
     importers = {
         importer for importer, imported in list_imports("plait", typing=True) if is_in(imported, "plait.server")
