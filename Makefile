@@ -69,6 +69,7 @@ dashboard: ## build the dashboard into the package, from dashboard/ (needs Node 
 
 docs: $(VENV)/.docs ## build the documentation into site/; warnings and dead links are errors
 	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/command_reference.py
 	$(BIN)/zensical build --clean --strict
 	$(BIN)/python tools/links.py
 	@echo "open site/index.html"
