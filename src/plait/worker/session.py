@@ -84,6 +84,7 @@ class Session:
         self.changes = self.flusher.changes = self.parker.changes = ChangeTeller(engine.hub)
         self.logs = LogWriter(engine.store.url, engine.hub, self._loop)
         self.flusher.lifetimes = engine.lifetimes
+        self._traced = engine.lifetimes is not None
         self.claimer = Claimer(
             self.store,
             engine.hub,
@@ -183,7 +184,7 @@ class Session:
         """An attempt's outcome is known: store it, if it is still this worker's to tell."""
         if self.holdings.assignments.get(assignment.key) is not assignment:
             return
-        if assignment.execution is not None and assignment.execution.trace is not None:
+        if self._traced and assignment.execution is not None and assignment.execution.trace is not None:
             assignment.execution.trace.finish(report)
         self.flusher.add(assignment, report)
         self.logs.hurry()
