@@ -70,6 +70,11 @@ def test_an_entry_of_databases_becomes_a_url(entry: dict[str, Any], url: str) ->
     assert build_url(entry) == url
 
 
+def test_a_service_file_is_not_read_and_that_is_said() -> None:
+    with pytest.raises(ImproperlyConfigured, match="PLAIT_DATABASE_URL"):
+        build_url({"OPTIONS": {"service": "shop"}})
+
+
 def test_djangos_own_options_are_not_passed_on() -> None:
     given = ["--settings", "a.b", "--slots", "3", "--pythonpath=/x", "--settings=c", "-o", "json"]
     assert drop_options(given) == ["--slots", "3", "-o", "json"]

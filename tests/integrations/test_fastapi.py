@@ -93,3 +93,10 @@ def test_an_app_without_its_database_does_not_start(start_app: Callable[..., Pro
     app = start_app(DATABASE_URL="postgresql://nobody@127.0.0.1:1/nowhere")
     assert app.process.wait(30) != 0
     assert "Application startup failed" in app.log
+
+
+def test_an_app_is_connected_before_its_first_request(
+    start_app: Callable[..., Program], empty_database: Database
+) -> None:
+    start_app(DATABASE_URL=empty_database.url).wait_for("Application startup complete")
+    assert empty_database.value("SELECT count(*) FROM plait.migration") > 0

@@ -62,9 +62,18 @@ def find_url() -> str | None:
 
 
 def build_url(entry: Mapping[str, Any]) -> str:
-    """An entry of ``DATABASES`` as a URL. A ``HOST`` that is a path is the folder of a Unix socket."""
+    """An entry of ``DATABASES`` as a URL. A ``HOST`` that is a path is the folder of a Unix socket.
+
+    Raises ``ImproperlyConfigured`` when the entry leaves it to a service file where the database is.
+    """
     host, port = str(entry.get("HOST") or ""), str(entry.get("PORT") or "")
-    query = {name: str(value) for name in _PASSED_ON if (value := (entry.get("OPTIONS") or {}).get(name))}
+    options = entry.get("OPTIONS") or {}
+    if "service" in options:
+        raise ImproperlyConfigured(
+            f"DATABASES: Plait does not read the service file that OPTIONS names (service {options['service']!r}). Give "
+            'HOST, NAME, USER and so on, or PLAIT = {"DATABASE": None} and the same database in PLAIT_DATABASE_URL'
+        )
+    query = {name: str(value) for name in _PASSED_ON if (value := options.get(name))}
     if host.startswith("/"):
         query |= {"host": host} | ({"port": port} if port else {})
         host = port = ""
