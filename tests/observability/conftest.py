@@ -12,8 +12,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from plait import Plait
 from plait.tracing import PlaitInstrumentor
+from plait.worker.heartbeat import Timings
 from support.database import Database
 from support.waiting import eventually
+
+BRISK = Timings(heartbeat=0.2, lease=20.0, margin=2.0, grace=5.0)
+"""Tells its pace soon, and loses no lease on a busy machine."""
 
 
 class Spans:

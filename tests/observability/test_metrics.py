@@ -12,6 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from observability.conftest import BRISK
 from plait import Context, EmptyModel, Plait
 from plait.health.gateway import merge_metrics
 from plait.health.meter import WORKER_METRICS
@@ -19,7 +20,6 @@ from plait.server import runner
 from plait.server.exporter import SERVER_METRICS
 from support.database import Database
 from support.waiting import eventually
-from support.workers import QUICK
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 
@@ -90,7 +90,7 @@ def test_the_reference_lists_every_metric_of_the_server_and_says_what_it_says(
     def never(input: EmptyModel, ctx: Context) -> None: ...
 
     never.run_no_wait()
-    work(flows, timings=QUICK)
+    work(flows, timings=BRISK)
     flows.run()
     eventually(lambda: plait.metrics.get_pace()[0].ended == 3, "the heartbeat has told of three attempts")
     server = runner.start(plait)

@@ -21,13 +21,13 @@ from typing import Any
 
 import pytest
 
+from observability.conftest import BRISK
 from plait import Context, EmptyModel, Plait
 from plait.cli.top_view import build_picture, draw_bar, share_rows
 from plait.features.activity import Activity, BusyTask, BusyWorker, Pace, QueueMetrics, SlowTask, TaskQueue
 from plait.features.workers import WorkerStatus, WorkerSummary
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS
-from support.workers import QUICK
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 COMMAND = [sys.executable, "-P", "-m", "plait", "top"]
@@ -135,7 +135,7 @@ def busy(plait: Plait, work: Any) -> Iterator[Any]:
     @plait.task(name="unserved")
     def unserved(input: EmptyModel, ctx: Context) -> None: ...
 
-    work(hold, quick, timings=QUICK, slots=4)
+    work(hold, quick, timings=BRISK, slots=4)
     unserved.run_no_wait()
     quick.run()
     hold.run_no_wait()

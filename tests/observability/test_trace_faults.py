@@ -106,7 +106,7 @@ def test_an_attempt_lost_with_its_worker_is_exported_by_who_ends_the_run(
     dead.process.send_signal(signal.SIGKILL)
     dead.process.wait()
     gate.touch()
-    work(parent, child, timings=QUICK)
+    work(parent, child)
     ref.result()
     run = spans.wait("run parent")[0]
     lost, finished = spans.list("attempt parent.parent")
