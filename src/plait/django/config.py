@@ -70,8 +70,8 @@ def build_url(entry: Mapping[str, Any]) -> str:
     options = entry.get("OPTIONS") or {}
     if "service" in options:
         raise ImproperlyConfigured(
-            f"DATABASES: Plait does not read the service file that OPTIONS names (service {options['service']!r}). Give "
-            'HOST, NAME, USER and so on, or PLAIT = {"DATABASE": None} and the same database in PLAIT_DATABASE_URL'
+            f"DATABASES: Plait does not read the service file that OPTIONS names (service {options['service']!r}). "
+            'Give HOST, NAME, USER and so on, or PLAIT = {"DATABASE": None} and the same database in PLAIT_DATABASE_URL'
         )
     query = {name: str(value) for name in _PASSED_ON if (value := options.get(name))}
     if host.startswith("/"):
