@@ -18,8 +18,8 @@ from pathlib import Path
 import pyte
 
 COLUMNS = 110
-WIDEST = 600  # of the screen: a line that a program did not break is not broken here either
-LINES = 300  # more than any command here prints, so that nothing scrolls away
+WIDEST = 260  # of the screen: a line that a program did not break is not broken here either
+LINES = 120  # more than any command here prints, so that nothing scrolls away
 DEADLINE_SECONDS = 60.0
 
 _STABLE = (
