@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
@@ -11,6 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from observability.conftest import Spans
 from plait import Context, EmptyModel, Plait
+from plait.server import runner
 from support.database import Database
 
 
@@ -134,6 +137,15 @@ def test_what_a_run_carries_for_its_trace_is_no_metadata_of_its_users(plait: Pla
     assert seen == [{"user": "anna"}]
     assert plait.runs.get(ref.workflow_run_id).additional_metadata == {"user": "anna"}
     spans.wait("run look")
+    with spans.tracer.start_as_current_span("request"):
+        plait.event.push("order", {}, additional_metadata={"user": "anna"})
+    server = runner.start(plait)
+    try:
+        run = httpx.get(f"{server.url}api/v1/runs/{ref.workflow_run_id}").json()["run"]
+        (event,) = httpx.get(f"{server.url}api/v1/events").json()["events"]
+    finally:
+        server.stop()
+    assert json.loads(run["metadata"]) == json.loads(event["metadata"]) == {"user": "anna"}
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -52,7 +52,7 @@ def top(every: float, once: bool, output: str) -> None:
         _check_terminal()
     with open_plait() as plait:
         if once or output != "table":
-            _print_once(plait.metrics.get_activity(slowest=SLOWEST), output)
+            _print_once(plait.metrics.get_activity(), output)
             return
         _Screen(plait, every).run()
 

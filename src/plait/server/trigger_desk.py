@@ -29,6 +29,7 @@ from plait.server.models.triggers import (
 from plait.server.payloads import LIST_BYTES, PREVIEW_BYTES, cut_payload, parse_json, parse_object, show_payload
 from plait.server.run_desk import FIRST_ID, LAST_ID, RunDesk
 from plait.server.run_views import build_item
+from plait.triggers import hide_trace
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -213,7 +214,7 @@ def _build_event(row: Record, payload: Payload) -> EventItem:
         key=row["key"],
         scope=row["scope"],
         priority=row["priority"],
-        metadata=row["metadata"],
+        metadata=hide_trace(row["metadata"]),
         created_at=row["created_at"],
         delivered=row["position"] is not None,
         payload=payload,
