@@ -83,6 +83,12 @@ def test_a_line_that_passes_behind_another_is_interrupted() -> None:
     assert Drawing(text).read_flow() == list_edges([set(), set(), set(), {0, 1}, {1, 2}, {0, 2}])
 
 
+def test_lines_do_not_cross_where_they_need_not() -> None:
+    parents: Parents = [set(), {0}, {0}, {0}, {1, 2}, {1}, {3, 4}, {6}, {5, 7}]
+    text = draw_text(build_graph(make_tasks(parents)))
+    assert "─│" not in text, f"\n{text}"
+
+
 def test_hooks_say_what_they_are_and_follow_all_that_ends_the_graph() -> None:
     tasks = [*make_tasks([set(), {0}, {0}]), DrawnTask(name="tell", kind=TaskKind.ON_FAILURE)]
     assert draw(*tasks) == [

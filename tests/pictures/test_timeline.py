@@ -49,13 +49,13 @@ def test_signs_are_told_apart_by_kind_for_colour() -> None:
 
 
 def test_what_is_shorter_than_a_column_is_seen_and_running_hides_waiting() -> None:
-    blink = Bar("blink", "COMPLETED", (span("queued", 4.99, 5), span("ran", 5, 5.0001)))
-    first = Bar("first", "COMPLETED", (span("ran", 0, 0),))
-    last = Bar("last", "COMPLETED", (span("ran", 10, 10),))
-    rows = draw(blink, first, last, width=20 + 5 + 9 + 6)
+    blink = Bar("blink", "COMPLETED", (span("ran", 5.1, 5.1001), span("queued", 4.9, 5.2)))
+    first, middle, last = (Bar(str(place), "COMPLETED", (span("ran", place, place),)) for place in (0, 5, 10))
+    rows = draw(blink, first, middle, last, width=20 + 5 + 9 + 6)
     assert rows[1][18:] == " " * 9 + "░█"
     assert rows[2][18:] == "█"
-    assert rows[3][18:] == " " * 19 + "█"
+    assert rows[3][18:] == " " * 10 + "█"
+    assert rows[4][18:] == " " * 19 + "█"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from plait import Context, EmptyModel, Plait
 from plait.errors import DefinitionError, NotFoundError, ResultTimeoutError
-from plait.watching import NotebookScreen, RunWatch
+from plait.watching import LineScreen, NotebookScreen, RunWatch
 from support.workers import WorkerThread
 
 Work = Callable[..., WorkerThread]
@@ -57,6 +57,14 @@ def test_a_program_sees_a_line_for_every_change(
     assert any(re.fullmatch(r"FAILED     second  \d+ ms  ValueError: broken \\x1b\[31m<b>", line) for line in lines)
     assert any(line.startswith("CANCELLED  third") for line in lines)
     assert re.fullmatch(r"Watched  FAILED  [\d.]+ m?s", lines[-1])
+
+
+def test_what_has_not_changed_is_not_told_again(flow: Any, plait: Plait, capsys: pytest.CaptureFixture[str]) -> None:
+    details = plait.runs.get_details(flow.run_no_wait().workflow_run_id)
+    screen = LineScreen()
+    for _ in range(2):
+        screen.show(details, details.run.created_at)
+    assert capsys.readouterr().out == f"run {details.run.workflow_run_id} of Watched\nQUEUED     first\n"
 
 
 class Recorder:

@@ -129,7 +129,9 @@ def iter_spans(details: RunDetails, task: TaskDetails, now: datetime) -> Iterato
         if begin is not None and not _is_judged(attempt):
             kind = SpanKind.RAN if attempt.outcome == "COMPLETED" else SpanKind.FAILED
             yield Span(kind, begin, max(begin, attempt.finished_at), number, attempt.outcome)
-        goes_on = attempt.outcome in ("RETRIED", "LOST", "RELEASED") and not attempt.superseded
+        following = task.attempts[number] if number < len(task.attempts) else None
+        replayed = attempt.superseded and (following is None or not following.superseded)
+        goes_on = attempt.outcome in ("RETRIED", "LOST", "RELEASED") and not replayed
         free_since = attempt.finished_at if goes_on else None
     number = len(task.attempts) + 1
     if task.status in (TaskStatus.QUEUED, TaskStatus.RUNNING):

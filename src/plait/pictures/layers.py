@@ -99,7 +99,7 @@ def reduce_crossings(layers: Layers) -> None:
         for sweep in range(SWEEPS if pieces < MANY_LINES else FEW_SWEEPS):
             if not fewest:
                 break
-            _sweep(layers, down=(sweep + start) % 2 == 0, turn_ties=sweep % 4 >= 2)
+            _sweep(layers, down=(sweep + start) % 2 == 0)
             if pieces < MANY_LINES:
                 _swap_neighbours(layers)
             found = count_crossings(layers)
@@ -127,7 +127,7 @@ def count_crossings(layers: Layers) -> int:
     return total
 
 
-def _sweep(layers: Layers, *, down: bool, turn_ties: bool) -> None:
+def _sweep(layers: Layers, *, down: bool) -> None:
     rows = layers.order if down else layers.order[::-1]
     neighbours = layers.parents if down else layers.children
     for fixed, row in pairwise(rows):
@@ -136,9 +136,7 @@ def _sweep(layers: Layers, *, down: bool, turn_ties: bool) -> None:
             item: sum(place[one] for one in neighbours[item]) / len(neighbours[item]) if neighbours[item] else number
             for number, item in enumerate(row)
         }
-        if turn_ties:
-            row.reverse()
-        row.sort(key=mean.__getitem__)  # stable: equals keep their order, or stand the other way round
+        row.sort(key=mean.__getitem__)  # stable
 
 
 def _swap_neighbours(layers: Layers) -> None:
