@@ -12,7 +12,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl library test lint bench dashboard docs docs-serve format clean
+.PHONY: help demo etl library test lint bench dashboard docs docs-serve pictures format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ docs: $(VENV)/.docs ## build the documentation into site/; warnings and dead lin
 
 docs-serve: $(VENV)/.docs ## show the documentation while you write it
 	$(BIN)/zensical serve --open
+
+pictures: $(VENV)/.test ## take the pictures in docs/images again (needs Chromium)
+	$(BIN)/python dashboard/screenshots.py
+	$(BIN)/python tools/pictures.py
 
 clean: ## remove .venv, caches and what the examples wrote
 	rm -rf $(VENV) site .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* examples/*/out
