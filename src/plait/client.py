@@ -56,6 +56,8 @@ class Plait(Declarations):
         self._auto_upgrade = auto_upgrade
         self._engine: Engine | None = None
         self._lock = threading.Lock()
+        self._holders = 0
+        """Blocks that are open now, see ``__enter__``."""
         self.runs = RunsClient(self)
         self.event = EventClient(self)
         self.workflows = WorkflowsClient(self)
@@ -144,31 +146,44 @@ class Plait(Declarations):
             engine.shut_down()
 
     def __enter__(self) -> Self:
-        """Connect now, so that a database that is missing shows now; ``close`` at the end of the block.
+        """Connect now, so that a database that is missing shows now. The end of the outermost block closes.
 
         Raises ``DatabaseUnavailableError``, ``SchemaError`` or ``EmbeddedPostgresError``.
         """
+        self._hold()
         try:
             self.portal.call(self.open_engine())
         except BaseException:
-            self.close()
+            self._let_go()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._let_go()
 
     async def __aenter__(self) -> Self:
         """``with`` for asynchronous programs: the lifespan of a web app, say."""
+        self._hold()
         try:
             await self.portal.acall(self.open_engine())
         except BaseException:
-            await asyncio.to_thread(self.close)
+            await asyncio.to_thread(self._let_go)
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.close)
+        await asyncio.to_thread(self._let_go)
+
+    def _hold(self) -> None:
+        with self._lock:
+            self._holders += 1
+
+    def _let_go(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            is_last = self._holders == 0
+        if is_last:
+            self.close()
 
     async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs (engine's loop). Returns the effective ids once they are durable."""

@@ -58,3 +58,20 @@ def test_leaving_the_block_disconnects_and_entering_again_connects_anew(plait: P
         with plait:
             assert plait.runs.count() == 0
         assert plait._engine is None
+
+
+def test_a_block_inside_another_leaves_the_connection_to_the_outer_one(plait: Plait) -> None:
+    with plait:
+        engine = plait.engine
+        with plait:
+            assert plait.runs.count() == 0
+        assert plait.engine is engine
+    assert plait._engine is None
+
+
+def test_a_block_that_could_not_be_entered_does_not_count() -> None:
+    plait = Plait(NOWHERE)
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailableError), plait:
+            raise AssertionError("entered")
+        assert plait._engine is None

@@ -21,23 +21,18 @@ class DjangoPlait(Plait):
 
     def __init__(self, *, auto_upgrade: bool = False, debug: bool = False) -> None:
         super().__init__(auto_upgrade=auto_upgrade, debug=debug)
-        self._follows_settings = True
-
-    def use_database(self, url: str) -> None:
-        """Use another database than the project's from now on."""
-        self._follows_settings = False
-        super().use_database(url)
+        self._url_of_settings: str | None = None
 
     @property
     def engine(self) -> Engine:
-        """The engine of this process, on the database that the settings name now."""
-        if self._follows_settings:
+        """The engine of this process, on the database that the settings name now, unless ``use_database`` named one."""
+        if self._database_url == self._url_of_settings:
             from plait.django.config import find_url  # noqa: PLC0415 - settings are read at the first use
 
             url = find_url()
             if url != self._database_url:
                 self.close()
-                self._database_url = url
+                self._database_url = self._url_of_settings = url
         return super().engine
 
     def worker(self, name: str | None = None, **options: Any) -> Worker:

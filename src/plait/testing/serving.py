@@ -143,7 +143,8 @@ class Binding:
         self.plait = plait
         self._url_before = plait._database_url
         plait.use_database(url)
-        engine = plait.portal.call(plait.open_engine())
+        plait.__enter__()  # an application that does so too, in its lifespan say, does not close it for the test
+        engine = plait.engine
         self.waiter = engine.waiter = WatchedWaiter(engine)
 
     async def list_blocked(self) -> list[BlockedTask]:
@@ -152,5 +153,6 @@ class Binding:
 
     def close(self) -> None:
         """Disconnect, and let the ``Plait`` find its own database again at its next use."""
+        self.plait.__exit__()
         self.plait.close()
         self.plait._database_url = self._url_before
