@@ -57,7 +57,11 @@ def copy_source(source: Path, target: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_source(ROOT, tmp_path_factory.mktemp("source"))
+    folder = copy_source(ROOT, tmp_path_factory.mktemp("source"))
+    for name in ("tests", "docs", "dashboard", "examples"):  # what else lies in the repository
+        (folder / name).mkdir()
+        (folder / name / "file.py").write_text("")
+    return folder
 
 
 @pytest.fixture(scope="session")
