@@ -13,9 +13,11 @@ import django
 import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.test import override_settings
 
 from integrations.conftest import EXAMPLES
+from plait.django import DjangoPlait
 from plait.django.config import Config, build_url, find_url, read_config
 from plait.django.management.passing import drop_options
 from plait.store import schema
@@ -73,6 +75,19 @@ def test_an_entry_of_databases_becomes_a_url(entry: dict[str, Any], url: str) ->
 def test_a_service_file_is_not_read_and_that_is_said() -> None:
     with pytest.raises(ImproperlyConfigured, match="PLAIT_DATABASE_URL"):
         build_url({"OPTIONS": {"service": "shop"}})
+
+
+def test_the_database_is_looked_up_at_each_use_until_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    plait = DjangoPlait()
+    entry = connections["default"].settings_dict
+    try:
+        for name in ("shop", "test_shop"):  # as the test runner does it
+            monkeypatch.setitem(entry, "NAME", name)
+            assert plait.engine._explicit_url == find_url() == build_url(entry)
+        plait.use_database("postgresql:///own")
+        assert plait.engine._explicit_url == "postgresql:///own"
+    finally:
+        plait.close()
 
 
 def test_djangos_own_options_are_not_passed_on() -> None:
