@@ -59,6 +59,7 @@ def is_in(module: str, *packages: str) -> bool:
 # Package, and what of Plait it may import, itself aside.
 ALLOWED = {
     "plait.graph": ("plait.errors", "plait.wording"),
+    "plait.pictures": ("plait.errors", "plait.graph", "plait.wording"),
     "plait.errors": (),
     "plait.ids": (),
     "plait.wording": (),

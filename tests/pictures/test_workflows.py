@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
-import plait
 from plait import Context, DefinitionError, EmptyModel, Plait, SleepCondition, UserEventCondition, or_
 from plait.errors import InvalidInputError
-
-PICTURES = Path(plait.__file__).parent / "pictures"
 
 
 def declare(client: Plait, name: str = "Orders"):  # type: ignore[no-untyped-def]
@@ -90,11 +85,3 @@ def test_a_wrong_graph_is_an_error_where_it_is_asked_for_and_no_picture_in_a_not
 def test_a_wrong_fold_is_named(fold: object) -> None:
     with pytest.raises(InvalidInputError, match=r"workflow 'Orders': fold is .*: give a number of tasks, 0 for none"):
         declare(Plait()).to_svg(fold=fold)
-
-
-def test_pictures_know_the_graph_and_nothing_else_of_plait() -> None:
-    known = ("plait.errors", "plait.graph", "plait.pictures", "plait.wording")
-    for path in PICTURES.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("plait"):
-                assert node.module.startswith(known), f"{path.name} imports {node.module}"
