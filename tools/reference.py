@@ -27,13 +27,16 @@ WIDTH = 80
 MADE_BY_PLAIT = frozenset({"Context", "Task", "TaskRunRef", "Worker", "WorkflowRunRef"})
 
 # Of use to Plait itself: without a leading underscore, since modules of its own call them.
-INNER = frozenset(
-    "Plait.engine Plait.portal Plait.open_engine Plait.start_runs Plait.run_to_end Plait.wait_runs "
-    "Plait.start_in_transaction Worker.announce Worker.fail Workflow.bind Workflow.encode_input Workflow.decode_input "
-    "Standalone.bind Standalone.encode_input Standalone.decode_input Task.output_adapter Task.dependencies Task.prepare "
-    "Task.draft Task.call Task.encode_output Task.decode_output Context.link_child Context.list_inherited "
-    "PlaitTest.bind PlaitTest.close VirtualClock.read_now VirtualClock.skip VirtualClock.restore".split()
-)
+INNER = {
+    "Plait": ("engine", "portal", "open_engine", "start_runs", "run_to_end", "wait_runs", "start_in_transaction"),
+    "Worker": ("announce", "fail"),
+    "Workflow": ("bind", "encode_input", "decode_input"),
+    "Standalone": ("bind", "encode_input", "decode_input"),
+    "Task": ("output_adapter", "dependencies", "prepare", "draft", "call", "encode_output", "decode_output"),
+    "Context": ("link_child", "list_inherited"),
+    "PlaitTest": ("bind", "close"),
+    "VirtualClock": ("read_now", "skip", "restore"),
+}
 
 # page: its title, what it begins with, and what stands on it as module:name, or module:name=the name to show.
 PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -186,7 +189,7 @@ def _render(name: str, thing: Any, told: dict[Any, str]) -> Iterator[str]:
         return
     shared: dict[str, list[str]] = {}
     for member, value in _list_members(thing):
-        if f"{name}.{member}" in INNER:
+        if member in INNER.get(name, ()):
             continue
         if (owner := told.setdefault(value, name)) != name:
             shared.setdefault(owner, []).append(f"`{member}`")
