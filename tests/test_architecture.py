@@ -103,7 +103,9 @@ def test_nothing_imports_the_command_line() -> None:
 
 def test_nothing_imports_the_app_for_django() -> None:
     importers = {
-        importer for importer, imported in list_imports("plait", typing=True) if is_in(imported, "django", "plait.django")
+        importer
+        for importer, imported in list_imports("plait", typing=True)
+        if is_in(imported, "django", "plait.django")
     }
     assert {name for name in importers if not is_in(name, "plait.django")} == set()
 
