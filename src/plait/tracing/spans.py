@@ -242,16 +242,16 @@ class Tracing:
 
     def flush(self, seconds: float) -> None:
         """Have everything exported that has ended; blocks for up to ``seconds``, and never raises."""
-        deadline = time.monotonic() + seconds
+
+        def export() -> None:
+            flush = getattr(self._provider or trace.get_tracer_provider(), "force_flush", None)
+            if flush is not None:
+                flush(int(seconds * 1000))
+
+        # On the recorder's thread, so that one that does not heed its time limit keeps nobody.
+        self.recorder.put(export)
         if not self.recorder.drain(seconds):
             self.recorder.tell(f"spans were not exported within {seconds:g} s")
-            return
-        flush = getattr(self._provider or trace.get_tracer_provider(), "force_flush", None)
-        if flush is not None:
-            try:
-                flush(max(1, int((deadline - time.monotonic()) * 1000)))
-            except Exception as error:
-                self.recorder.tell(error)
 
 
 def describe_run(run_id: UUID, workflow: str) -> dict[str, Any]:
