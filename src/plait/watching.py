@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, PlaitError, ResultTimeoutError
-from plait.pictures.model import DrawnTask, build_graph, describe_graph
+from plait.pictures.model import MOST_SHOWN, DrawnTask, build_graph, describe_graph
 from plait.pictures.paint import escape_text
 from plait.pictures.svg import draw_svg
 from plait.types import TaskStatus
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 POLL_SHARE = 10
-"""A look at a large run takes long; looking takes no more than one part in so many of the time."""
+"""To look at a large run and to draw it takes long; it takes no more than one part in so many of the time."""
 
 REPR_SECONDS = 5.0
 """How long a notebook waits for a database that does not answer before it shows a reference without a picture."""
@@ -51,6 +52,7 @@ class RunWatch:
         self._run_id = run_id
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._begun = time.monotonic()
         self._pause: float | None = None
         self._last: RunDetails | None = None
         self._screen = screen or find_screen()
@@ -71,13 +73,12 @@ class RunWatch:
             pause = self._find_pause(self._pause)
             with suppress(ResultTimeoutError):
                 await self._plait.wait_runs([self._run_id], pause)
-        begun = time.monotonic()
+        self._begun = time.monotonic()
         try:
             self._last = await self._plait.runs.aio_get_details(str(self._run_id))
         except DatabaseUnavailableError:  # an outage is waited out
             if self._last is None:
                 raise
-        self._pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - begun))
         return self._last
 
     def _find_pause(self, pause: float) -> float:
@@ -91,6 +92,7 @@ class RunWatch:
     def _show(self, details: RunDetails) -> bool:
         """Whether that was the last time."""
         self._screen.show(details, datetime.now(UTC))
+        self._pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - self._begun))
         return details.run.finished_at is not None
 
 
@@ -172,11 +174,19 @@ def draw_run(details: RunDetails, now: datetime) -> str:
     ]
     graph = build_graph(tasks)
     label = f"Run of workflow {details.run.workflow_name}, {details.status.value}"
-    picture = draw_svg(graph, label=label, description=describe_graph(graph))
+    if len(graph.boxes) > MOST_SHOWN:
+        picture = _count_tasks(details)
+    else:
+        picture = draw_svg(graph, label=label, description=describe_graph(graph))
     head = f"<strong>{escape_text(_head(details, now))}</strong> <code>{details.run.workflow_run_id}</code>"
     errors = "\n".join(escape_text(text) for text in _iter_errors(details))
     below = f'\n<pre style="white-space:pre-wrap">{errors}</pre>' if errors else ""
     return f'<div class="plait-run"><div>{head}</div>\n<div style="overflow-x:auto">{picture}</div>{below}</div>'
+
+
+def _count_tasks(details: RunDetails) -> str:
+    counts = Counter(task.status.value for task in details.tasks.values())
+    return f"{len(details.tasks):,} tasks: " + ", ".join(f"{count:,} {status}" for status, count in counts.items())
 
 
 def note_task(task: TaskDetails, now: datetime) -> str:

@@ -143,9 +143,11 @@ class BaseWorkflow(Generic[TInput]):
         return draw_svg(graph, label=label, description=describe_graph(graph), direction=direction, theme=theme)
 
     def _repr_svg_(self) -> str | None:
-        """What notebooks show. Nothing for a graph that is wrong: looking at it is no error."""
+        """What notebooks show. Nothing for a graph that is wrong, since looking at it is no error, or too large."""
+        from plait.pictures.model import FOLD_FROM, MOST_SHOWN  # noqa: PLC0415 - see to_mermaid
+
         try:
-            return self.to_svg()
+            return self.to_svg() if len(self._build_graph(FOLD_FROM).boxes) <= MOST_SHOWN else None
         except DefinitionError:
             return None
 

@@ -51,7 +51,7 @@ def test_the_graph_of_a_workflow_that_the_database_knows(control, work_on_contro
     assert execute_here("workflows", "graph", "flaky", "-o", "svg", "--theme", "dark", "--direction", "tb")[1] == (
         control.flaky.to_svg("TB", theme="dark") + "\n"
     )
-    shown = json.loads(execute_here("workflows", "graph", "approval", "-o", "json")[1])
+    shown = json.loads(execute_here("workflows", "graph", "approval", "--json")[1])
     assert shown["workflow"] == "approval"
     assert shown["tasks"] == [
         {

@@ -153,7 +153,9 @@ def test_a_reference_without_a_database_says_so() -> None:
     assert "127.0.0.1" in html or "does not answer" in html
 
 
-def test_a_standalone_task_can_be_watched(plait: Plait, work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_standalone_task_can_be_watched_where_a_loop_runs(
+    plait: Plait, work: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
     @plait.task(name="hello")
     async def hello(input: EmptyModel, ctx: Context) -> int:
         return 1
@@ -163,6 +165,16 @@ def test_a_standalone_task_can_be_watched(plait: Plait, work: Work, capsys: pyte
     ref.watch(timeout=60)
     assert "hello  COMPLETED" in capsys.readouterr().out
     assert "Completed" in ref._repr_html_()
+
+
+def test_a_run_of_very_many_tasks_is_counted_where_it_would_be_drawn(plait: Plait) -> None:
+    flow = plait.workflow(name="Chain")
+    last = None
+    for number in range(1_001):
+        last = flow.task(name=f"t{number}", parents=[last] if last else [])(lambda input, ctx: None)
+    html = flow.run_no_wait()._repr_html_()
+    assert "<svg" not in html
+    assert "1,001 tasks: 1 QUEUED, 1,000 PENDING" in html
 
 
 def test_a_task_on_the_loop_may_not_block_it_by_watching(plait: Plait, work: Work) -> None:

@@ -85,3 +85,13 @@ def test_a_wrong_graph_is_an_error_where_it_is_asked_for_and_no_picture_in_a_not
 def test_a_wrong_fold_is_named(fold: object) -> None:
     with pytest.raises(InvalidInputError, match=r"workflow 'Orders': fold is .*: give a number of tasks, 0 for none"):
         declare(Plait()).to_svg(fold=fold)
+
+
+def test_a_graph_that_a_notebook_would_stand_still_over_is_drawn_only_when_asked() -> None:
+    flow = Plait().workflow(name="Chain")
+    last = None
+    for number in range(1_001):
+        last = flow.task(name=f"t{number}", parents=[last] if last else [])(lambda input, ctx: None)
+    assert flow._repr_svg_() is None
+    assert flow._repr_html_() is None
+    assert flow.to_svg().count("<rect") == 1_001

@@ -120,18 +120,20 @@ def _store_url(context: click.Context, _parameter: click.Parameter, value: str |
         context.meta["plait.database_url"] = value
 
 
-def output_option(*_: str, default: str | None = "table") -> Callable[[Command], Command]:
-    """``-o table|json|yaml`` and ``--json`` as the parameter ``output``."""
+def output_option(
+    *formats: str, default: str | None = "table", help: str = "For people, or for programs."
+) -> Callable[[Command], Command]:
+    """``-o table|json|yaml``, or other ``formats``, and ``--json`` as the parameter ``output``."""
 
     def decorate(command: Command) -> Command:
         choose = click.option(
             "-o",
             "--output",
-            type=click.Choice(OUTPUTS),
+            type=click.Choice(formats or OUTPUTS),
             default=default,
             show_default=default is not None,
             callback=_choose,
-            help="For people, or for programs.",
+            help=help,
         )
         short = click.option(
             "--json", is_flag=True, is_eager=True, expose_value=False, callback=_note_json, help="The same as -o json."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plait.cli.asking import TEXT, looking_for
-from plait.cli.completing import complete_workflows
+from plait.cli.completing import complete_target, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
 from plait.cli.help import command
@@ -83,19 +83,22 @@ def show_workflow(name: str, version_id: int | None, output: str) -> None:
     ("what code declares, without a database", "plait workflows graph --target flows.py:orders -o mermaid"),
 )
 @click.argument("name", required=False, type=TEXT, shell_complete=complete_workflows)
-@click.option("--target", metavar="TARGET", help="Draw what this code declares: package.module:attr or file.py:attr.")
+@click.option(
+    "--target",
+    metavar="TARGET",
+    shell_complete=complete_target,
+    help="Draw what this code declares: package.module:attr or file.py:attr.",
+)
 @click.option("--version", "version_id", type=click.IntRange(min=1), help="This version, not the one served now.")
 @click.option("--direction", type=click.Choice(["LR", "TB"], case_sensitive=False), help="Of mermaid and svg.")
 @click.option("--theme", type=click.Choice(["auto", "light", "dark"]), default="auto", help="Of svg.")
 @click.option("--all", "draw_all", is_flag=True, help="Draw each task, also where many play the same part.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["ascii", "mermaid", "svg", "json", "yaml"]),
+@output_option(
+    *("ascii", "mermaid", "svg", "json", "yaml"),
     default="ascii",
-    show_default=True,
     help="For a terminal, for Markdown, for pages, or for programs.",
 )
+@paged
 @common_options
 def draw_workflow(
     name: str | None,

@@ -13,6 +13,9 @@ from plait.graph.definition import TaskDefinition, TaskKind, WorkflowDefinition
 FOLD_FROM = 12
 """So many tasks that cannot be told apart by the shape of the graph are drawn as one, unless told otherwise."""
 
+MOST_SHOWN = 1_000
+"""Boxes of a picture that is shown unasked: a notebook would stand still over more."""
+
 MOST_TOLD = 100
 """Boxes whose arrows are told in words."""
 
