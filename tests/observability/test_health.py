@@ -117,7 +117,9 @@ def test_a_port_that_is_taken_is_named(plait: Plait) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(OperationError, match=rf"health port 127\.0\.0\.1:{port} cannot be opened.*--health-port"):
+        with pytest.raises(
+            OperationError, match=rf"health port 127\.0\.0\.1:{port} cannot be opened: Address already in use"
+        ):
             plait.worker(workflows=[task], health_port=port).start()
 
 
@@ -226,3 +228,14 @@ def test_a_record_of_a_task_says_as_json_where_it_comes_from(service: Callable[.
     started = [record for record in records if "started:" in record["message"]]
     assert started
     assert all("run_id" not in record for record in started)
+
+
+def test_plait_worker_with_a_port_that_is_taken_starts_nothing(
+    service: Callable[..., Service], database: Database
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = service(f"--health-port={listener.getsockname()[1]}")
+        assert running.process.wait(DEADLINE_SECONDS) == 2
+    assert "cannot be opened: Address already in use" in running.log.read_text()
+    assert "try: --health-port PORT" in running.log.read_text()
+    assert database.count("worker") == 0

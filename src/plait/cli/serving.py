@@ -6,9 +6,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from plait.cli.failures import CommandError
+from plait.errors import OperationError
 from plait.health.address import Address
 from plait.worker.child import ParentLink
 from plait.worker.supervisor import Supervisor, Watcher
@@ -45,12 +47,15 @@ def supervise(
 
     supervisor = Supervisor(command, processes=processes, environment=environment, grace=grace, watcher=watcher)
     gateway: Gateway | None = None
-    if health is None:
-        return supervisor.run()
-    from plait.health.gateway import Gateway  # noqa: PLC0415 - brings asyncio, which a supervisor does without
+    with ExitStack() as stack:
+        if health is not None:
+            from plait.health.gateway import Gateway  # noqa: PLC0415 - brings asyncio, which a supervisor does without
 
-    gateway = Gateway(health, processes, supervisor.find_obstacle)
-    with gateway:
+            gateway = Gateway(health, processes, supervisor.find_obstacle)
+            try:
+                stack.enter_context(gateway)
+            except OperationError as error:
+                raise CommandError(str(error), hint="--health-port PORT, --health-host ADDRESS") from error
         return supervisor.run()
 
 

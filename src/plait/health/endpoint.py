@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -52,9 +53,9 @@ class Endpoint:
                 self._server = await asyncio.start_server(self._serve, address.host, address.port)
         except OSError as error:
             where = address.path or f"{address.host}:{address.port}"
-            raise OperationError(
-                f"the health port {where} cannot be opened: {error.strerror or error}. Give another --health-port"
-            ) from error
+            # asyncio's own text names the address again.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+            raise OperationError(f"the health port {where} cannot be opened: {reason}; give it another one") from error
 
     @property
     def port(self) -> int:
