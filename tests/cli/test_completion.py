@@ -1,5 +1,6 @@
 """What a shell is offered when somebody presses the tab key."""
 
+import asyncio
 import json
 import shutil
 import socket
@@ -9,7 +10,7 @@ import sys
 import click
 import pytest
 
-from plait.cli import COMMANDS
+from plait.cli import COMMANDS, completing
 
 PLAIT = [sys.executable, "-P", "-m", "plait"]
 
@@ -73,7 +74,25 @@ def test_a_database_that_does_not_answer_offers_nothing_and_says_nothing(complet
 
 def test_an_embedded_server_that_does_not_run_is_not_started(complete, project):
     assert complete("plait runs show ", DATABASE_URL="") == []
-    assert not (project / ".plait" / "postgres").exists()
+    assert list((project / ".plait").iterdir()) == []
+
+
+def test_a_look_at_the_database_ends_when_its_time_is_over(database, monkeypatch):
+    monkeypatch.setattr(completing, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("logging.disable", lambda: None)
+    monkeypatch.setenv("DATABASE_URL", database.url)
+
+    async def look_too_long(plait):
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return [("late", "")]
+
+    command = click.Command("show", params=[click.Argument(["run_id"])])
+    complete = completing.complete_from(look_too_long)
+    assert complete(click.Context(command), command.params[0], "") == []
+    monkeypatch.setattr(completing, "LOOK_SECONDS", 60.0)
+    [found] = complete(click.Context(command), command.params[0], "")
+    assert found.value == "late"
 
 
 def test_every_id_and_every_workflow_completes(monkeypatch):

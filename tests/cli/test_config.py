@@ -82,3 +82,10 @@ def test_an_option_wins_over_the_settings(project, start_command, plait_command)
     write(project, "worker_slots = 3")
     start_command("worker", "flows:plait", "--slots", "5").wait_for("serving")
     assert [worker["slots"] for worker in json.loads(plait_command("workers", "list", "--json").stdout)] == [5]
+
+
+def test_plait_run_logs_less_than_the_default_unless_it_is_told_to(plait_command):
+    assert " INFO " not in plait_command("run", "flows:diamond").stderr
+    told = plait_command("run", "flows:diamond", env={"PLAIT_LOG_LEVEL": "info"})
+    assert " INFO " in told.stderr
+    assert told.returncode == 0

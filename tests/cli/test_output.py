@@ -38,6 +38,8 @@ def in_terminal(arguments: list[str], folder: Path, environment: dict[str, str])
     """What a command writes to a terminal of ten lines."""
     main, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 200, 0, 0))
+    # pytest-xdist says by these how large its own terminal is.
+    environment = {name: value for name, value in environment.items() if name not in ("LINES", "COLUMNS")}
     process = subprocess.Popen([*PLAIT, *arguments], cwd=folder, env=environment, stdin=side, stdout=side, stderr=side)
     os.close(side)
     shown = b""
