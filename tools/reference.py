@@ -53,6 +53,9 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "plait.server:Role",
             "plait.server:Account",
             "plait.server:hash_secret",
+            "plait.tracing:PlaitInstrumentor",
+            "plait.logs:TaskLogFilter",
+            "plait.logs:describe_current_task",
         ),
     ),
     "workflows": (
@@ -104,6 +107,8 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "plait.features.workflows:WorkflowsClient=plait.workflows",
             "plait.features.workers:WorkersClient=plait.workers",
             "plait.features.metrics:MetricsClient=plait.metrics",
+            "plait.features.activity:Activity",
+            "plait.features.activity:Pace",
             "plait.features.run_reader:RunFilter",
             "plait.features.run_control:BulkResult",
             "plait.features.run_views:RunSummary",
