@@ -57,3 +57,9 @@ def test_a_read_only_server(plait_command, database):
     checks = examine(plait_command, "--database-url", f"{database.url}&options=-c%20default_transaction_read_only=on")
     assert checks["writes"]["ok"] is False
     assert "target_session_attrs" in checks["writes"]["fix"]
+
+
+def test_a_fix_is_for_the_database_that_was_looked_at(plait_command, database):
+    elsewhere = {"DATABASE_URL": "postgresql://127.0.0.1:1/other"}
+    checks = examine(plait_command, "--database-url", database.url, env=elsewhere)
+    assert f"plait db psql --database-url '{database.url}' -- -c " in checks["autovacuum"]["fix"]

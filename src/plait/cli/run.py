@@ -210,9 +210,9 @@ def _report_outcome(target: Target, outcome: RunOutcome, request: Request, *, li
     if request.output in ("json", "yaml"):
         print_data(describe_run(target.plait.runs.get_details(str(outcome.run_id)), result), request.output)
     elif request.output == "table":
-        from plait.cli.runs import print_details  # noqa: PLC0415 - for this format only
+        from plait.cli.runs import format_details  # noqa: PLC0415 - for this format only
 
-        print_details(target.plait.runs.get_details(str(outcome.run_id)))
+        click.echo(format_details(target.plait.runs.get_details(str(outcome.run_id))))
     elif completed and live:
         shown = _keep_last_outputs(target, outcome, result)
         click.echo(f"{style('result', 'green', sys.stdout)} {clean(to_json(shown, indent=2))}")

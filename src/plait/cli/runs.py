@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,6 +74,7 @@ def list_runs(
 @click.argument("run_id", shell_complete=complete_runs)
 @click.option("--input", "with_input", is_flag=True, help="Show the run's input, too.")
 @output_option()
+@paged
 @common_options
 def show_run(run_id: str, with_input: bool, output: str) -> None:
     """Show one run: its tasks as a tree, with attempts, times and errors."""
@@ -84,29 +85,33 @@ def show_run(run_id: str, with_input: bool, output: str) -> None:
         return
     if with_input:
         click.echo(f"input {clean(to_json(details.input, indent=2))}")
-    print_details(details)
+    print_text(format_details(details))
     if link := link_run(run_id):
         click.echo(f"{style('dashboard', 'cyan', sys.stderr)} {link}", err=True)
 
 
-def print_details(details: RunDetails) -> None:
+def format_details(details: RunDetails) -> str:
     """The tree of a run, the attempts that did not end well, and the tracebacks of what failed."""
+    return "\n".join(_iter_details(details))
+
+
+def _iter_details(details: RunDetails) -> Iterator[str]:
     tree = render_plain(details, datetime.now(UTC), unicode=can_show("├└│✓…", sys.stdout))
     for word, colour in COLOURS.items():
         tree = tree.replace(f"  {word} ", f"  {style(word, colour, sys.stdout)} ")
-    click.echo(tree)
+    yield tree
     for task in details.tasks.values():
         ended = task.attempts if len(task.attempts) > 1 else ()
         if ended:
-            click.echo(f"\n{clean(task.name)}")
+            yield f"\n{clean(task.name)}"
             for attempt in ended:
-                click.echo(f"  {describe_attempt(attempt)}")
+                yield f"  {describe_attempt(attempt)}"
         if task.status is TaskStatus.FAILED and task.error is not None and task.error.trace:
-            click.echo(f"\n{clean(task.error.trace.rstrip())}")
+            yield f"\n{clean(task.error.trace.rstrip())}"
     if details.run.trigger is not None:
-        click.echo(f"\nstarted by {details.run.trigger.lower()} {details.run.trigger_id}")
+        yield f"\nstarted by {details.run.trigger.lower()} {details.run.trigger_id}"
     if details.run.additional_metadata:
-        click.echo(f"\nmetadata {clean(to_json(details.run.additional_metadata))}")
+        yield f"\nmetadata {clean(to_json(details.run.additional_metadata))}"
 
 
 def format_runs(runs: Sequence[RunSummary]) -> str:

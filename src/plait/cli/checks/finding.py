@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+import click
+
 from plait.cli.text import format_seconds
+from plait.store.connection import hide_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,14 @@ def load_sql(name: str) -> str:
 
 
 def order_sql(statement: str) -> str:
-    """The command that has the database in use execute a statement."""
-    return f'plait db psql -- -c "{statement}"'
+    """The command that has the database that was looked at execute a statement.
+
+    A URL of the command line is repeated, without its password: the same line must not reach another database.
+    """
+    context = click.get_current_context(silent=True)
+    url = context.meta.get("plait.database_url") if context is not None else None
+    named = f" --database-url {shlex.quote(hide_password(url))}" if url else ""
+    return f'plait db psql{named} -- -c "{statement}"'
 
 
 def format_age(seconds: float) -> str:
