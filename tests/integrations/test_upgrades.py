@@ -26,16 +26,32 @@ TAKES_AWAY = re.compile(
 )
 
 
-def test_a_worker_that_runs_goes_on_when_the_schema_becomes_newer_and_one_that_starts_refuses(
+def test_workers_of_the_release_before_go_on_and_start_beside_a_newer_schema(
+    plait: Plait, database: Database, worker_process: Callable[..., Any], tmp_path: Path
+) -> None:
+    flow = versions.declare(plait, version=1).flow
+    add_next_schema(database, works_with=schema.latest_version())
+    worker_process("versions", version=1, gates=str(tmp_path))
+    Gate(tmp_path, "first").open()
+    with Plait(database.url) as other:
+        assert set(versions.declare(other, version=1).flow.run(Number())) == {"first", "old", "last"}
+    assert set(flow.run(Number())) == {"first", "old", "last"}
+
+
+def add_next_schema(database: Database, works_with: int) -> None:
+    """What a later release adds: nothing that this one knows."""
+    database.query("ALTER TABLE plait.run ADD COLUMN of_the_next_release integer")
+    database.query("INSERT INTO plait.migration (version, name, works_with) VALUES (9999, 'next', %s)", works_with)
+
+
+def test_a_worker_that_runs_goes_on_when_the_schema_becomes_too_new_and_one_that_starts_refuses(
     plait: Plait, database: Database, worker_process: Callable[..., Any], tmp_path: Path
 ) -> None:
     flow = versions.declare(plait, version=1).flow
     worker_process("versions", version=1, gates=str(tmp_path))
     under_way = flow.run_no_wait(Number())
     database.wait("SELECT count(*) = 1 FROM plait.running")
-    # What a later release adds: nothing that this one knows.
-    database.query("ALTER TABLE plait.run ADD COLUMN of_the_next_release integer")
-    database.query("INSERT INTO plait.migration (version, name) VALUES (9999, 'next')")
+    add_next_schema(database, works_with=schema.latest_version() + 1)
     Gate(tmp_path, "first").open()
     assert set(under_way.result(30)) == {"first", "old", "last"}
     assert set(flow.run(Number())) == {"first", "old", "last"}  # and this process, which was connected, still triggers
@@ -49,7 +65,9 @@ def test_a_worker_that_runs_goes_on_when_the_schema_becomes_newer_and_one_that_s
     ids=lambda one: f"{one.version:04d}_{one.name}",
 )
 def test_a_migration_only_adds(migration: schema.Migration) -> None:
-    """One that must take something away does so a release after its last user is gone, and says so in its header."""
+    """One that must take something away does so a release after its last user is gone, and says so in its header.
+    And it says whose code it works with: the release before may start again while the new one is rolled out."""
+    assert migration.works_with < migration.version
     statements = re.sub(r"--.*", "", migration.sql)
     assert not TAKES_AWAY.search(statements) or "-- Nothing of the release before uses" in migration.sql
 

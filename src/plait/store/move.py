@@ -72,6 +72,8 @@ async def _move(source: Connection, target: Connection, where: str, tell: Callab
         await connection.execute("SET statement_timeout = 0")
         await connection.execute("SET idle_in_transaction_session_timeout = 0")
     await schema.check_version(source)
+    if (found := await schema.read_version(source)) > schema.latest_version():
+        raise MoveRefusedError(f"the source has schema {found}, newer than this Plait can copy: upgrade Plait here")
     if await _is_same_database(source, target):
         raise MoveRefusedError("source and target are the same database")
     await schema.upgrade(target)

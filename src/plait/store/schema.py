@@ -20,18 +20,38 @@ CREATE SCHEMA IF NOT EXISTS plait;
 CREATE TABLE IF NOT EXISTS plait.migration (
     version    integer PRIMARY KEY,
     name       text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    works_with integer                        -- the oldest schema whose code works with this one, too
 );
 """
+
+_WORKS_WITH = re.compile(r"^-- Works with code for schema (\d+)\.$", re.M)
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema. ``sql`` runs in one transaction together with its row in ``plait.migration``."""
+    """One step of the schema. ``sql`` runs in one transaction together with its row in ``plait.migration``.
+
+    ``works_with``: code that was made for this schema, or a later one, works with the result as well. A migration says
+    so in a line of its own, ``-- Works with code for schema N.``; one that does not is for its own code only.
+    """
 
     version: int
     name: str
     sql: str
+
+    @property
+    def works_with(self) -> int:
+        found = _WORKS_WITH.search(self.sql)
+        return int(found[1]) if found else self.version
+
+    @property
+    def note(self) -> str:
+        """The statement that notes it as applied."""
+        return (
+            "INSERT INTO plait.migration (version, name, works_with) "
+            f"VALUES ({self.version}, '{self.name}', {self.works_with})"
+        )
 
 
 @cache
@@ -69,14 +89,23 @@ async def _check_not_moved(connection: Connection) -> None:
 
 
 async def check_version(connection: Connection) -> None:
-    """Raise ``SchemaError`` with the way out unless the database has the schema this Plait works with."""
+    """Raise ``SchemaError`` with the way out unless the database has a schema this Plait works with: its own, or a
+    newer one that is said to work with it."""
     found, wanted = await read_version(connection), latest_version()
     if found < wanted:
         what = "has no Plait schema" if found == 0 else f"has Plait schema {found}, this Plait needs {wanted}"
         raise SchemaError(f"the database {what}: run `plait db upgrade` (or `plait db sql` to apply it by hand)")
-    if found > wanted:
+    await _check_not_too_new(connection, found)
+
+
+async def _check_not_too_new(connection: Connection, found: int) -> None:
+    wanted = latest_version()
+    if found <= wanted:
+        return
+    oldest = await connection.fetchval("SELECT works_with FROM plait.migration WHERE version = $1", found)
+    if oldest is None or oldest > wanted:
         raise SchemaError(
-            f"the database has Plait schema {found}, newer than this Plait knows ({wanted}): upgrade Plait here"
+            f"the database has Plait schema {found}, too new for this Plait (it knows {wanted}): upgrade Plait here"
         )
 
 
@@ -84,26 +113,31 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
     """Bring the database to ``latest_version`` and return the migrations applied (or, dry, those that would be).
 
     Safe to call by any number of processes at once: an advisory lock lets one go first, the others then find nothing
-    to do. A migration that fails leaves the version before it. Raises ``SchemaError`` if the schema is newer.
+    to do. A migration that fails leaves the version before it. A newer schema is left alone; raises ``SchemaError`` if
+    it does not work with this Plait.
     """
     if dry_run:
-        return _pending(await read_version(connection))
+        return await _read_pending(connection)
     applied = []
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
     try:
-        pending = _pending(await read_version(connection))
+        pending = await _read_pending(connection)
         await connection.execute(_BOOTSTRAP)
         for migration in pending:
             async with connection.transaction():
                 await connection.execute(migration.sql)
-                await connection.execute(
-                    "INSERT INTO plait.migration (version, name) VALUES ($1, $2)", migration.version, migration.name
-                )
+                await connection.execute(migration.note)
             applied.append(migration)
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK_KEY)
     return applied
+
+
+async def _read_pending(connection: Connection) -> list[Migration]:
+    found = await read_version(connection)
+    await _check_not_too_new(connection, found)
+    return _pending(found)
 
 
 def apply_migration(cursor: Any, version: int) -> bool:
@@ -119,7 +153,7 @@ def apply_migration(cursor: Any, version: int) -> bool:
         return False
     migration = next(one for one in list_migrations() if one.version == version)
     cursor.execute(migration.sql)
-    cursor.execute(f"INSERT INTO plait.migration (version, name) VALUES ({version:d}, '{migration.name}')")
+    cursor.execute(migration.note)
     return True
 
 
@@ -127,16 +161,9 @@ def render_sql(since: int = 0) -> str:
     """The SQL that ``upgrade`` would run after version ``since``, for people who apply it by hand."""
     parts = [_BOOTSTRAP] if since == 0 else []
     for migration in _pending(since):
-        parts.append(
-            f"BEGIN;\n{migration.sql}\n"
-            f"INSERT INTO plait.migration (version, name) VALUES ({migration.version}, '{migration.name}');\nCOMMIT;\n"
-        )
+        parts.append(f"BEGIN;\n{migration.sql}\n{migration.note};\nCOMMIT;\n")
     return "\n".join(parts)
 
 
 def _pending(found: int) -> list[Migration]:
-    if found > latest_version():
-        raise SchemaError(
-            f"the database has Plait schema {found}, newer than this Plait knows ({latest_version()}): upgrade Plait"
-        )
     return [migration for migration in list_migrations() if migration.version > found]

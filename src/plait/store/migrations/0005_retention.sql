@@ -1,4 +1,5 @@
 -- What deleting old runs needs.
+-- Works with code for schema 4.
 
 -- An idempotency key goes with its run.
 CREATE INDEX idempotency_run ON plait.idempotency_key (run_id);
