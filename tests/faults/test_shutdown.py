@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,3 +128,44 @@ def test_an_idle_worker_leaves_promptly_and_gives_its_maintenance_back(
     assert worker.wait(15) == 0
     assert database.count("lease") == 0
     assert database.value("SELECT ended_at IS NOT NULL FROM plait.worker")
+
+
+AMID_A_LINE = """
+import io, logging, os, signal, sys
+from plait import Context, EmptyModel, Plait
+
+class Raw(io.RawIOBase):
+    armed = False
+    def writable(self):
+        return True
+    def write(self, data):
+        if Raw.armed:
+            Raw.armed = False
+            os.kill(os.getpid(), signal.SIGTERM)
+        return os.write(1, data)
+
+# As a terminal's: whoever is interrupted while writing cannot write to it from the handler of the signal.
+sys.stderr = io.TextIOWrapper(io.BufferedWriter(Raw(), 1), write_through=True)
+logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+plait = Plait()
+
+@plait.task()
+async def interrupt(input: EmptyModel, ctx: Context) -> str:
+    Raw.armed = True
+    logging.info("a line")
+    return "done"
+
+interrupt.run_no_wait()
+plait.worker("interrupted").start()
+plait.close()
+"""
+
+
+def test_a_signal_in_the_middle_of_a_line_of_the_log_stops_the_worker_too(database: Database) -> None:
+    environment = {**os.environ, "DATABASE_URL": database.url}
+    ended = subprocess.run(
+        [sys.executable, "-c", AMID_A_LINE], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, "stopping: running tasks" in ended.stdout) == (0, True), ended.stdout + ended.stderr
+    assert "reentrant" not in ended.stdout + ended.stderr
+    assert database.value("SELECT status FROM plait.run") == 2

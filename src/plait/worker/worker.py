@@ -221,16 +221,19 @@ class Worker:
         self.stop(hurry=True)
 
     def _on_signal(self) -> None:
-        if self._signalled:
-            logger.warning("second signal: handing running tasks back now")
-            self.stop(hurry=True)
-        else:
-            self._signalled = True
-            logger.info("stopping: running tasks have %g s to finish", self.timings.grace)
-            # At once, not when the user's loop comes to it: a task may be blocking it.
-            if self._session is not None:
-                self._session.stop_claiming()
-            self.stop()
+        again, self._signalled = self._signalled, True
+        # At once, not when the user's loop comes to it: a task may be blocking it.
+        if self._session is not None:
+            self._session.stop_claiming()
+        self.stop(hurry=again)
+        # Not from here: the signal may have come in the middle of a line that this very thread is writing, and what it
+        # writes to cannot be entered twice.
+        tell = self._plait.portal.loop.call_soon_threadsafe
+        with suppress(RuntimeError):
+            if again:
+                tell(logger.warning, "second signal: handing running tasks back now")
+            else:
+                tell(logger.info, "stopping: running tasks have %g s to finish", self.timings.grace)
 
     async def _open_session(self, lifespan: Any) -> Session:
         from plait.worker.cron_sync import sync_crons  # noqa: PLC0415 - asyncpg comes with these
