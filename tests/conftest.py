@@ -21,6 +21,10 @@ from support.workers import WorkerProcess, WorkerThread, serve
 
 _numbers = itertools.count(1)
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that ran this in the background had it so, and every process that a test starts would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 TEST_SECONDS = int(os.environ.get("PLAIT_TEST_SECONDS", "120"))
 
 

@@ -56,8 +56,10 @@ def flow(plait: Plait, work: Work) -> Any:
     return flow
 
 
-def run_to_its_end(plait: Plait, flow: Any, name: str) -> str:
+def run_to_its_end(plait: Plait, database: Database, flow: Any, name: str) -> str:
     ref = flow.run_no_wait({"id": name}, idempotency_key=name)
+    waits = "SELECT count(*) = 1 FROM plait.waiting WHERE run_id = %s AND due_at = 'infinity'"
+    database.wait(waits, ref.workflow_run_id)  # so that it has a row in plait.wait, too
     plait.event.push(f"go:{name}", {})
     assert ref.result(timeout=60) == {"first": 1, "second": 2}
     return str(ref.workflow_run_id)
@@ -66,10 +68,10 @@ def run_to_its_end(plait: Plait, flow: Any, name: str) -> str:
 def test_an_old_run_goes_with_all_that_belongs_to_it_and_a_newer_one_stays(
     plait: Plait, database: Database, flow: Any
 ) -> None:
-    old = run_to_its_end(plait, flow, "old")
+    old = run_to_its_end(plait, database, flow, "old")
     database.wait("SELECT count(*) = 1 FROM plait.log")
     moment = read_now(database)
-    new = run_to_its_end(plait, flow, "new")
+    new = run_to_its_end(plait, database, flow, "new")
     database.wait("SELECT count(*) = 2 FROM plait.log")
     newer = {table: database.count(table) for table in OF_RUNS}
     pruned = prune_before(plait, moment)
@@ -78,13 +80,13 @@ def test_an_old_run_goes_with_all_that_belongs_to_it_and_a_newer_one_stays(
         plait.runs.get_status(old)
     assert plait.runs.get_status(new) == "COMPLETED"
     assert {table: database.count(table) * 2 for table in OF_RUNS} == newer
-    assert run_to_its_end(plait, flow, "old") != old  # its key is free
+    assert run_to_its_end(plait, database, flow, "old") != old  # its key is free
 
 
 def test_what_has_not_ended_stays_with_the_events_it_may_look_at(plait: Plait, database: Database, flow: Any) -> None:
     waits = flow.run_no_wait({"id": "late"})
     database.wait("SELECT count(*) = 1 FROM plait.waiting")
-    run_to_its_end(plait, flow, "done")
+    run_to_its_end(plait, database, flow, "done")
     pruned = prune_before(plait, datetime.now(UTC) + timedelta(hours=1))
     assert (pruned.runs, pruned.events) == (2, 0)
     plait.event.push("go:late", {})
