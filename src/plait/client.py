@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -56,7 +57,7 @@ class Plait(Declarations):
         self._auto_upgrade = auto_upgrade
         self._engine: Engine | None = None
         self._lock = threading.Lock()
-        self._holders = 0
+        self._holders = self._workers = 0
         """Blocks that are open now, see ``__enter__``."""
         self.runs = RunsClient(self)
         self.event = EventClient(self)
@@ -146,7 +147,8 @@ class Plait(Declarations):
             engine.shut_down()
 
     def __enter__(self) -> Self:
-        """Connect now, so that a database that is missing shows now. The end of the outermost block closes.
+        """Connect now, so that a database that is missing shows now. The end of the outermost block closes, unless a
+        worker of this process still runs.
 
         Raises ``DatabaseUnavailableError``, ``SchemaError`` or ``EmbeddedPostgresError``.
         """
@@ -181,9 +183,21 @@ class Plait(Declarations):
     def _let_go(self) -> None:
         with self._lock:
             self._holders -= 1
-            is_last = self._holders == 0
+            is_last = self._holders == 0 and self._workers == 0
         if is_last:
             self.close()
+
+    @contextmanager
+    def _serving(self) -> Iterator[None]:
+        """For as long as a worker runs: the end of a ``with plait`` elsewhere, in one of its tasks perhaps, does not
+        close what it works with."""
+        with self._lock:
+            self._workers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._workers -= 1
 
     async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs (engine's loop). Returns the effective ids once they are durable."""

@@ -21,8 +21,9 @@ from plait import (
     WorkflowRunStatus,
 )
 from plait.engine import Engine
-from plait.errors import ParentEndedError
+from plait.errors import DatabaseUnavailableError, ParentEndedError
 from plait.ids import new_run_id
+from plait.store.control import ControlStore
 from plait.store.store import StartRow, Store
 from plait.triggers import RunTrigger, TriggerKind
 from support.database import Database
@@ -247,3 +248,49 @@ def test_a_cancellation_waits_for_a_child_in_the_users_transaction_and_cancels_i
 
 
 # orders
+
+
+def test_children_of_a_cancelled_task_are_cancelled_after_an_outage(
+    plait: Plait, work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One outage amid the cancellation: what is not asked again would go on for ever."""
+    hang, begun, told = declare_hanging(plait)
+    flow, away = plait.workflow(name="flow"), [DatabaseUnavailableError("away for a moment")]
+    meet = ControlStore.meet_starts
+    release = threading.Event()
+
+    async def meet_starts(self: ControlStore, run_id: UUID) -> bool:
+        if away:
+            raise away.pop()
+        return await meet(self, run_id)
+
+    monkeypatch.setattr(ControlStore, "meet_starts", meet_starts)
+    monkeypatch.setattr(Engine, "cancel_children", skip_first(Engine.cancel_children))
+
+    @flow.task()
+    async def parent(input: EmptyModel, ctx: Context) -> None:
+        await hang.aio_run()
+
+    @flow.task()
+    def other(input: EmptyModel, ctx: Context) -> None:
+        release.wait(60)
+
+    work(flow, hang)
+    run = flow.run_no_wait()
+    eventually(lambda: begun, "the child runs")
+    plait.runs.cancel_task(run.workflow_run_id, "parent")
+    eventually(lambda: told, "the child was told to stop")
+    release.set()
+    database.wait("SELECT status = 3 FROM plait.run WHERE trigger_kind = 1")
+
+
+def skip_first(cancel: Any) -> Any:
+    """Leaves out the first look, which is that of whoever ordered the cancellation."""
+    calls = [0]
+
+    async def cancel_children(self: Engine, *arguments: Any) -> None:
+        calls[0] += 1
+        if calls[0] > 1:
+            await cancel(self, *arguments)
+
+    return cancel_children

@@ -25,6 +25,7 @@ class WorkerHealth:
         self._holdings = holdings
         self._claimer = claimer
         self._heartbeat = heartbeat
+        self.is_starting = True
         self._endpoint = Endpoint(address, readiness=self.find_obstacle, metrics=self._render)
 
     async def open(self) -> None:
@@ -39,6 +40,8 @@ class WorkerHealth:
         """Why the worker takes no tasks; None when it does."""
         if self._claimer.stopping:
             return "the worker is stopping"
+        if self.is_starting:
+            return "the worker is starting"
         if self._claimer.worker_id is None:
             return "the worker has lost its lease"
         if self._heartbeat.is_late:

@@ -120,9 +120,17 @@ class Session:
 
     async def open(self, replaces: UUID | None) -> None:
         """Register and begin to work. ``replaces``: a worker known to be dead."""
+        try:
+            if self.health is not None:
+                await self.health.open()
+            await self._register(replaces)
+        except BaseException:  # nothing of it works, and the port is free for the next try
+            if self.health is not None:
+                await self.health.close()
+            await self.store.close()
+            raise
         if self.health is not None:
-            await self.health.open()
-        await self._register(replaces)
+            self.health.is_starting = False
         self._hub.start()
         for service in self._services:
             if service.hint is not None:
@@ -203,14 +211,17 @@ class Session:
         self._stop(assignment)
 
     async def _cancel_children(self, assignment: Assignment) -> int:
-        try:
-            for delay in iter_backoff():
+        for delay in iter_backoff():
+            try:
+                # Otherwise a child is being started in a transaction of the user's: it would be overlooked.
                 if await self.store.control.meet_starts(assignment.run.id) or self.flusher.draining:
-                    break
-                await asyncio.sleep(delay)  # a child is being started in a transaction of the user's
-            await self._engine.cancel_children(assignment.run.id, assignment.task, assignment.name)
-        except DatabaseUnavailableError as error:
-            logger.warning("child runs of task %s were not cancelled: %s", assignment.name, error)
+                    await self._engine.cancel_children(assignment.run.id, assignment.task, assignment.name)
+                    return 0
+            except DatabaseUnavailableError as error:
+                if self.flusher.draining:
+                    logger.warning("child runs of task %s were not cancelled: %s", assignment.name, error)
+                    return 0
+            await asyncio.sleep(delay)
         return 0
 
     def _let_go(self, assignment: Assignment) -> None:

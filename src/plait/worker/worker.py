@@ -28,6 +28,7 @@ from plait.worker.holdings import Assignment
 if TYPE_CHECKING:
     from plait.client import Plait
     from plait.health.address import Address
+    from plait.portal import Portal
     from plait.task import Task
     from plait.worker.session import Session
     from plait.workflow import BaseWorkflow
@@ -80,6 +81,7 @@ class Worker:
         self._started = asyncio.Event()
         self._stop_requested: asyncio.Event | None = None
         self._user_loop: asyncio.AbstractEventLoop | None = None
+        self._portal: Portal | None = None
         self._hurry = False
         self._failure: BaseException | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -127,6 +129,7 @@ class Worker:
         For a program that brings its worker along: a web app while it is developed, a notebook, a script. Entering
         waits until it takes tasks and raises as ``start`` does; leaving gives running tasks their grace.
         """
+        self._check_unstarted()
         serving = asyncio.create_task(self._serve(handle_signals=False))
         started = asyncio.create_task(self._started.wait())
         try:
@@ -142,18 +145,24 @@ class Worker:
         """``start`` with the running loop as the user's loop."""
         await self._serve(handle_signals=True)
 
-    async def _serve(self, *, handle_signals: bool) -> None:
+    def _check_unstarted(self) -> None:
         if not self._workflows:
             raise DefinitionError(f"worker {self.name!r} has no workflows: pass workflows=[...]")
         if self._user_loop is not None:
             raise DefinitionError(f"worker {self.name!r} was started before: make another with plait.worker(...)")
+
+    async def _serve(self, *, handle_signals: bool) -> None:
+        self._check_unstarted()
         self._user_loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()
+        # Kept: asking the Plait for it takes a lock, which whoever is interrupted by a signal may hold.
+        portal = self._portal = self._plait.portal
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._plait._serving())
             if handle_signals:
                 stack.enter_context(_HandledSignals(self._on_signal))
             lifespan = await stack.enter_async_context(_open_lifespan(self._lifespan)) if self._lifespan else None
-            session = await self._plait.portal.acall(self._open_session(lifespan))
+            session = await portal.acall(self._open_session(lifespan))
             self._session = session
             if self._capture_logs:
                 from plait.worker.logs import capture_logs  # noqa: PLC0415 - asyncpg comes with it
@@ -165,7 +174,7 @@ class Worker:
             try:
                 await self._stop_requested.wait()
             finally:
-                await self._plait.portal.acall(self._close(session))
+                await portal.acall(self._close(session))
                 self._drop_leaver()  # the loop lives; the user's own clean-up takes the time it takes
                 self._session = None
                 logger.info("worker %s stopped", self.name)
@@ -179,11 +188,11 @@ class Worker:
             with suppress(RuntimeError):
                 self._user_loop.call_soon_threadsafe(self._stop_requested.set)
         session = self._session
-        if session is not None:
+        if session is not None and self._portal is not None:
             if self._hurry:
                 session.hurry()
             # Not left to the user's loop: a task may be blocking it.
-            self._plait.portal.spawn(self._close(session))
+            self._portal.spawn(self._close(session))
 
     async def _close(self, session: Session) -> None:
         """Close the session (engine's loop); only the first call does it, all wait for it."""
@@ -227,8 +236,10 @@ class Worker:
             self._session.stop_claiming()
         self.stop(hurry=again)
         # Not from here: the signal may have come in the middle of a line that this very thread is writing, and what it
-        # writes to cannot be entered twice.
-        tell = self._plait.portal.loop.call_soon_threadsafe
+        # writes to cannot be entered twice. For the same reason nothing here may take a lock that this thread may hold.
+        if self._portal is None:
+            return
+        tell = self._portal.loop.call_soon_threadsafe
         with suppress(RuntimeError):
             if again:
                 tell(logger.warning, "second signal: handing running tasks back now")
