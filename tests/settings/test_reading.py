@@ -13,6 +13,7 @@ import pytest
 from plait import Plait
 from plait.errors import SettingError
 from plait.settings import SETTINGS, Place, Settings, find_database, settings
+from plait.wording import shorten
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +114,10 @@ def test_the_file_has_values_of_its_own_types(project):
         ("worker_slots", "0"),
         ("worker_slots", "many"),
         ("worker_grace", "-1s"),
+        ("worker_grace", "1" + "0" * 30),
+        ("embedded_timeout", "9" * 400),
+        ("embedded_timeout", "9" * 400 + "s"),
+        ("embedded_linger", "315360000000"),
         ("capture_logs", "maybe"),
         ("log_format", "xml"),
         ("server_port", "65536"),
@@ -124,12 +129,24 @@ def test_a_value_that_does_not_fit_names_the_variable_and_one_that_would(name, t
     with pytest.raises(SettingError) as caught:
         getattr(settings, name)
     message = str(caught.value)
-    assert message.startswith(f"{setting.variables[0]}='{text}'")
+    assert message.startswith(f"{setting.variables[0]}={shorten(text)}")
     assert f"{setting.variables[0]}={setting.kind.example}" in message
     assert "unset it" in message
 
 
-@pytest.mark.parametrize("line", ['worker_slots = "many"', "worker_slots = true", "log_level = 3", "home = [1]"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        'worker_slots = "many"',
+        "worker_slots = true",
+        "log_level = 3",
+        "home = [1]",
+        f"worker_grace = 1{'0' * 400}",
+        "worker_grace = -1e30",
+        "worker_grace = inf",
+        "worker_grace = nan",
+    ],
+)
 def test_a_wrong_entry_names_the_file_and_the_key(line, project):
     write(project, line)
     name = line.partition(" ")[0]

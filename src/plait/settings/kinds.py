@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from plait.durations import format_duration, parse_duration
+from plait.durations import MAX_DURATION_SECONDS, format_duration, parse_duration
 from plait.errors import DefinitionError
 
 T = TypeVar("T")
@@ -144,12 +144,14 @@ class Span(Kind[timedelta]):
 
     def read_value(self, value: object, base: Path) -> timedelta:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return self._check(float(value))
+            return self._check(value)
         return super().read_value(value, base)
 
     def _check(self, seconds: float) -> timedelta:
         if seconds == 0 and self._zero:
             return timedelta(0)
+        if not 0 < seconds <= MAX_DURATION_SECONDS:  # nor does a timedelta hold every number
+            raise ValueError(seconds)
         return timedelta(seconds=read_span(timedelta(seconds=seconds)))
 
     def to_plain(self, value: timedelta | None) -> str | None:
