@@ -4,6 +4,7 @@ that was stopped goes on, and what was told is true."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -288,3 +289,18 @@ def test_a_failing_look_at_conditions_fails_that_task_alone_and_keeps_no_slot(
     assert [ref.result(20) for ref in (*refs[:3], refs[4])] == [0, 1, 2, 4]
     for ref in run_many(meet, 5):
         ref.result(25)
+
+
+def test_a_cancelled_task_is_not_logged_as_failed(plait: Plait, work: Work, caplog: pytest.LogCaptureFixture) -> None:
+    hang, begun, told = declare_hanging(plait)
+    worker = work(hang)
+    with caplog.at_level(logging.INFO, logger="plait"):
+        cancelled = hang.run_no_wait()
+        eventually(lambda: len(begun) == 1, "it runs")
+        cancelled.cancel()
+        eventually(lambda: len(told) == 1, "it was told to stop")
+        hang.run_no_wait()
+        eventually(lambda: len(begun) == 2, "the next runs")
+        worker.stop()  # hands it back
+    assert len(told) == 2
+    assert [record.getMessage() for record in caplog.records if "failed" in record.getMessage()] == []

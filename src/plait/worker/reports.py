@@ -117,8 +117,9 @@ def _skip_engine(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _log_failure(assignment: Assignment, error: bytes, delay: float | None) -> None:
-    """One line for whoever watches the worker; the traceback is with the run."""
-    if logger.isEnabledFor(logging.INFO):
+    """One line for whoever watches the worker; the traceback is with the run. None where the attempt was taken away
+    before: that its code was told to stop is no failure."""
+    if not assignment.concluded and logger.isEnabledFor(logging.INFO):
         record = json.loads(error)
         first, *more = (record["message"].strip() or "(no message)").split("\n", 1)
         logger.info(
@@ -126,7 +127,7 @@ def _log_failure(assignment: Assignment, error: bytes, delay: float | None) -> N
             assignment.name,
             assignment.run.id,
             assignment.attempt,
-            "no retry left" if delay is None else f"retry in {delay:g} s",
+            "not retried" if delay is None else f"retry in {delay:g} s",
             record["type"],
             first + (" …" if more else ""),
         )
