@@ -18,8 +18,9 @@ from plait.health.address import Address
 logger = logging.getLogger("plait.worker")
 
 REQUEST_SECONDS = 5.0
-"""How long a request may take to come."""
+"""How long a request may take to come, and its answer to be taken."""
 MOST_CONNECTIONS = 50
+"""Open at a time; one more drops the oldest, so that idle ones keep no probe out."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -41,7 +42,7 @@ class Endpoint:
         self._readiness = readiness
         self._metrics = metrics
         self._server: asyncio.Server | None = None
-        self._connections = 0
+        self._connections: dict[asyncio.StreamWriter, None] = {}
 
     async def open(self) -> None:
         """Listen. Raises ``OperationError`` when the address is taken or does not exist."""
@@ -69,17 +70,24 @@ class Endpoint:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections += 1
+        while len(self._connections) >= MOST_CONNECTIONS:
+            oldest = next(iter(self._connections))
+            del self._connections[oldest]
+            oldest.transport.abort()
+        self._connections[writer] = None
+        # Then `drain` returns when all is sent, and closing has nothing left to wait for.
+        writer.transport.set_write_buffer_limits(0)
         try:
-            if self._connections <= MOST_CONNECTIONS:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    writer.write(await build_response(head, self._choose))
-                    await writer.drain()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await build_response(head, self._choose))
+                await writer.drain()
+        except TimeoutError:
+            writer.transport.abort()  # a polite close would wait for whoever does not read
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
-            self._connections -= 1
+            self._connections.pop(writer, None)
             writer.close()
 
     async def _choose(self, path: str) -> Answer:
