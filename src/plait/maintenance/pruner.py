@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -43,23 +43,28 @@ async def prune(store: RetentionStore, before: datetime, tell: Callable[[Pruned]
     """Delete what is older than ``before``, a small statement at a time; ``tell`` after each what is deleted so far.
 
     Deleted are runs that ended before, with their attempts, logs, waits and idempotency keys, but a child run only
-    after its parent run; then events, started scheduled runs and ended workers of that time. What is active, what waits
-    and what is still to be delivered stays, however old it is.
+    with its parent run or after it; then events, started scheduled runs and ended workers of that time. What is active,
+    what waits and what is still to be delivered stays, however old it is.
+
+    What cannot be deleted does not keep the rest from it: the first error is raised when all was tried.
     """
     pruned = Pruned()
-    while True:  # once for each generation: children follow when their parents are gone
-        deleted = pruned.runs
-        last: UUID | None = UUID(int=0)
-        while last is not None:
-            runs, last = await store.list_prunable(last, before, SCANNED, TASKS)
-            if runs:
-                pruned.runs += await store.prune_runs(runs, before, LIMIT)
+    failed: list[Exception] = []
+    for kind, steps in (
+        ("runs", _prune_runs(store, before)),
+        ("events", _repeat(store.prune_events, before)),
+        ("scheduled", _repeat(store.prune_scheduled, before)),
+        ("workers", _repeat(store.prune_workers, before)),
+    ):
+        try:
+            async for count in steps:
+                setattr(pruned, kind, getattr(pruned, kind) + count)
                 tell(pruned)
-        if pruned.runs == deleted:
-            break
-    pruned.events = await _repeat(store.prune_events, before)
-    pruned.scheduled = await _repeat(store.prune_scheduled, before)
-    pruned.workers = await _repeat(store.prune_workers, before)
+        except Exception as error:
+            logger.warning("old %s could not be deleted: %s", kind, error)
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return pruned
 
 
@@ -68,17 +73,35 @@ async def count_prunable(store: RetentionStore, before: datetime) -> int:
     count = 0
     last: UUID | None = UUID(int=0)
     while last is not None:
-        runs, last = await store.list_prunable(last, before, 10 * SCANNED, 2**31 - 1)
-        count += len(runs)
+        _, last, families = await store.list_prunable(last, before, SCANNED, 2**31 - 1)
+        count += families
     return count
 
 
-async def _repeat(statement: Callable[[datetime, int], Awaitable[int]], before: datetime) -> int:
-    total = count = await statement(before, LIMIT)
+async def _prune_runs(store: RetentionStore, before: datetime) -> AsyncIterator[int]:
+    """Delete runs; yields how many after each statement.
+
+    A child goes with its parent or on a later page. Only where a client's clock went back is it on an earlier one, and
+    waits for another look from the start.
+    """
+    deleted = 1
+    while deleted:
+        deleted = 0
+        last: UUID | None = UUID(int=0)
+        while last is not None:
+            runs, last, _ = await store.list_prunable(last, before, SCANNED, TASKS)
+            if runs:
+                count = await store.prune_runs(runs, before, LIMIT)
+                deleted += count
+                yield count
+
+
+async def _repeat(statement: Callable[[datetime, int], Awaitable[int]], before: datetime) -> AsyncIterator[int]:
+    """Repeat a statement as long as it finds as much as it may delete; yields how much after each."""
+    count = LIMIT
     while count == LIMIT:
         count = await statement(before, LIMIT)
-        total += count
-    return total
+        yield count
 
 
 class Pruner(PeriodicService):

@@ -12,10 +12,12 @@ from plait.store.statements import load_sql
 
 
 class Prunable(NamedTuple):
-    """Runs that may be deleted, and the last id that was looked at; None when there is none further."""
+    """Runs that may be deleted, and the last id that was looked at; None when there is none further. ``families``: how
+    many of them are no children of others."""
 
     run_ids: list[UUID]
     last: UUID | None
+    families: int
 
 
 class RetentionStore:
@@ -34,12 +36,12 @@ class RetentionStore:
     async def list_prunable(self, after: UUID, before: datetime, scanned: int, tasks: int) -> Prunable:
         """The runs to delete among the next ``scanned`` ones, as many as have about ``tasks`` tasks."""
         row = await self._pool.fetchrow(load_sql("list_prunable"), after, before, scanned, tasks)
-        return Prunable(list(row["run_ids"] or ()), row["last"]) if row else Prunable([], None)
+        return Prunable(list(row["run_ids"] or ()), row["last"], row["families"]) if row else Prunable([], None, 0)
 
     async def prune_runs(self, runs: Sequence[UUID], before: datetime, lines: int) -> int:
         """Delete runs, their logs ``lines`` at a time before them. Returns how many were deleted: one that is being
-        replayed, or was, stays."""
-        while await self._delete(load_sql("prune_logs"), runs, lines) == lines:
+        replayed, or was, stays with its children, and so does one whose idempotency key somebody holds."""
+        while await self._delete(load_sql("prune_logs"), runs, before, lines) == lines:
             pass
         return await self._delete(load_sql("prune_runs"), runs, before)
 

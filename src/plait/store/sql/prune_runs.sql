@@ -1,9 +1,7 @@
--- Delete runs that ended before a moment, with all that belongs to them. One that was replayed meanwhile is left alone.
--- Returns how many it deleted. Locks: the runs in id order, skipping locked ones: somebody is replaying such a run.
--- Indexes: the keys of the tables, idempotency_run.
+-- Delete those of the runs $1 that may be deleted (ended before $2), with all that belongs to them. Returns how many.
+-- Locks: see plait.hold_prunable. Indexes: the keys of the tables, idempotency_run.
 WITH held AS MATERIALIZED (
-    SELECT id FROM plait.run WHERE id = ANY ($1) AND status <> 0 AND finished_at < $2
-    ORDER BY id FOR UPDATE SKIP LOCKED
+    SELECT id FROM plait.hold_prunable($1::uuid[], $2::timestamptz) AS h(id)
 ), gone AS (
     DELETE FROM plait.run r USING held h WHERE r.id = h.id RETURNING r.id
 ), attempts AS (

@@ -1,8 +1,10 @@
--- Delete up to $2 scheduled runs that were started and were due before a moment. Locks: these rows. Index: scheduled_time.
+-- Delete up to $2 scheduled runs that were started and were due before a moment. Locks: these rows, skipping locked ones.
+-- Index: scheduled_time.
 WITH gone AS (
     DELETE FROM plait.scheduled s
     USING (
-        SELECT q.id FROM plait.scheduled q WHERE q.run_at < $1 AND q.run_id IS NOT NULL ORDER BY q.run_at, q.id LIMIT $2
+        SELECT q.id FROM plait.scheduled q WHERE q.run_at < $1 AND q.run_id IS NOT NULL
+        ORDER BY q.run_at, q.id LIMIT $2 FOR UPDATE SKIP LOCKED
     ) old
     WHERE s.id = old.id
     RETURNING 1
