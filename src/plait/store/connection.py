@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -37,6 +37,10 @@ SESSION_SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
 }
+
+# Up to the last @: no parser is to be trusted with a URL whose password may be written wrongly.
+_USER_PASSWORD = re.compile(r"^(.*?://[^:]*|(?!.*://)[^:]*):.*@", re.DOTALL)
+_NAMED_PASSWORD = re.compile(r"(\b(?:ssl)?password\s*=\s*)[^&]*", re.IGNORECASE)
 
 UNKNOWN_VERSION = "PLT01"
 """SQLSTATE raised by ``plait.start_runs``."""
@@ -90,15 +94,12 @@ def normalise_url(url: str) -> str:
 
 
 def hide_password(url: str) -> str:
-    """The URL with its password replaced, fit for messages and logs."""
-    try:
-        parts = urlsplit(url)
-        if parts.password is None:
-            return url
-        user_info, _, host = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=f"{user_info.split(':')[0]}:***@{host}"))
-    except ValueError:
-        return "<unreadable URL>"
+    """The URL with its passwords replaced, fit for messages and logs.
+
+    It takes away rather too much than too little: a password with an unescaped ``/``, ``?``, ``#`` or ``@`` is hidden
+    whole, though such a URL cannot be used.
+    """
+    return _USER_PASSWORD.sub(r"\1:***@", _NAMED_PASSWORD.sub(r"\1***", url))
 
 
 def iter_backoff(first: float = 0.1, ceiling: float = 2.0) -> Iterator[float]:
