@@ -20,10 +20,16 @@ CREATE SCHEMA IF NOT EXISTS plait;
 CREATE TABLE IF NOT EXISTS plait.migration (
     version    integer PRIMARY KEY,
     name       text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now(),
-    works_with integer                        -- the oldest schema whose code works with this one, too
+    applied_at timestamptz NOT NULL DEFAULT now()
 );
 """
+# Databases that were made before it was thought of lack it.
+_ADD_WORKS_WITH = """
+-- The oldest schema whose code works with this one, too.
+ALTER TABLE plait.migration ADD COLUMN IF NOT EXISTS works_with integer;
+"""
+
+_MOVED_TO = "SELECT obj_description(to_regnamespace('plait_moved'), 'pg_namespace')"
 
 _WORKS_WITH = re.compile(r"^-- Works with code for schema (\d+)\.$", re.M)
 
@@ -80,7 +86,10 @@ async def read_version(connection: Connection) -> int:
 
 
 async def _check_not_moved(connection: Connection) -> None:
-    place = await connection.fetchval("SELECT obj_description(to_regnamespace('plait_moved'), 'pg_namespace')")
+    _refuse_moved(await connection.fetchval(_MOVED_TO))
+
+
+def _refuse_moved(place: str | None) -> None:
     if place is not None:
         raise SchemaError(
             f"everything that was here has been moved to {place} by `plait db move`: name that database, as "
@@ -102,8 +111,11 @@ async def _check_not_too_new(connection: Connection, found: int) -> None:
     wanted = latest_version()
     if found <= wanted:
         return
-    oldest = await connection.fetchval("SELECT works_with FROM plait.migration WHERE version = $1", found)
-    if oldest is None or oldest > wanted:
+    # Every one that is not known here counts; one that says nothing is for its own code only. By way of JSON, because
+    # the column may not be there.
+    sql = """SELECT max(coalesce((to_jsonb(m) ->> 'works_with')::integer, m.version))
+             FROM plait.migration m WHERE m.version > $1"""
+    if await connection.fetchval(sql, wanted) > wanted:
         raise SchemaError(
             f"the database has Plait schema {found}, too new for this Plait (it knows {wanted}): upgrade Plait here"
         )
@@ -122,7 +134,8 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
     try:
         pending = await _read_pending(connection)
-        await connection.execute(_BOOTSTRAP)
+        if pending:
+            await connection.execute(_BOOTSTRAP + _ADD_WORKS_WITH)
         for migration in pending:
             async with connection.transaction():
                 await connection.execute(migration.sql)
@@ -144,13 +157,19 @@ def apply_migration(cursor: Any, version: int) -> bool:
     """Apply one migration by a cursor of any DB-API driver, in its caller's transaction, unless it was applied.
 
     For frameworks that number the steps of a database themselves; all before it must have been applied. Excludes
-    ``upgrade`` elsewhere until that transaction ends. Returns whether there was something to do.
+    ``upgrade`` elsewhere until that transaction ends. Returns whether there was something to do. Raises ``SchemaError``
+    when what was there has been moved elsewhere.
     """
     cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
-    cursor.execute(_BOOTSTRAP)
-    cursor.execute(f"SELECT 1 FROM plait.migration WHERE version = {version:d}")
-    if cursor.fetchone() is not None:
-        return False
+    cursor.execute("SELECT to_regclass('plait.migration') IS NOT NULL")
+    if cursor.fetchone()[0]:
+        cursor.execute(f"SELECT 1 FROM plait.migration WHERE version = {version:d}")
+        if cursor.fetchone() is not None:
+            return False
+    else:
+        cursor.execute(_MOVED_TO)
+        _refuse_moved(cursor.fetchone()[0])
+    cursor.execute(_BOOTSTRAP + _ADD_WORKS_WITH)
     migration = next(one for one in list_migrations() if one.version == version)
     cursor.execute(migration.sql)
     cursor.execute(migration.note)
@@ -159,7 +178,7 @@ def apply_migration(cursor: Any, version: int) -> bool:
 
 def render_sql(since: int = 0) -> str:
     """The SQL that ``upgrade`` would run after version ``since``, for people who apply it by hand."""
-    parts = [_BOOTSTRAP] if since == 0 else []
+    parts = [_BOOTSTRAP + _ADD_WORKS_WITH if since == 0 else _ADD_WORKS_WITH]
     for migration in _pending(since):
         parts.append(f"BEGIN;\n{migration.sql}\n{migration.note};\nCOMMIT;\n")
     return "\n".join(parts)
