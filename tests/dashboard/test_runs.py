@@ -89,6 +89,30 @@ def test_a_run_is_started_again_with_another_input(dashboard: Watched, shop: Sho
     expect(page).to_have_url(re.compile(first.workflow_run_id))
 
 
+def test_before_the_first_run_one_is_offered_of_a_workflow_that_is_there(
+    dashboard: Watched, shop: Shop, work: Callable[..., WorkerThread]
+) -> None:
+    page = dashboard.open("runs")
+    expect(page.get_by_text("plait dev FILE.py")).to_be_visible()
+    work(shop["Nap"])
+    page.reload()
+    page.get_by_role("link", name="Start a run").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Nap")
+
+
+def test_a_completed_run_shows_what_its_last_tasks_gave(
+    dashboard: Watched, shop: Shop, worker: WorkerThread
+) -> None:
+    order = shop["FulfilOrder"].run_no_wait(Order(order_id=BIG, pace=0, items=["pen"]))
+    nap = shop["Nap"].run_no_wait({"seconds": 60})
+    order.result()
+    page = dashboard.open(f"runs/{order.workflow_run_id}")
+    expect(page.get_by_label("Output", exact=True)).to_contain_text(f"invoices/{BIG}.pdf")
+    page.goto(f"{dashboard.url}runs/{nap.workflow_run_id}")
+    expect(page.get_by_label("Input", exact=True)).to_be_visible()
+    expect(page.get_by_label("Output", exact=True)).to_have_count(0)
+
+
 def test_all_that_match_a_search_are_cancelled(dashboard: Watched, shop: Shop) -> None:
     nap = shop["Nap"]
     for batch, count in (("old", 60), ("new", 3)):

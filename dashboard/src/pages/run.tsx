@@ -1,9 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useMemo, useState } from "react";
 import { ApiError, makeUrl, post } from "../api/client";
-import { type RunView, type TaskItem, useCanWrite, useRun, useWorkflow } from "../api/queries";
+import { type RunView, type TaskItem, useCanWrite, useRun, useTask, useWorkflow } from "../api/queries";
 import { lookOf } from "../lib/status";
-import { plural, shortId } from "../lib/text";
+import { findLast } from "../lib/tasks";
+import { makeVisible, plural, shortId } from "../lib/text";
 import { formatDuration, parseTime } from "../lib/time";
 import { href, Link, navigate, setSearch, useParam } from "../router";
 import { Ago, Chip, Copy, Empty, Failed, IdText, Notice, Segments, Status, Took, Visible } from "../ui/basics";
@@ -25,6 +26,8 @@ const VIEWS: { value: View; label: string; icon: IconName }[] = [
   { value: "table", label: "Table", icon: "table" },
   { value: "logs", label: "Logs", icon: "logs" },
 ];
+
+const MOST_OUTPUTS = 5;
 
 export default function RunPage({ id }: { id: string }) {
   const run = useRun(id);
@@ -202,6 +205,7 @@ function RunPanel({ view, onSelect }: { view: RunView; onSelect: (name: string) 
             </button>
           </section>
         )).slice(0, 5)}
+        <Outputs view={view} />
         <Payload label="Input" payload={view.input} download={makeUrl("/api/v1/runs/{run_id}/input", { run_id: view.run.id })} />
         {view.children_total > 0 && (
           <section className="stack" style={{ gap: 6 }}>
@@ -219,6 +223,25 @@ function RunPanel({ view, onSelect }: { view: RunView; onSelect: (name: string) 
       </div>
     </aside>
   );
+}
+
+/** What a completed run came to: the outputs of the tasks that nothing follows. */
+function Outputs({ view }: { view: RunView }) {
+  const sinks = useMemo(() => findLast(view.tasks), [view.tasks]);
+  if (view.run.status !== "COMPLETED") return null;
+  return (
+    <>
+      {sinks.slice(0, MOST_OUTPUTS).map((task) => <Output key={task.name} run={view.run.id} task={task} label={sinks.length === 1 ? "Output" : `Output of ${makeVisible(task.name)}`} />)}
+      {sinks.length > MOST_OUTPUTS && <p className="faint">and outputs of {sinks.length - MOST_OUTPUTS} more tasks</p>}
+    </>
+  );
+}
+
+function Output({ run, task, label }: { run: string; task: TaskItem; label: string }) {
+  const found = useTask(run, task.index);
+  if (found.error) return <Failed error={found.error} />;
+  if (!found.data) return null;
+  return <Payload label={label} payload={found.data.output} none="none" download={found.data.output ? makeUrl("/api/v1/runs/{run_id}/tasks/{task}/{what}", { run_id: run, task: task.index, what: "output" }) : undefined} />;
 }
 
 function TaskTable({ tasks, selected, onSelect }: { tasks: TaskItem[]; selected: string | null; onSelect: (name: string | null) => void }) {

@@ -1,10 +1,10 @@
 import { useEffect, useMemo, useRef, useState } from "react";
-import { makeRunQuery, useCanWrite, useRuns, useRunStats } from "../api/queries";
+import { makeRunQuery, useCanWrite, useRuns, useRunStats, useWorkflows } from "../api/queries";
 import { lookOf } from "../lib/status";
 import { formatCount, plural } from "../lib/text";
 import { parseSearch, RUN_STATUSES, setWords, toggleWord } from "../lib/tokens";
 import { href, Link, navigate, setSearch, useParam } from "../router";
-import { Command, Empty, Failed, Notice, Segments, useNow } from "../ui/basics";
+import { Command, Empty, Failed, Notice, Segments, useNow, Visible } from "../ui/basics";
 import { Glyph, StatusGlyph } from "../ui/icons";
 import { useKeys } from "../ui/keys";
 import { useCursor } from "../ui/list";
@@ -181,12 +181,30 @@ function NoRuns({ hasFilter, isUnderstood, onClear }: { hasFilter: boolean; isUn
         <button type="button" className="button" onClick={onClear}>Show all runs</button>
       </Empty>
     );
+  return <NoRunYet />;
+}
+
+/** What to do first: start a run of a workflow that is there, or bring one. */
+function NoRunYet() {
+  const canWrite = useCanWrite();
+  const found = useWorkflows();
+  const known = found.data?.pages[0]?.workflows;
+  const name = (known?.find((one) => one.served_at !== null) ?? known?.[0])?.name;
+  if (found.isPending) return <Empty icon="runs" title="No runs yet" />;
+  if (name === undefined)
+    return (
+      <Empty icon="runs" title="No runs yet">
+        <p>A run is one execution of a workflow, and no workflow is known yet. Start a worker where your code is:</p>
+        <Command>plait dev FILE.py</Command>
+        <p>then start a run here, from a program, or from a terminal:</p>
+        <Command>plait run FILE.py:NAME</Command>
+      </Empty>
+    );
   return (
     <Empty icon="runs" title="No runs yet">
-      <p>A run is one execution of a workflow. Start one from a terminal, from a program, or on the page of a <Link href={href("workflows")}>workflow</Link>.</p>
-      <Command>plait run describe.py:describe text=hello</Command>
-      <p>It appears here at once, and its tasks run as soon as a worker has their code:</p>
-      <Command>plait dev describe.py</Command>
+      <p>A run is one execution of a workflow, such as <Link className="text-link" href={href("workflows", name)}><Visible text={name} /></Link>. It appears here at once, and its tasks run as soon as a worker has their code.</p>
+      {canWrite && <Link className="button primary" href={href("workflows", name, { start: "1" })}><Glyph name="play" />Start a run</Link>}
+      <p>Or choose another of the <Link href={href("workflows")}>workflows</Link>, or start one from a program.</p>
     </Empty>
   );
 }

@@ -41,9 +41,9 @@ export function WorkersPage({ id }: { id: string | undefined }) {
             {rows?.length === 0 ? (
               <Empty icon="workers" title="No worker is running">
                 <p>A worker is a process that runs tasks. Without one, runs stay queued. Start one where your code is:</p>
-                <Command>plait dev describe.py</Command>
+                <Command>plait dev FILE.py</Command>
                 <p>or, in production, as many as you like:</p>
-                <Command>plait worker describe.py --slots 100</Command>
+                <Command>plait worker FILE.py --slots 100</Command>
               </Empty>
             ) : (
               <div className="table-wrap">

@@ -29,7 +29,7 @@ export function WorkflowsPage() {
           search ? <Empty icon="search" title="No workflow is called that" /> : (
             <Empty icon="workflows" title="No workflows yet">
               <p>A workflow is a declared graph of tasks. It appears here when a worker that has its code starts, or when it is run for the first time.</p>
-              <Command>plait dev describe.py</Command>
+              <Command>plait dev FILE.py</Command>
             </Empty>
           )
         ) : (

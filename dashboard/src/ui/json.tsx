@@ -82,6 +82,7 @@ function JsonLine(props: { line: Line; end: Line | undefined; isFolded: boolean;
 
 export function Payload(props: { label: string; payload: PayloadText | null; download?: string; tall?: boolean; none?: string }) {
   const { label, payload } = props;
+  const inText = label.charAt(0).toLowerCase() + label.slice(1);
   if (!payload)
     return (
       <div className="payload">
@@ -93,9 +94,9 @@ export function Payload(props: { label: string; payload: PayloadText | null; dow
       <div className="payload-head">
         <span className="label">{label}</span>
         <span className="grow">{formatBytes(payload.size)}{payload.truncated && ", shown in part"}</span>
-        {!payload.truncated && <Copy text={payload.text} label={`Copy ${label.toLowerCase()}`} />}
+        {!payload.truncated && <Copy text={payload.text} label={`Copy ${inText}`} />}
         {props.download && (
-          <a className="button quiet icon small" href={props.download} download title="Download the whole" aria-label={`Download ${label.toLowerCase()}`}><Glyph name="download" /></a>
+          <a className="button quiet icon small" href={props.download} download title="Download the whole" aria-label={`Download ${inText}`}><Glyph name="download" /></a>
         )}
       </div>
       <div className="scroll" tabIndex={0} role="group" aria-label={`${label} as JSON`}>
