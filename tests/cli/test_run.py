@@ -54,6 +54,11 @@ def test_input_from_json_a_file_stdin_and_pairs(plait_command, project):
         (["--timeout", "-3s"], "--timeout"),
         (["--timeout", "soon"], "--timeout"),
         (["-i", '{"n": NaN}'], "input.n"),
+        (["m=3"], "input has no field 'm'"),
+        (["-i", "{}", "n=1", "count=3"], "input has no field 'count'"),
+        (["--n", "3"], "inputs are written n=3"),
+        (["--n=a b"], "inputs are written n='a b'"),
+        (["--m", "3"], "No such option"),
     ],
 )
 def test_a_bad_input_exits_with_2_and_starts_nothing(execute_here, database, arguments, says):

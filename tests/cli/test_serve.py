@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 
 import httpx
 import pytest
@@ -132,3 +133,12 @@ def test_logs_are_shown_and_followed(chatty, plait_command):
     found = plait_command("runs", "logs", run_id, "--search", "LINE 1", "-o", "json")
     assert [json.loads(line)["text"] for line in found.stdout.splitlines()] == ["line 1"]
     assert plait_command("runs", "logs", "0198c0de-7abc-7def-8123-456789abcdef").returncode == 4
+
+
+def test_a_port_that_is_taken_is_told_with_another_to_take(execute_here):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, stdout, stderr = execute_here("serve", "--port", str(port))
+    assert (code, stdout) == (3, "")
+    assert f"port {port}: it is taken, by another plait dev or plait serve perhaps" in stderr
+    assert f"try: --port {port + 1 if port < 65_535 else port - 1}, or --port 0" in stderr

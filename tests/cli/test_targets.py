@@ -18,6 +18,14 @@ def test_a_missing_module_and_a_missing_file_are_not_found(plait_command):
     assert "did you mean 'flows.py'?" in near.stderr
 
 
+@pytest.mark.parametrize("name", ["README.md", "my-data.csv", "docs/page.md"])
+def test_a_file_of_another_kind_is_told_so(execute_here, project, name):
+    write(project, name, "# A page\n")
+    code, stdout, stderr = execute_here("run", name)
+    assert (code, stdout) == (2, "")
+    assert f"{name} is not a Python file" in stderr
+
+
 def test_an_unknown_attribute_suggests_the_nearest(plait_command):
     done = plait_command("run", "flows.py:diamnd")
     assert done.returncode == 4

@@ -98,7 +98,8 @@ def report_error(error: BaseException, *, debug: bool) -> int:
         return error.code
     for kind, code, hint in _BY_CLASS:
         if isinstance(error, kind):
-            say_error(str(error) or "interrupted", hint=hint)
+            notes = getattr(error, "__notes__", None)  # a way out that is better than that of its class
+            say_error(str(error) or "interrupted", hint=notes[0] if notes else hint)
             return code
     say_error(
         f"unexpected {type(error).__name__}: {error}",

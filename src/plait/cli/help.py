@@ -27,11 +27,13 @@ class Command(click.Command):
                         formatter.write(f"{'':{formatter.current_indent}}{text}\n")
 
 
-def command(name: str | None = None, *examples: Example, **options: Any) -> Callable[[Callable[..., Any]], Command]:
+def command(
+    name: str | None = None, *examples: Example, cls: type[Command] = Command, **options: Any
+) -> Callable[[Callable[..., Any]], Command]:
     """``click.command`` with examples: ``@command("list", ("what failed", "plait runs list --status FAILED"))``."""
 
     def decorate(function: Callable[..., Any]) -> Command:
-        made = click.command(name, cls=Command, **options)(function)
+        made = click.command(name, cls=cls, **options)(function)
         made.examples = examples
         return made
 

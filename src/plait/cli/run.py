@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,11 +20,11 @@ from plait.cli.failures import (
     EXIT_INTERRUPTED,
     EXIT_RUN_FAILED,
     EXIT_TIMEOUT,
-    CommandError,
     say_error,
     say_hint,
 )
 from plait.cli.help import command
+from plait.cli.inputs import RunCommand, read_input
 from plait.cli.logs import set_up_logging
 from plait.cli.options import DurationType, common_options, get_database_url, output_option, parse_pairs, setting_option
 from plait.cli.output import print_data, print_result
@@ -35,12 +34,10 @@ from plait.cli.text import clean, style, to_json
 from plait.graph.definition import TaskKind
 from plait.refs import collect_outputs
 from plait.settings import Settings, settings
-from plait.types import UNSET
 from plait.values import decode_json
 
 if TYPE_CHECKING:
     from plait.results import RunOutcome
-    from plait.running import Runnable
 
 
 class Stopped(BaseException):
@@ -62,6 +59,7 @@ class Request:
     ("a workflow, with its input as fields", "plait run flows.py:hello name=World"),
     ("the input from a file, the result into one", "plait run myapp.flows:pipeline -f input.json > result.json"),
     ("start it for workers elsewhere, and do not wait", "plait run flows.py:hello name=World --detach"),
+    cls=RunCommand,
 )
 @click.argument("target", shell_complete=complete_target)
 @click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
@@ -121,37 +119,6 @@ def run(
     finally:
         if stdout is not None:
             stdout.release()
-
-
-def read_input(workflow: Runnable[Any, Any, Any], text: str | None, file: str | None, pairs: Sequence[str]) -> Any:
-    """The validated input from ``-i`` or ``-f`` and ``key=value`` arguments, which win."""
-    if text is not None and file is not None:
-        raise click.UsageError("give -i or -f, not both")
-    where = "-i"
-    if file is not None:
-        where = "stdin" if file == "-" else file
-        text = _read_file(file)
-    if text is None and not pairs:
-        return UNSET
-    data = "{}" if text is None else text
-    if pairs:
-        try:
-            base = decode_json(data.encode("utf-8", "surrogatepass"))
-        except ValueError as error:
-            raise CommandError(f"{where}: {error}", hint="""-i '{"key": "value"}'""") from None
-        if not isinstance(base, dict):
-            raise click.UsageError(f"{where} is no JSON object, so key=value cannot be added to it")
-        data = to_json({**base, **parse_pairs(pairs, "argument")})
-    return workflow.decode_input(data.encode("utf-8", "surrogatepass"))
-
-
-def _read_file(name: str) -> str:
-    try:
-        return sys.stdin.buffer.read().decode() if name == "-" else Path(name).read_text("utf-8")
-    except FileNotFoundError:
-        raise CommandError(f"there is no file {name}", hint=f"a path from {Path.cwd()}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{name} cannot be read: {error}") from None
 
 
 def _report_detached(target: Target, workflow: str, run_id: str, output: str | None) -> int:

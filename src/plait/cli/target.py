@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plait.running import Runnable
 
 PACKAGE_FOLDER = f"{Path(__file__).parents[1]}/"
+_FORMS = "package.module:attr or path/to/file.py:attr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def load_target(text: str, database_url: str | None = None) -> Target:
     """
     module_text, _, attribute = text.partition(":")
     if not module_text:
-        raise CommandError(f"{text!r} names no module", hint="package.module:attr or path/to/file.py:attr")
+        raise CommandError(f"{text!r} names no module", hint=_FORMS)
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     if module_text.endswith(".py") or "/" in module_text:
         module = _import_file(Path(module_text))
@@ -107,7 +108,7 @@ def _import_file(path: Path) -> ModuleType:
         name = f"_plait_target_{name}"  # json.py, say: the module of that name is somebody else's
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise CommandError(f"{path} is no Python file")
+        raise CommandError(f"{path} is not a Python file", hint=_FORMS)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     with _user_errors(name, str(path)):
         spec.loader.exec_module(module)
@@ -116,9 +117,15 @@ def _import_file(path: Path) -> ModuleType:
 
 def _import_module(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
-        raise CommandError(f"{name!r} is no module name", hint="package.module:attr or path/to/file.py:attr")
+        _refuse_file(name)
+        raise CommandError(f"{name!r} is no module name", hint=_FORMS)
     with _user_errors(name, name):
         return importlib.import_module(name)
+
+
+def _refuse_file(text: str) -> None:
+    if Path(text).is_file():  # README.md is no module md of a package README
+        raise CommandError(f"{text} is not a Python file", hint=_FORMS)
 
 
 class _user_errors:
@@ -135,6 +142,7 @@ class _user_errors:
         if error is None or isinstance(error, (KeyboardInterrupt, CommandError)):
             return
         if isinstance(error, ModuleNotFoundError) and error.name and f"{self._module}.".startswith(f"{error.name}."):
+            _refuse_file(self._shown)
             raise CommandError(
                 f"there is no module {error.name!r}",
                 code=EXIT_NOT_FOUND,

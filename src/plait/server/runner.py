@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Sequence
@@ -77,7 +78,18 @@ def bind(host: str, port: int, *, any_near: bool = False) -> socket.socket:
             return _listen(host, number)
         except OSError as error:
             failure = error
-    raise OperationError(f"cannot listen on {host} port {port}: {failure}")
+    raise _explain(host, port, failure)
+
+
+def _explain(host: str, port: int, failure: OSError | None) -> OperationError:
+    """The error, with the way out as its note where the port is taken."""
+    if failure is None or failure.errno != errno.EADDRINUSE:
+        return OperationError(f"cannot listen on {host} port {port}: {failure}")
+    error = OperationError(
+        f"cannot listen on {host} port {port}: it is taken, by another plait dev or plait serve perhaps"
+    )
+    error.add_note(f"--port {port + 1 if port < 65_535 else port - 1}, or --port 0 for any that is free")
+    return error
 
 
 def _listen(host: str, port: int) -> socket.socket:
