@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -126,9 +125,11 @@ class Context:
         return read_metadata(self._assignment.run.metadata)
 
     def list_inherited(self) -> dict[str, Any]:
-        """What child runs take over of the metadata: all but what a filter said, and where the run is traced."""
-        stored = self._assignment.run.metadata
-        return {key: value for key, value in json.loads(stored or "{}").items() if key != FILTER_PAYLOAD}
+        """What child runs take over of the metadata: all but what a filter said and where this run is traced. A child
+        run belongs where it is started itself; one that starts later begins a trace of its own."""
+        found = read_metadata(self._assignment.run.metadata)
+        found.pop(FILTER_PAYLOAD, None)
+        return found
 
     @property
     def lifespan(self) -> Any:

@@ -10,6 +10,7 @@ import os
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from plait.store.hub import Hub
     from plait.store.store import StartRow, Store, StoredVersion
     from plait.tracing.lifetimes import LifetimeReader
-    from plait.tracing.spans import Tracing
     from plait.types import RunRequest
     from plait.workflow import BaseWorkflow
 
@@ -55,8 +55,6 @@ START_BYTES = 16 << 20
 """Most bytes of input in one commit of triggers, a single larger run aside."""
 CONTROL_BATCH = 200
 """Runs that are cancelled or replayed in one commit."""
-TRACE_SECONDS = 2.0
-"""How long who stops waits for the export of spans."""
 START_PATIENCE = 10.0
 """Seconds for which a trigger is sent again while the database does not answer; its run id makes that harmless."""
 
@@ -77,8 +75,6 @@ class Engine:
     store: Store
     hub: Hub
     waiter: RunWaiter
-    lifetimes: LifetimeReader | None = None
-    """Has the spans of ended runs made, while this process is traced."""
 
     def __init__(self, url: str | None, *, auto_upgrade: bool = True) -> None:
         self.portal = Portal()
@@ -92,7 +88,7 @@ class Engine:
         self._pushes: Batcher[EventRow, None]
         self._closed = False
         self._last_start = 0.0
-        self._tracing: Tracing | None = None
+        self._lifetimes: list[LifetimeReader] = []
         atexit.register(_close_at_exit, weakref.ref(self))
 
     async def connect(self) -> None:
@@ -114,6 +110,7 @@ class Engine:
         from plait.store.hub import Hub  # noqa: PLC0415
         from plait.store.store import Store  # noqa: PLC0415
 
+        find_tracing()  # a wrong setting shows now, and not when a run has ended
         source = find_database(self._explicit_url)
         if source.url is None:
             from plait.embedded import start_embedded  # noqa: PLC0415
@@ -138,17 +135,24 @@ class Engine:
         self.store = Store(url)
         self.hub = Hub(url, revive=self._revive if self._embedded is not None else None)
         self.waiter = RunWaiter(self.store, self.hub)
-        self._tracing = find_tracing()
-        if self._tracing is not None:
-            from plait.tracing.lifetimes import LifetimeReader  # noqa: PLC0415 - where there is OpenTelemetry
-
-            self.lifetimes = LifetimeReader(self.store, self._tracing)
         self._starts = Batcher(
             self._write_starts, cap=START_BATCH, weigh=lambda row: len(row.input), heaviest=START_BYTES
         )
         self._pushes = Batcher(
             self._write_events, cap=START_BATCH, weigh=lambda row: len(row.payload), heaviest=START_BYTES
         )
+
+    @property
+    def lifetimes(self) -> LifetimeReader | None:
+        """Has the spans of ended runs made, while this process is traced. Tracing may begin after ``connect``."""
+        tracing = find_tracing()
+        if tracing is None:
+            return None
+        if not self._lifetimes or self._lifetimes[-1].tracing is not tracing:
+            from plait.tracing.lifetimes import LifetimeReader  # noqa: PLC0415 - where there is OpenTelemetry
+
+            self._lifetimes.append(LifetimeReader(self.store, tracing))
+        return self._lifetimes[-1]
 
     async def _revive(self) -> None:
         """The embedded server does not answer: have it run again, should its keeper be gone too."""
@@ -229,8 +233,8 @@ class Engine:
         for start in range(0, len(run_ids), CONTROL_BATCH):
             ended += await self.repeat(self.store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
         # The asked ones too: when an order is sent again, because its reply was lost, it ends nothing.
-        if self.lifetimes is not None:
-            self.lifetimes.note_cancelled(ended)
+        if (lifetimes := self.lifetimes) is not None:
+            lifetimes.note_cancelled(ended)
         names = [run_id.hex for run_id in {*ended, *run_ids}]
         self.hub.publish("cancel", names)
         self.hub.publish("done", names)
@@ -394,16 +398,18 @@ class Engine:
 
     async def settle_traces(self) -> None:
         """Have the spans of what has ended exported, for a bounded time; at once where nothing is traced."""
-        if self.lifetimes is not None and self._tracing is not None:
-            await self.lifetimes.settle()
-            await asyncio.to_thread(self._tracing.flush, TRACE_SECONDS)
+        await asyncio.gather(*(lifetimes.settle() for lifetimes in self._lifetimes))
 
     async def close(self) -> None:
-        """Disconnect; give the embedded server back."""
-        if self._connecting is not None and self._connecting.done() and self._connecting.exception() is None:
-            await self.settle_traces()
-            await self.hub.stop()
-            await self.store.close()
+        """Disconnect; give the embedded server back. Each step is reached, whatever becomes of those before it."""
+        async with AsyncExitStack() as steps:  # the last one first
+            steps.callback(self._release_embedded)
+            if self._connecting is not None and self._connecting.done() and self._connecting.exception() is None:
+                steps.push_async_callback(self.store.close)
+                steps.push_async_callback(self.hub.stop)
+                steps.push_async_callback(self.settle_traces)
+
+    def _release_embedded(self) -> None:
         if self._embedded is not None:
             self._embedded.release()
             self._embedded = None

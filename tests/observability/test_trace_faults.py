@@ -123,7 +123,7 @@ def test_an_attempt_whose_lease_was_lost_is_not_told_twice(spans: Spans) -> None
     span = AttemptSpan(spans.tracer.start_span("attempt"), cast(Any, None), 0, recorder)
     span.abandon()
     span.finish(Report(Status.COMPLETED))
-    assert recorder.drain(30)
+    assert asyncio.run(recorder.drain(30))
     assert spans.list() == []
 
 
@@ -132,7 +132,7 @@ def test_the_first_outcome_of_an_attempt_counts(spans: Spans) -> None:
     span = AttemptSpan(spans.tracer.start_span("attempt", start_time=1000), cast(Any, None), 1000, recorder)
     span.finish(Report(Status.CANCELLED, reason="enough", elapsed_us=7))
     span.finish(Report(Status.COMPLETED))
-    assert recorder.drain(30)
+    assert asyncio.run(recorder.drain(30))
     (ended,) = spans.list()
     assert (read_outcome(ended), ended.end_time) == ("cancelled", 8000)
     assert (ended.attributes or {})["plait.attempt.reason"] == "enough"

@@ -161,9 +161,9 @@ print(sorted(spans), len({span.context.trace_id for span in spans.values()}))
 """
 
 
-def run_code(code: str, database: Database, **env: str) -> subprocess.CompletedProcess[str]:
+def run_code(code: str, database: Database, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         env={**os.environ, "DATABASE_URL": database.url, **env},
         capture_output=True,
         text=True,
@@ -183,6 +183,108 @@ def test_without_opentelemetry_it_says_what_to_install(database: Database) -> No
     done = run_code(code, database, PLAIT_TRACING="1")
     assert done.returncode == 1
     assert done.stderr.strip().endswith("OperationError: tracing needs OpenTelemetry: pip install 'plait[otel]'")
+
+
+TRIES = """
+import sys
+if sys.argv[1:] == ["missing"]:
+    sys.modules["opentelemetry"] = None
+from plait import Context, EmptyModel, Plait
+from plait.errors import OperationError
+
+plait = Plait()
+
+@plait.task(name="task")
+def task(input: EmptyModel, ctx: Context) -> None: ...
+
+for what in (task.run_no_wait, task.run_no_wait, plait.__enter__):
+    try:
+        what()
+    except OperationError as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_a_setting_that_cannot_be_followed_is_told_each_time_and_starts_nothing(database: Database) -> None:
+    done = run_code(TRIES, database, "missing", PLAIT_TRACING="1")
+    told = "OperationError tracing needs OpenTelemetry: pip install 'plait[otel]'"
+    assert done.stdout.splitlines() == [told] * 3, done.stderr
+    done = run_code(TRIES, database, PLAIT_TRACING="maybe")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3, done.stderr
+    assert all(line.startswith("SettingError PLAIT_TRACING='maybe' is wrong") for line in lines)
+    assert database.count("run") == 0
+
+
+AT_EXIT = """
+import logging
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+
+from plait import Context, EmptyModel, Plait
+from plait.tracing import PlaitInstrumentor
+
+class Printer(SpanExporter):
+    def export(self, spans):
+        print(*[span.name for span in spans])
+        return SpanExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis=0):
+        return True
+
+provider = TracerProvider(shutdown_on_exit=False)
+provider.add_span_processor(SimpleSpanProcessor(Printer()))
+PlaitInstrumentor().instrument(tracer_provider=provider)
+logging.basicConfig()
+logging.getLogger("plait").setLevel(logging.DEBUG)
+plait = Plait()
+
+@plait.task(name="task")
+def task(input: EmptyModel, ctx: Context) -> None: ...
+
+plait.runs.cancel(task.run_no_wait().workflow_run_id)
+
+class Embedded:
+    def release(self):
+        print("released")
+
+def wrap(name, step):
+    async def close():
+        await step()
+        print(name)
+        if name == "hub":
+            raise ValueError("the hub will not stop")
+    return close
+
+engine = plait.engine
+engine.hub.stop, engine.store.close = wrap("hub", engine.hub.stop), wrap("store", engine.store.close)
+engine._embedded = Embedded()
+"""
+
+
+def test_a_process_that_ends_exports_its_spans_and_takes_every_step_of_closing(database: Database) -> None:
+    """No executor takes work any more then; and a step that fails keeps none from being taken."""
+    done = run_code(AT_EXIT, database)
+    assert "shutdown" not in done.stderr, done.stderr
+    *spans, hub, store, released = done.stdout.splitlines()
+    assert sorted(spans) == ["run task", "task task.task"], done.stderr
+    assert [hub, store, released] == ["hub", "store", "released"]
+
+
+def test_tracing_may_begin_between_a_trigger_and_the_worker(make_spans: Any, database: Database) -> None:
+    plait = Plait(database.url)
+
+    @plait.task(name="task")
+    def task(input: EmptyModel, ctx: Context) -> None: ...
+
+    early = task.run_no_wait()
+    spans = make_spans()
+    worker = serve(plait, task)
+    early.result()
+    worker.stop()
+    plait.runs.cancel(task.run_no_wait().workflow_run_id)
+    plait.close()
+    assert [len(spans.list(what)) for what in ("attempt task.task", "task task.task", "run task")] == [1, 2, 2]
 
 
 def test_auto_instrumentation_finds_it() -> None:

@@ -5,6 +5,7 @@ This module imports no OpenTelemetry; ``spans.py`` does, once tracing is switche
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from plait.errors import OperationError
@@ -17,17 +18,29 @@ if TYPE_CHECKING:
 
 _active: Tracing | None = None
 _asked = False
-"""Whether the setting was looked at: nothing is read before the first use."""
+"""Whether the setting was looked at, and could be followed: nothing is read before the first use."""
+_lock = threading.RLock()
+"""Held while the setting is followed: threads that trigger first at the same time share one ``Tracing``."""
 
 
 def find_tracing() -> Tracing | None:
-    """What traces this process; None while that is off. The setting ``tracing`` can have it on from the beginning."""
-    global _asked
+    """What traces this process; None while that is off. The setting ``tracing`` can have it on from the beginning.
+
+    Raises ``SettingError`` or ``OperationError`` when that setting is wrong or cannot be followed: every time, until
+    it is put right, so that nobody runs untraced without knowing. Once it has answered it does not raise any more.
+    """
     if not _asked:
-        _asked = True
-        if _active is None and settings.tracing:
-            PlaitInstrumentor().instrument()
+        _follow_setting()
     return _active
+
+
+def _follow_setting() -> None:
+    global _asked
+    with _lock:
+        if not _asked:
+            if _active is None and settings.tracing:
+                PlaitInstrumentor().instrument()
+            _asked = True
 
 
 class PlaitInstrumentor:
@@ -46,12 +59,13 @@ class PlaitInstrumentor:
         what starts afterwards.
         """
         global _active, _asked
-        _asked = True
         try:
             from plait.tracing.spans import Tracing  # noqa: PLC0415 - OpenTelemetry is an extra
         except ImportError as error:
             raise OperationError("tracing needs OpenTelemetry: pip install 'plait[otel]'") from error
-        _active = Tracing(tracer_provider)
+        with _lock:
+            _active = Tracing(tracer_provider)
+            _asked = True
 
     def uninstrument(self, **_: Any) -> None:
         """Trace no more. Workers that run go on as they began."""

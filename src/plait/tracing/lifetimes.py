@@ -36,6 +36,8 @@ PAGE_TASKS = 5_000
 """Tasks of the runs that are read in one statement, a single larger run aside."""
 PAGE_RUNS = 200
 SETTLE_SECONDS = 2.0
+FLUSH_SECONDS = 2.0
+"""How long who stops waits for the export of spans."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,8 +45,8 @@ class LifetimeReader:
     """Takes ended runs, reads what became of them, and has their spans made. Everything runs on the engine's loop."""
 
     def __init__(self, store: Store, tracing: Tracing) -> None:
+        self.tracing = tracing
         self._store = store
-        self._tracing = tracing
         self._waiting: deque[tuple[UUID, int]] = deque()
         self._reading: asyncio.Task[None] | None = None
 
@@ -53,7 +55,7 @@ class LifetimeReader:
         wanted = set(ended)
         found = {run.id: run for run in runs if run.id in wanted}
         self._add(
-            (run.id, len(run.version.definition.tasks)) for run in found.values() if self._tracing.wants_lifetime(run)
+            (run.id, len(run.version.definition.tasks)) for run in found.values() if self.tracing.wants_lifetime(run)
         )
 
     def note_cancelled(self, ended: Iterable[UUID]) -> None:
@@ -61,14 +63,15 @@ class LifetimeReader:
         self._add((run_id, PAGE_TASKS // 10) for run_id in ended)
 
     async def settle(self) -> None:
-        """Wait until what came so far was read, for a bounded time."""
+        """Have what came so far read and exported, for a bounded time."""
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=SETTLE_SECONDS)
+        await self.tracing.flush(FLUSH_SECONDS)
 
     def _add(self, runs: Iterable[tuple[UUID, int]]) -> None:
         for run in runs:
             if len(self._waiting) >= MOST_WAITING:
-                self._tracing.recorder.tell("runs end faster than their spans are made; some have none")
+                self.tracing.recorder.tell("runs end faster than their spans are made; some have none")
                 return
             self._waiting.append(run)
         if self._waiting and (self._reading is None or self._reading.done()):
@@ -85,9 +88,9 @@ class LifetimeReader:
             try:
                 for row in await self._store.observation.read_lifetimes(page):
                     definition = (await self._store.read_version(row["version_id"])).definition
-                    self._tracing.recorder.put(partial(export_lifetime, self._tracing, row, definition))
+                    self.tracing.recorder.put(partial(export_lifetime, self.tracing, row, definition))
             except Exception as error:  # the database is away, say: the work goes on, these spans are missing
-                self._tracing.recorder.tell(error)
+                self.tracing.recorder.tell(error)
 
 
 @dataclass(frozen=True, slots=True)

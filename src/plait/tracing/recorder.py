@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 
 logger = logging.getLogger("plait.tracing")
@@ -35,11 +37,24 @@ class Recorder:
             self._start()
         self._jobs.put(job)
 
-    def drain(self, seconds: float) -> bool:
-        """Wait until everything that was given before is done; whether it is."""
-        done = threading.Event()
-        self.put(done.set)
-        return done.wait(seconds)
+    async def drain(self, seconds: float) -> bool:
+        """Wait until everything that was given before is done; whether it is.
+
+        Takes no thread but the recorder's own: at the end of the interpreter there are no executors any more.
+        """
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell_done() -> None:
+            with suppress(RuntimeError):  # too late: the loop is closed
+                loop.call_soon_threadsafe(done.set)
+
+        self.put(tell_done)
+        try:
+            async with asyncio.timeout(seconds):
+                await done.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _start(self) -> None:
         with self._lock:

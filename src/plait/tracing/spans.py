@@ -21,10 +21,12 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from plait import __version__
+from plait.errors import InvalidInputError, PayloadTooLargeError
 from plait.graph.definition import Status as Outcome
 from plait.tracing.ids import derive_attempt_span, derive_task_span, derive_trace_id
 from plait.tracing.recorder import Recorder
 from plait.triggers import TRACE_KEY
+from plait.values import encode_metadata
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
@@ -124,7 +126,7 @@ class Tracing:
     # the trigger
 
     def carry(self, metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """``metadata`` with the current trace context, which the run is to take along."""
+        """``metadata`` with the current trace context, which the run is to take along if there is room for it."""
         try:
             carrier: dict[str, str] = {}
             propagate.inject(carrier)
@@ -133,7 +135,22 @@ class Tracing:
         except Exception as error:
             self.recorder.tell(error)
             return metadata
-        return {**(metadata or {}), TRACE_KEY: carrier} if carrier else metadata
+        if not carrier:
+            return metadata
+        carried = {**(metadata or {}), TRACE_KEY: carrier}
+        if metadata and not self._has_room(carried):
+            return metadata
+        return carried
+
+    def _has_room(self, carried: Mapping[str, Any]) -> bool:
+        try:
+            encode_metadata(carried, where="")
+        except PayloadTooLargeError:
+            self.recorder.tell("a run or event is not part of its trace: its metadata leaves no room for the context")
+            return False
+        except InvalidInputError:  # the caller's own fault, and told by who encodes it
+            pass
+        return True
 
     # attempts
 
@@ -240,8 +257,8 @@ class Tracing:
             self._tracer = tracer
         return self._tracer
 
-    def flush(self, seconds: float) -> None:
-        """Have everything exported that has ended; blocks for up to ``seconds``, and never raises."""
+    async def flush(self, seconds: float) -> None:
+        """Have everything exported that has ended; takes up to ``seconds``, and never raises."""
 
         def export() -> None:
             flush = getattr(self._provider or trace.get_tracer_provider(), "force_flush", None)
@@ -249,8 +266,13 @@ class Tracing:
                 flush(int(seconds * 1000))
 
         # On the recorder's thread, so that one that does not heed its time limit keeps nobody.
-        self.recorder.put(export)
-        if not self.recorder.drain(seconds):
+        try:
+            self.recorder.put(export)
+            drained = await self.recorder.drain(seconds)
+        except RuntimeError as error:  # the interpreter ends and starts no thread any more
+            self.recorder.tell(error)
+            return
+        if not drained:
             self.recorder.tell(f"spans were not exported within {seconds:g} s")
 
 
