@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from plait import Context, EmptyModel, Plait
 from plait.errors import PlaitError, SchemaError
+from plait.store import schema
+from plait.store.connection import connect
+from plait.store.move import move
 from support.database import ROOMS, Database
 from support.workers import WorkerThread, serve
 
@@ -117,6 +123,113 @@ def test_a_move_is_refused_while_workers_live_and_into_what_is_not_empty(
     full = plait_command("db", "move", "--to", empty_database.url, "--yes")
     assert "holds Plait's data already" in full.stderr
     assert (database.count("run"), empty_database.count("run")) == (2, 1)
+
+
+def test_a_source_that_cannot_be_renamed_is_refused_before_anything_is_copied(
+    filled: Any, database: Database, empty_database: Database, plait_command: Any
+) -> None:
+    database.query("CREATE SCHEMA plait_moved")
+    left_over = plait_command("db", "move", "--to", empty_database.url, "--yes")
+    assert (left_over.returncode, "DROP SCHEMA plait_moved" in left_over.stderr) == (2, True), left_over.stderr
+    database.query("DROP SCHEMA plait_moved")
+    database.query("CREATE ROLE mover LOGIN")
+    try:
+        database.query("GRANT USAGE ON SCHEMA plait TO mover")
+        database.query("GRANT ALL ON ALL TABLES IN SCHEMA plait TO mover")
+        url = urlsplit(database.url)
+        as_mover = urlunsplit(url._replace(netloc=f"mover@{url.netloc.rpartition('@')[2]}"))
+        done = plait_command("db", "move", "--to", empty_database.url, "--yes", "--database-url", as_mover)
+        assert (done.returncode, 'GRANT CREATE ON DATABASE "' in done.stderr) == (2, True), done.stderr
+    finally:
+        database.query("DROP OWNED BY mover")
+        database.query("DROP ROLE mover")
+    assert empty_database.value("SELECT to_regnamespace('plait') IS NULL")
+
+
+def test_a_rename_that_fails_leaves_the_data_in_one_place(
+    filled: Any, database: Database, empty_database: Database, plait_command: Any
+) -> None:
+    database.query(
+        "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'not today' USING ERRCODE = 'insufficient_privilege'; END $$"
+    )
+    database.query(
+        "CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('ALTER SCHEMA') EXECUTE FUNCTION public.refuse()"
+    )
+    done = plait_command("db", "move", "--to", empty_database.url, "--yes")
+    assert (done.returncode, "not today" in done.stderr, "nothing was moved" in done.stderr) == (2, True, True)
+    assert (database.count("run"), empty_database.count("run")) == (2, 0)
+    database.query("DROP EVENT TRIGGER refuse")
+    assert plait_command("db", "move", "--to", empty_database.url, "--yes").returncode == 0
+
+
+async def hold_up_copies(database: Database) -> None:
+    """Bring the schema; a COPY into its events then waits until ``release`` is told."""
+    connection = await connect(database.url)
+    await schema.upgrade(connection)
+    await connection.close()
+    database.query("SELECT pg_advisory_lock(7)")
+    database.query(
+        "CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN new; END $$"
+    )
+    database.query("CREATE TRIGGER wait BEFORE INSERT ON plait.event FOR EACH ROW EXECUTE FUNCTION public.wait()")
+
+
+def release(database: Database) -> None:
+    database.query("SELECT pg_advisory_unlock(7)")
+
+
+def push_large(plait: Plait) -> None:
+    """More than all buffers on the way hold."""
+    for _ in range(20):
+        plait.event.push("large", {"text": "x" * 900_000})
+
+
+def wait_stuck(source: Database, target: Database) -> dict[str, int]:
+    """Wait until all buffers are full: the source's server waits for Plait, which waits for the target's. Their ids."""
+    stuck = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND query LIKE 'COPY%%' AND wait_event = %s"
+    return {
+        "source": source.wait(stuck, source.name, "ClientWrite"),
+        "target": source.wait(stuck, target.name, "advisory"),
+    }
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+async def test_a_connection_that_is_lost_in_the_middle_ends_the_move_and_nothing_is_moved(
+    filled: Any, plait: Plait, database: Database, empty_database: Database, plait_command: Any, side: str
+) -> None:
+    push_large(plait)
+    events = database.count("event")
+    await hold_up_copies(empty_database)
+    with ThreadPoolExecutor() as pool:
+        moving = pool.submit(plait_command, "db", "move", "--to", empty_database.url, "--yes")
+        database.query("SELECT pg_terminate_backend(%s)", wait_stuck(database, empty_database)[side])
+        if side == "source":
+            release(empty_database)
+        done = await asyncio.wrap_future(moving)
+    assert (done.returncode, f"the connection to the {side} was lost: nothing was moved" in done.stderr) == (3, True)
+    assert "Traceback" not in done.stderr
+    assert "never retrieved" not in done.stderr
+    assert (database.count("event"), empty_database.count("event")) == (events, 0)
+    release(empty_database)
+    assert plait_command("db", "move", "--to", empty_database.url, "--yes").returncode == 0
+    assert empty_database.count("event") == events
+
+
+async def test_a_move_that_is_interrupted_ends_and_lets_go_of_the_source(
+    filled: Any, plait: Plait, database: Database, empty_database: Database
+) -> None:
+    push_large(plait)
+    await hold_up_copies(empty_database)
+    moving = asyncio.create_task(move(database.url, empty_database.url))
+    await asyncio.to_thread(wait_stuck, database, empty_database)
+    moving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+    plait.event.push("greeting", {})
+    assert empty_database.count("event") == 0
+    assert database.count("run") == 2
 
 
 def test_prune_counts_first_and_deletes_what_is_old(filled: Any, database: Database, plait_command: Any) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import asyncpg
 
 from plait.errors import OperationError
 from plait.store import schema
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 _BUFFERED = 32
 """Pieces of a table (64 KB about) that are read ahead."""
+
+_PATIENCE = 5.0
+"""Seconds that a connection is given to roll back or to close before it is cut."""
 
 _TABLES = """
 SELECT c.relname AS name, array_agg(a.attname::text ORDER BY a.attnum) AS columns
@@ -32,6 +38,16 @@ _SEQUENCES = """
 SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) AS name, last_value
 FROM pg_sequences WHERE schemaname = 'plait' AND last_value IS NOT NULL
 """
+_RENAMING = """
+SELECT to_regnamespace('plait_moved') IS NOT NULL AS left_over, current_user AS role, current_database() AS database,
+    has_database_privilege(current_database(), 'CREATE') AS may_create,
+    pg_has_role(nspowner, 'USAGE') AS is_owner
+FROM pg_namespace WHERE nspname = 'plait'
+"""
+_MAY_NOT_RENAME = (
+    "the role {role} may not rename the source's schema plait, as is done when all is copied: move with a role that "
+    'owns it and may create schemas (GRANT CREATE ON DATABASE "{database}" TO "{role}")'
+)
 
 
 class MoveRefusedError(OperationError):
@@ -40,10 +56,12 @@ class MoveRefusedError(OperationError):
 
 @dataclass(slots=True)
 class Moved:
-    """How many rows of each table were moved, and where to."""
+    """How many rows of each table were moved, and where to. ``committing``, then ``done``: how far it has come."""
 
     target: str
     rows: dict[str, int] = field(default_factory=dict)
+    committing: bool = False
+    done: bool = False
 
 
 async def move(source_url: str, target_url: str, tell: Callable[[str], None] = lambda _: None) -> Moved:
@@ -53,31 +71,80 @@ async def move(source_url: str, target_url: str, tell: Callable[[str], None] = l
     ``plait_moved``, and whoever comes there is told where everything went. The target is committed first: a crash
     leaves either nothing moved, or everything in both places. ``tell`` is given each table's name before it is copied.
 
-    Raises ``MoveRefusedError`` when workers are alive, when both are the same database or when the target holds
-    something already; ``SchemaError`` when the source's schema is not up to date.
+    Raises ``MoveRefusedError`` when workers are alive, when both are the same database, when the target holds
+    something already or when the source's schema cannot be renamed; ``SchemaError`` when the source's schema is not up
+    to date; ``OperationError`` when a connection is lost or a server refuses something on the way.
     """
-    source = await connect(source_url)
+    async with _open(source_url) as source, _open(target_url) as target:
+        moved = Moved(hide_password(target_url))
+        await _watch(_move(source, target, moved, tell), source, target, moved)
+        return moved
+
+
+@asynccontextmanager
+async def _open(url: str) -> AsyncIterator[Connection]:
+    connection = await connect(url)
     try:
-        target = await connect(target_url)
-        try:
-            return await _move(source, target, hide_password(target_url), tell)
-        finally:
-            await target.close()
+        yield connection
     finally:
-        await source.close()
+        try:
+            await connection.close(timeout=_PATIENCE)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # asyncio's TimeoutError is an OSError
+            connection.terminate()
 
 
-async def _move(source: Connection, target: Connection, where: str, tell: Callable[[str], None]) -> Moved:
+async def _watch(work: Coroutine[None, None, None], source: Connection, target: Connection, moved: Moved) -> None:
+    """Do the work until it ends or one of the connections does: a COPY into one that is lost waits for ever."""
+    lost = asyncio.Event()
+    for connection in (source, target):
+        connection.add_termination_listener(lambda _: lost.set())
+    task, watching = asyncio.create_task(work), asyncio.create_task(lost.wait())
+    try:
+        await asyncio.wait([task, watching], return_when=asyncio.FIRST_COMPLETED)
+        sides = [name for name, one in (("source", source), ("target", target)) if one.is_closed()]
+    finally:
+        watching.cancel()
+        await _end(task, source, target)
+    finished = task.done() and not task.cancelled()
+    error = task.exception() if finished else None
+    if sides and (error is not None or not finished):
+        raise OperationError(f"the connection to the {sides[0]} was lost: {_say_outcome(moved)}") from error
+    if isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError)):
+        raise OperationError(f"{error}: {_say_outcome(moved)}") from error
+    await task
+
+
+async def _end(task: asyncio.Task[None], source: Connection, target: Connection) -> None:
+    """Cancel what is not done and let it roll back; cut the connections that hold it up."""
+    if task.done():
+        return
+    task.cancel()
+    await asyncio.wait({task}, timeout=_PATIENCE)
+    if not task.done():
+        for connection in (source, target):
+            connection.terminate()
+        await asyncio.wait({task}, timeout=_PATIENCE)
+
+
+def _say_outcome(moved: Moved) -> str:
+    if moved.done:
+        return f"everything was moved to {moved.target} before"
+    if moved.committing:
+        return (
+            f"whether everything was moved to {moved.target} is not known. Repeat the move: it says whether the target "
+            "holds the data and the source does no more. If both hold it, they are equal: keep one"
+        )
+    return "nothing was moved; repeat the move when that is mended"
+
+
+async def _move(source: Connection, target: Connection, moved: Moved, tell: Callable[[str], None]) -> None:
     for connection in (source, target):
         await connection.execute("SET statement_timeout = 0")
         await connection.execute("SET idle_in_transaction_session_timeout = 0")
-    await schema.check_version(source)
-    if (found := await schema.read_version(source)) > schema.latest_version():
-        raise MoveRefusedError(f"the source has schema {found}, newer than this Plait can copy: upgrade Plait here")
+    await _check_source(source)
     if await _is_same_database(source, target):
         raise MoveRefusedError("source and target are the same database")
     await schema.upgrade(target)
-    moved = Moved(where)
     async with source.transaction():
         tables = {row["name"]: row["columns"] for row in await source.fetch(_TABLES)}
         names = ", ".join(f'plait."{name}"' for name in sorted(tables))
@@ -87,15 +154,32 @@ async def _move(source: Connection, target: Connection, where: str, tell: Callab
             raise MoveRefusedError(f"workers are alive: {', '.join(alive)}; stop them first")
         async with target.transaction():
             await target.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
-            await _check_empty(target, tables, where)
+            await _check_empty(target, tables, moved.target)
             for name, columns in tables.items():
                 tell(name)
                 moved.rows[name] = await _copy(source, target, name, columns)
             for row in await source.fetch(_SEQUENCES):
                 await target.fetchval("SELECT setval($1::text::regclass, $2)", row["name"], row["last_value"])
-        await _retire(source, where)
+            await _retire(source, moved.target)  # before the target's commit: if it fails, neither has changed
+            moved.committing = True
+    moved.done = True
     await target.execute("ANALYZE")
-    return moved
+
+
+async def _check_source(source: Connection) -> None:
+    """Refuse what would fail after hours of copying only."""
+    await schema.check_version(source)
+    if (found := await schema.read_version(source)) > schema.latest_version():
+        raise MoveRefusedError(f"the source has schema {found}, newer than this Plait can copy: upgrade Plait here")
+    row = await source.fetchrow(_RENAMING)
+    assert row is not None
+    if row["left_over"]:
+        raise MoveRefusedError(
+            "the source has a schema plait_moved already, left by a move before: what is moved now gets that name. "
+            "Rename it, or drop it if nobody needs it (DROP SCHEMA plait_moved CASCADE)"
+        )
+    if not (row["may_create"] and row["is_owner"]):
+        raise MoveRefusedError(_MAY_NOT_RENAME.format(**row))
 
 
 async def _is_same_database(source: Connection, target: Connection) -> bool:
@@ -126,27 +210,29 @@ async def _copy(source: Connection, target: Connection, table: str, columns: Seq
     pieces: asyncio.Queue[bytes | None] = asyncio.Queue(_BUFFERED)
 
     async def read() -> str:
-        try:
-            status: str = await source.copy_from_table(
-                table, schema_name="plait", columns=columns, format="binary", output=pieces.put
-            )
-            return status
-        finally:
-            await pieces.put(None)
+        status: str = await source.copy_from_table(
+            table, schema_name="plait", columns=columns, format="binary", output=pieces.put
+        )
+        await pieces.put(None)
+        return status
 
     async def iterate() -> AsyncIterator[bytes]:
         while (piece := await pieces.get()) is not None:
             yield piece
 
-    reading = asyncio.create_task(read())
-    try:
-        written = await target.copy_to_table(
+    async def write() -> str:
+        status: str = await target.copy_to_table(
             table, schema_name="plait", columns=columns, format="binary", source=iterate()
         )
-    except BaseException:
-        reading.cancel()
-        raise
-    counts = [int(status.rpartition(" ")[2]) for status in (await reading, written)]
+        return status
+
+    # A group: when one side fails the other would wait for it, on a queue that is full or empty, for ever.
+    try:
+        async with asyncio.TaskGroup() as group:
+            sides = [group.create_task(read()), group.create_task(write())]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    counts = [int(side.result().rpartition(" ")[2]) for side in sides]
     if counts[0] != counts[1]:
         raise OperationError(f"{counts[0]} rows of {table} were read and {counts[1]} written; nothing was moved")
     return counts[0]
@@ -154,5 +240,11 @@ async def _copy(source: Connection, target: Connection, table: str, columns: Seq
 
 async def _retire(source: Connection, where: str) -> None:
     note = await source.fetchval("SELECT quote_literal($1::text)", where)
-    await source.execute("ALTER SCHEMA plait RENAME TO plait_moved")
-    await source.execute(f"COMMENT ON SCHEMA plait_moved IS {note}")
+    try:
+        await source.execute("ALTER SCHEMA plait RENAME TO plait_moved")
+        await source.execute(f"COMMENT ON SCHEMA plait_moved IS {note}")
+    except asyncpg.PostgresError as error:
+        raise MoveRefusedError(
+            f"the source's schema plait cannot be renamed to plait_moved ({error}): nothing was moved. Repeat the move "
+            "when that is mended"
+        ) from error

@@ -115,7 +115,8 @@ async def _check_not_too_new(connection: Connection, found: int) -> None:
     # the column may not be there.
     sql = """SELECT max(coalesce((to_jsonb(m) ->> 'works_with')::integer, m.version))
              FROM plait.migration m WHERE m.version > $1"""
-    if await connection.fetchval(sql, wanted) > wanted:
+    oldest: int | None = await connection.fetchval(sql, wanted)
+    if oldest is None or oldest > wanted:
         raise SchemaError(
             f"the database has Plait schema {found}, too new for this Plait (it knows {wanted}): upgrade Plait here"
         )
