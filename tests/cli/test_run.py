@@ -140,6 +140,17 @@ def test_an_interrupt_hands_back_and_says_how_to_go_on(start_command, database, 
     assert database.value("SELECT status FROM plait.attempt ORDER BY task DESC LIMIT 1") == -1
 
 
+def test_a_run_for_workers_elsewhere_says_that_none_is_there_and_an_interrupt_promises_nothing(start_command):
+    command = start_command("run", "flows.py:hello", "--no-worker")
+    command.wait_for(
+        "task 'hello' waits: no live worker has this task's code; to start one: plait worker flows.py:hello"
+    )
+    command.send(signal.SIGINT)
+    assert command.wait() == 130
+    assert "handing back" not in command.stderr
+    assert "is not lost: it is durable and goes on where a worker serves it" in command.stderr
+
+
 def test_detach_prints_the_id_and_a_waiter_gets_the_result_of_a_worker_elsewhere(
     plait_command, start_command, database
 ):

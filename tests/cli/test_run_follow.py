@@ -58,6 +58,30 @@ def test_waiting_has_an_end_and_what_ended_before_it_is_printed(control, execute
     assert execute_here("runs", "tail", waits.workflow_run_id, "--timeout", "300ms")[0] == 124
 
 
+@pytest.mark.parametrize("command", ["wait", "tail"])
+def test_who_waits_for_a_run_that_no_live_worker_has_code_for_is_told_once(
+    control, work_on_control, start_command, command
+):
+    run = control.leaf.run_no_wait()
+    waiter = start_command("runs", command, run.workflow_run_id)
+    says = "task 'leaf' waits: no live worker has this task's code; to start one: plait worker TARGET"
+    waiter.wait_for(says)
+    work_on_control()
+    assert waiter.wait() == 0
+    assert waiter.stderr.count(says) == 1
+    assert control.plait.runs.get(run.workflow_run_id).status == "COMPLETED"
+
+
+def test_the_picture_of_a_run_says_why_its_tasks_wait(control, work_on_control, execute_here):
+    run = control.leaf.run_no_wait()
+    says = "task 'leaf' waits: no live worker has this task's code"
+    assert says in execute_here("runs", "show", run.workflow_run_id)[2]
+    assert execute_here("runs", "show", run.workflow_run_id, "--json")[2] == ""
+    work_on_control()
+    run.result(20)
+    assert says not in execute_here("runs", "show", run.workflow_run_id)[2]
+
+
 @pytest.mark.parametrize("command", ["wait", "tail", "tree"])
 def test_an_unknown_run_is_not_waited_for(execute_here, command):
     code, stdout, stderr = execute_here("runs", command, NEVER)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from plait.features.why import Crew, Waiting, explain_waiting
 from plait.graph.definition import TaskKind
-from plait.server.why import Crew, Waiting, explain_waiting
 from plait.types import TaskStatus
 
 PENDING, QUEUED, RUNNING = TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.RUNNING

@@ -141,10 +141,20 @@ def _wait_and_report(target: Target, run_id: str, request: Request, stdout: Resu
     previous = signal.signal(signal.SIGTERM, _raise_stopped)
     try:
         with display:
-            outcome = asyncio.run(follow_run(target.plait, run_id, display, timeout=request.timeout, check=check))
+            outcome = asyncio.run(
+                follow_run(
+                    target.plait,
+                    run_id,
+                    display,
+                    timeout=request.timeout,
+                    check=check,
+                    target=shlex.quote(target.text),
+                )
+            )
     except (KeyboardInterrupt, Stopped) as interrupt:
         code = EXIT_INTERRUPTED if isinstance(interrupt, KeyboardInterrupt) else 128 + signal.SIGTERM
-        click.echo("handing back what runs here …", err=True)
+        if worker is not None:
+            click.echo("handing back what runs here …", err=True)
     finally:
         if worker is not None:
             worker.stop()
@@ -164,8 +174,7 @@ def _report_unfinished(target: Target, run_id: str, request: Request, code: int)
     if request.output in ("json", "yaml"):
         print_data(describe_run(target.plait.runs.get_details(run_id)), request.output)
     what = f"not done after {request.timeout:g} s" if code == EXIT_TIMEOUT else "interrupted"
-    goes_on = "it goes on" if not request.work_here else "it is durable and goes on once a worker serves it"
-    say_error(f"{what}; run {run_id} is not lost: {goes_on}")
+    say_error(f"{what}; run {run_id} is not lost: it is durable and goes on where a worker serves it")
     look = f"plait runs show {run_id}"
     say_hint(f"plait worker {shlex.quote(target.text)} to go on, {look} to look at it" if request.work_here else look)
     return code

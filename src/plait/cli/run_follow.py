@@ -6,8 +6,10 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,6 +24,8 @@ from plait.cli.output import print_data
 from plait.cli.running import describe_run, follow_run
 from plait.cli.text import clean_line, format_span, style, to_json
 from plait.cli.tree import COLOURS
+from plait.cli.waiting import PATIENCE_SECONDS, Silence
+from plait.errors import PlaitError
 from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
 from plait.features.runs import parse_run_id
 from plait.refs import collect_outputs
@@ -30,6 +34,8 @@ from plait.types import TaskStatus
 if TYPE_CHECKING:
     from plait.client import Plait
     from plait.results import RunOutcome
+
+WATCHED_RUNS = 5
 
 
 @command(
@@ -71,6 +77,7 @@ async def _wait_each(plait: Plait, ids: Sequence[str], timeout: float | None, ou
         asyncio.ensure_future(plait.portal.acall(plait.wait_runs([UUID(run_id)], None))): run_id for run_id in ids
     }
     code = 0
+    watching = asyncio.create_task(_watch_silence(plait, ids))
     try:
         while waiting:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -83,8 +90,28 @@ async def _wait_each(plait: Plait, ids: Sequence[str], timeout: float | None, ou
                 code = max(code, await _report_outcome(plait, outcome, output))
         return code, list(waiting.values())
     finally:
+        watching.cancel()
         for future in waiting:
             future.cancel()
+
+
+async def _watch_silence(plait: Plait, ids: Sequence[str]) -> None:
+    """Say why runs wait when nobody takes their tasks: of the first that wait, and more and more rarely looked at."""
+    runs = {run_id: Silence(plait, partial(_say_of, run_id)) for run_id in ids[:WATCHED_RUNS]}
+    pause = PATIENCE_SECONDS
+    with suppress(PlaitError):  # what it waits for will tell, if that is so
+        while runs:
+            for run_id, silence in [*runs.items()]:
+                details = await plait.runs.aio_get_details(run_id)
+                await silence.judge(details)
+                if silence.said or details.run.finished_at is not None:
+                    del runs[run_id]
+            await asyncio.sleep(pause)
+            pause = min(60.0, pause * 1.5)
+
+
+def _say_of(run_id: str, text: str) -> None:
+    click.echo(f"run {run_id}: {clean_line(text)}", err=True)
 
 
 async def _report_outcome(plait: Plait, outcome: RunOutcome, output: str) -> int:

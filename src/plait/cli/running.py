@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from plait.cli.waiting import Silence
 from plait.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
@@ -81,24 +82,29 @@ async def follow_run(
     *,
     timeout: float | None,
     check: Callable[[], None] = lambda: None,
+    target: str = "TARGET",
 ) -> RunOutcome | None:
     """Wait for a run and show it meanwhile. None when it did not end within ``timeout`` seconds.
 
-    An outage of the database is waited out. ``check`` is called with every look; what it raises ends it.
+    When nobody takes its tasks, ``display`` says why; ``target`` is what a worker would be started with. An outage of
+    the database is waited out. ``check`` is called with every look; what it raises ends it.
     """
     waiting = asyncio.ensure_future(plait.portal.acall(plait.wait_runs([UUID(run_id)], None)))
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = POLL_SECONDS
     away = False
+    silence = None if display is None else Silence(plait, display.say, target)
     try:
         while True:
             left = pause if deadline is None else min(pause, deadline - time.monotonic())
             done, _ = await asyncio.wait({waiting}, timeout=max(0.0, left))
             check()
             begun = time.monotonic()
-            if display is not None:
+            if display is not None and silence is not None:
                 try:
-                    display.show(await plait.runs.aio_get_details(run_id))
+                    details = await plait.runs.aio_get_details(run_id)
+                    display.show(details)
+                    await silence.judge(details)
                     away = False
                 except DatabaseUnavailableError as error:
                     if not away:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from plait.cli.options import MomentType, common_options, output_option
 from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import can_show, clean, format_span, format_table, format_time, style, to_json
 from plait.cli.tree import COLOURS, describe_attempt, render_plain
+from plait.cli.waiting import explain_silence
 from plait.features.run_views import AttemptDetails, RunDetails, RunSummary, TaskDetails
 from plait.types import TaskStatus, WorkflowRunStatus
 
@@ -80,12 +82,15 @@ def show_run(run_id: str, with_input: bool, output: str) -> None:
     """Show one run: its tasks as a tree, with attempts, times and errors."""
     with open_plait() as plait:
         details = plait.runs.get_details(run_id)
+        why = asyncio.run(explain_silence(plait, details)) if output == "table" else None
     if output != "table":
         print_data(describe_details(details), output)
         return
     if with_input:
         click.echo(f"input {clean(to_json(details.input, indent=2))}")
     print_text(format_details(details))
+    if why is not None:
+        click.echo(clean(why), err=True)
     if link := link_run(run_id):
         click.echo(f"{style('dashboard', 'cyan', sys.stderr)} {link}", err=True)
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from plait.errors import NotFoundError
 from plait.feature_client import FeatureClient, on_engine
 from plait.features.logs import build_level, parse_cursor
+from plait.features.why import Crew
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import Status, TaskDefinition
 from plait.ids import bound_run_id
@@ -33,7 +34,6 @@ from plait.server.models.runs import (
 )
 from plait.server.payloads import PREVIEW_BYTES, read_failure, show_payload
 from plait.server.run_views import ACTIVE, TaskBuilder, build_item, build_view
-from plait.server.why import Crew
 from plait.triggers import TriggerKind
 from plait.types import TaskStatus, WorkflowRunStatus
 
