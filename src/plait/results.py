@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError, InvalidValueError, ResultTimeoutError, TaskRunError
+from plait.errors import DatabaseUnavailableError, InvalidValueError, NotFoundError, ResultTimeoutError, TaskRunError
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
+from plait.ids import bound_run_id
 from plait.values import decode_json
 
 if TYPE_CHECKING:
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from plait.store.store import Store
 
 POLL_SECONDS = 2.0
+LOOK_SECONDS = 30.0
+"""How often it is asked whether a run that does not end is there at all."""
+STORED_SECONDS = 60.0
+"""By then a run is stored, counted from its id: until then a transaction that starts it may not have committed."""
 _PAGE = 500
 
 
@@ -51,6 +58,10 @@ def read_task_error(data: bytes | None, task_name: str, task_run_id: str) -> Tas
     )
 
 
+def _is_young(run_id: UUID) -> bool:
+    return run_id > bound_run_id(datetime.fromtimestamp(time.time() - STORED_SECONDS, UTC))
+
+
 class RunWaiter:
     """Lets any number of callers wait for runs. Lives on the engine's loop."""
 
@@ -59,6 +70,9 @@ class RunWaiter:
         self._waiting: dict[UUID, asyncio.Future[RunOutcome]] = {}
         self._interest: dict[UUID, int] = {}
         self._due: set[UUID] = set()
+        self._started: set[UUID] = set()
+        self._looked: dict[UUID, int] = {}
+        self._seen: set[UUID] = set()
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._hub = hub
@@ -69,7 +83,7 @@ class RunWaiter:
         self, run_ids: Sequence[UUID], timeout: float | None = None, *, start: Awaitable[object] | None = None
     ) -> list[RunOutcome]:
         """The outcomes of runs, in order, once all have ended. Raises ``ResultTimeoutError`` after ``timeout``
-        seconds; the runs themselves go on.
+        seconds; the runs themselves go on. Raises ``NotFoundError`` for one that is gone, once the others have ended.
 
         ``start`` starts these runs. It is awaited with the waiting prepared: where hints are heard already, none can
         be missed, and the database is spared a first look that would find nothing.
@@ -90,6 +104,7 @@ class RunWaiter:
             heard = start is not None and self._hub.is_listening("done")
             if start is not None:
                 await start
+            self._started |= unique
             if not heard:
                 self._due |= unique
                 self._changed.set()
@@ -101,6 +116,8 @@ class RunWaiter:
                     f"{len(late)} of {len(unique)} runs did not end within {timeout:g} s. They go on, ask again later; "
                     "one that was started in a transaction of yours begins when that commits"
                 )
+            for future in futures.values():
+                future.exception()  # only the first is raised: the others are not to be logged as lost
             return [futures[run_id].result() for run_id in run_ids]
         finally:
             self._forget(unique)
@@ -111,6 +128,9 @@ class RunWaiter:
             if not self._interest[run_id]:
                 del self._interest[run_id]
                 self._waiting.pop(run_id, None)
+                self._looked.pop(run_id, None)
+                self._started.discard(run_id)
+                self._seen.discard(run_id)
 
     def _receive(self, subjects: list[str]) -> None:
         if not self._waiting:
@@ -153,6 +173,41 @@ class RunWaiter:
                 future.set_result(await self._build_outcome(run_id, list(group)))
             except InvalidValueError as error:  # what is stored of this run cannot be read; others are not to suffer
                 future.set_exception(error)
+        await self._look_for(
+            [run_id for run_id in run_ids if self._is_open(run_id) and self._is_to_be_looked_for(run_id)]
+        )
+
+    def _is_open(self, run_id: UUID) -> bool:
+        future = self._waiting.get(run_id)
+        return future is not None and not future.done() and run_id in self._started
+
+    def _is_to_be_looked_for(self, run_id: UUID) -> bool:
+        """True once in each stretch of ``LOOK_SECONDS``, the same for all runs so that few statements do; not in the
+        first one for a new run, which mostly is there and ends soon."""
+        stretch = int(time.monotonic() / LOOK_SECONDS)
+        is_first = run_id not in self._looked
+        is_due = self._looked.get(run_id) != stretch
+        self._looked[run_id] = stretch
+        return is_due and not (is_first and _is_young(run_id))
+
+    async def _look_for(self, run_ids: list[UUID]) -> None:
+        """Tell those who wait for runs that are gone; nobody else would."""
+        if not run_ids:
+            return
+        kept = await self._store.retention.list_kept(run_ids)
+        for run_id in run_ids:
+            if not self._is_open(run_id):
+                continue
+            if run_id in kept:
+                self._seen.add(run_id)
+            elif run_id in self._seen or not _is_young(run_id):
+                self._waiting[run_id].set_exception(
+                    NotFoundError(
+                        f"run {run_id} is not there (any more): deleted as older than the retention, or the "
+                        "transaction that started it has not committed. Set retention to more than anybody waits for "
+                        "a result"
+                    )
+                )
 
     async def _build_outcome(self, run_id: UUID, rows: list[Any]) -> RunOutcome:
         version = await self._store.read_version(rows[0]["version_id"])

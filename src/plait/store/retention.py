@@ -57,6 +57,10 @@ class RetentionStore:
         """Delete workers that have ended."""
         return await self._delete(load_sql("prune_workers"), before, limit)
 
+    async def list_kept(self, runs: Sequence[UUID]) -> set[UUID]:
+        """Which of these runs there are, active or ended."""
+        return {row["id"] for row in await self._pool.fetch(load_sql("list_kept"), runs)}
+
     async def _delete(self, statement: str, *arguments: Any) -> int:
         row = await self._pool.fetchrow(statement, *arguments)
         return row["deleted"] if row else 0
