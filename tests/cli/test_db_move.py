@@ -72,7 +72,7 @@ def test_whoever_comes_to_the_old_place_is_told_where_everything_went(
     filled: Any, database: Database, empty_database: Database, plait_command: Any
 ) -> None:
     assert plait_command("db", "move", "--to", empty_database.url, "--yes").returncode == 0
-    with pytest.raises(PlaitError):
+    with pytest.raises(SchemaError, match=f"moved to .*{empty_database.name}"):
         filled.run_no_wait()  # a client that was connected all the time
     late = Plait(database.url)
     with pytest.raises(SchemaError, match=f"moved to .*{empty_database.name}"):
@@ -227,6 +227,7 @@ async def test_a_move_that_is_interrupted_ends_and_lets_go_of_the_source(
     moving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await moving
+    assert asyncio.all_tasks() == {asyncio.current_task()}
     plait.event.push("greeting", {})
     assert empty_database.count("event") == 0
     assert database.count("run") == 2

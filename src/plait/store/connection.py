@@ -17,6 +17,7 @@ from plait.errors import (
     SchemaError,
     UnknownVersionError,
 )
+from plait.store.schema import check_not_moved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -151,6 +152,17 @@ async def connect(url: str, *, application_name: str = "plait", timeout: float =
         raise translated or OperationError(f"cannot connect to {hide_password(url)}: {error}") from error
 
 
+async def _find_move(connection: asyncpg.Connection) -> SchemaError | None:
+    """The error that says where everything went, if the schema is gone because of ``plait db move``."""
+    try:
+        await check_not_moved(connection)
+    except SchemaError as error:
+        return error
+    except (*_BROKEN, asyncpg.PostgresError):
+        pass
+    return None
+
+
 class Link:
     """One connection, opened when first needed and again after it broke. Its calls are serial.
 
@@ -204,6 +216,8 @@ class Link:
             if isinstance(error, (asyncio.CancelledError, *_BROKEN)):
                 self._drop()
             translated = translate_error(error, self._url)
+            if isinstance(error, _NO_SCHEMA):
+                translated = await _find_move(connection) or translated
             if translated is None:
                 raise
             raise translated from error

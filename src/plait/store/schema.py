@@ -79,13 +79,14 @@ async def read_version(connection: Connection) -> int:
     """The schema version of the database; 0 when there is no Plait schema yet. Raises ``SchemaError`` when what was
     there has been moved elsewhere: a new one beside it would hide that."""
     if await connection.fetchval("SELECT to_regclass('plait.migration')") is None:
-        await _check_not_moved(connection)
+        await check_not_moved(connection)
         return 0
     found: int | None = await connection.fetchval("SELECT max(version) FROM plait.migration")
     return found or 0
 
 
-async def _check_not_moved(connection: Connection) -> None:
+async def check_not_moved(connection: Connection) -> None:
+    """Raise ``SchemaError`` when what was there has been moved elsewhere, saying where to."""
     _refuse_moved(await connection.fetchval(_MOVED_TO))
 
 
