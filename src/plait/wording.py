@@ -24,7 +24,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration for people: ``12 ms``, ``1.2 s``, ``2 m 05 s``, ``3 h 07 m``."""
+    """A duration for people: ``12 ms``, ``1.2 s``, ``2 m 05 s``, ``3 h 07 m``, from two days on ``6 d 23 h``."""
     seconds = max(0.0, seconds)
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
@@ -33,4 +33,7 @@ def format_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} m {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} m"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} m"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours:02d} h" if hours else f"{days} d"

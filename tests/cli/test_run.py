@@ -157,6 +157,7 @@ def test_detach_prints_the_id_and_a_waiter_gets_the_result_of_a_worker_elsewhere
     detached = plait_command("run", "flows:hello", "name=far", "--detach", "--metadata", "team=a", "--priority", "3")
     assert detached.returncode == 0, detached.stderr
     run_id = detached.stdout.strip()
+    assert f"plait runs show {run_id}; it runs where a worker serves it: plait worker flows:hello" in detached.stderr
     assert database.query("SELECT id::text, priority, metadata FROM plait.run") == [(run_id, 3, {"team": "a"})]
     assert database.count("ready") == 1, "nobody works on it here"
     start_command("worker", "flows:plait").wait_for("serving")

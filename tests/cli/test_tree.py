@@ -113,6 +113,10 @@ def test_ascii_output_has_ascii_only():
         (59.99, "1 m 00 s"),
         (61, "1 m 01 s"),
         (11_220, "3 h 07 m"),
+        (172_769, "47 h 59 m"),
+        (172_800, "2 d"),
+        (190_800, "2 d 05 h"),
+        (604_790, "7 d"),
     ],
 )
 def test_durations(seconds, text):

@@ -65,7 +65,7 @@ def test_what_is_shorter_than_a_column_is_seen_and_running_hides_waiting() -> No
         (7, "0                2 s              4 s              6 s"),
         (61, "0                  20 s                40 s"),
         (4000, "0                 20 m              40 m              1 h"),
-        (900_000, "0                72 h             144 h            216 h"),
+        (900_000, "0                3 d              6 d              9 d"),
     ],
 )
 def test_the_axis_has_round_times(seconds: float, axis: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CLOCK_SLACK = timedelta(hours=25)
 """How far the clock of who made a run's id may be off for the run to be found by time: an hour, and a time zone."""
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
+_ENDING = re.compile("…?[0-9a-f]{4,12}")
 
 UNFINISHED = (WorkflowRunStatus.QUEUED, WorkflowRunStatus.RUNNING)
 UNSUCCESSFUL = (WorkflowRunStatus.FAILED, WorkflowRunStatus.CANCELLED)
@@ -58,7 +60,15 @@ class RunReader(FeatureClient):
 
 def parse_run_id(text: str) -> UUID:
     """A run id from its text. Raises ``InvalidInputError`` when it is none."""
-    return parse_id(text, "run")
+    try:
+        return parse_id(text, "run")
+    except InvalidInputError as error:
+        if isinstance(text, str) and _ENDING.fullmatch(text):
+            error.add_note(
+                "the whole id, as plait runs list prints it: the dashboard shows only its end, "
+                "and the button beside it on the run's page copies all of it"
+            )
+        raise
 
 
 def build_filters(wanted: RunFilter, before: UUID | None) -> tuple[Any, ...]:
