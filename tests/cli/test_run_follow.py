@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from support.waiting import eventually
+from support.workers import serve
 
 NEVER = "0198c0de-7abc-7def-8123-456789abcdef"
 
@@ -80,6 +81,21 @@ def test_the_picture_of_a_run_says_why_its_tasks_wait(control, work_on_control, 
     work_on_control()
     run.result(20)
     assert says not in execute_here("runs", "show", run.workflow_run_id)[2]
+
+
+def test_a_run_that_waits_for_a_free_slot_is_told_so_until_there_is_one(control, execute_here, gate):
+    worker = serve(control.plait, slots=1)
+    try:
+        held, waits = control.held.run_no_wait(), control.leaf.run_no_wait()
+        eventually(lambda: held.status() == "RUNNING", "the only slot is taken")
+        shown = execute_here("runs", "show", waits.workflow_run_id)[2]
+        assert "task 'leaf' waits: all slots of the worker that has its code are busy (1/1)" in shown
+        assert "plait worker" not in shown
+        assert "waits" not in execute_here("runs", "show", held.workflow_run_id)[2]
+        gate.touch()
+        waits.result(20)
+    finally:
+        worker.stop()
 
 
 @pytest.mark.parametrize("command", ["wait", "tail", "tree"])
