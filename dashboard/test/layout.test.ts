@@ -33,6 +33,26 @@ describe("the layout", () => {
           expect(one.x + one.width <= other.x || other.x + other.width <= one.x || one.y + one.height <= other.y || other.y + other.height <= one.y).toBe(true);
   });
 
+  test.each(["right", "down"] as const)("keeps siblings in the order of their declaration, going %s", (direction) => {
+    const order = (tasks: GraphTask[], ...names: string[]) => {
+      const at = new Map(placeGraph(tasks, new Set(), direction).nodes.map((node) => [node.id, direction === "right" ? node.y : node.x]));
+      return [...names].sort((a, b) => at.get(a)! - at.get(b)!);
+    };
+    const wide = [task("a"), task("b", ["a"]), task("c", ["a"]), task("d", ["a"]), task("e", ["b", "c", "d"])];
+    expect(order(wide, "d", "b", "c")).toEqual(["b", "c", "d"]);
+    const lanes = [task("a"), task("b", ["a"]), task("c", ["a"]), task("d", ["b"]), task("e", ["c"])];
+    expect(order(lanes, "c", "b")).toEqual(["b", "c"]);
+    expect(order(lanes, "e", "d")).toEqual(["d", "e"]);
+    const roots = [task("z"), task("y"), task("x"), task("join", ["z", "y", "x"])];
+    expect(order(roots, "x", "y", "z")).toEqual(["z", "y", "x"]);
+  });
+
+  test("crosses no edges for the order's sake", () => {
+    const { nodes } = placeGraph([task("a"), task("b"), task("b2", ["b"]), task("a2", ["a"])]);
+    const at = new Map(nodes.map((node) => [node.id, node.y]));
+    expect(Math.sign(at.get("a")! - at.get("b")!)).toBe(Math.sign(at.get("a2")! - at.get("b2")!));
+  });
+
   test("hangs a hook on the sinks", () => {
     const { edges } = placeGraph([...DIAMOND, task("tell", [], "on_failure")]);
     expect(edges.find((edge) => edge.to === "tell")).toMatchObject({ from: "d", isHook: true });

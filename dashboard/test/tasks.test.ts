@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { findLast } from "../src/lib/tasks";
+import { countRuns, findLast, hasRun, isBackingOff, nameAttempt } from "../src/lib/tasks";
 
 function task(name: string, parents: number[] = [], output_size: number | null = 2, kind = "task") {
   return { name, parents, output_size, kind };
@@ -19,5 +19,43 @@ describe("the result of a run", () => {
   test("leaves out a branch that was skipped", () => {
     expect(namesOf([task("a"), task("cheap", [0], null), task("dear", [0])])).toEqual(["dear"]);
     expect(namesOf([task("a"), task("b", [0], null)])).toEqual(["b"]);
+  });
+});
+
+const AT = "2026-01-01T00:00:00Z";
+const LATER = "2026-01-01T00:00:01Z";
+
+function attempt(outcome: string, started_at: string | null = AT, finished_at = LATER, superseded = false) {
+  return { outcome, started_at, finished_at, superseded };
+}
+
+function tried(status: string, ...attempts: ReturnType<typeof attempt>[]) {
+  return { status, attempts, attempts_total: attempts.length, started_at: null, finished_at: null };
+}
+
+describe("the attempts of a task", () => {
+  test("do not count what was skipped or cancelled before it began", () => {
+    expect(countRuns(tried("SKIPPED", attempt("SKIPPED")))).toBe(0);
+    expect(countRuns(tried("CANCELLED", attempt("CANCELLED", null)))).toBe(0);
+    expect(countRuns(tried("CANCELLED", attempt("CANCELLED", AT, AT)))).toBe(0);
+    expect(countRuns(tried("CANCELLED", attempt("RETRIED"), attempt("CANCELLED", null)))).toBe(1);
+    expect(countRuns(tried("CANCELLED", attempt("CANCELLED")))).toBe(1);
+  });
+
+  test("count what failed or completed at once", () => {
+    expect(hasRun(attempt("COMPLETED", AT, AT))).toBe(true);
+    expect(hasRun(attempt("FAILED", AT, AT))).toBe(true);
+  });
+
+  test("of a task that backs off: the next one is named", () => {
+    const task = tried("PENDING", attempt("RETRIED"), attempt("RETRIED"));
+    expect(isBackingOff(task)).toBe(true);
+    expect(nameAttempt(task)).toBe(3);
+  });
+
+  test("that a replay superseded are not followed by a retry", () => {
+    expect(isBackingOff(tried("PENDING", attempt("RETRIED", AT, LATER, true)))).toBe(false);
+    expect(isBackingOff(tried("PENDING", attempt("LOST")))).toBe(false);
+    expect(isBackingOff(tried("RUNNING", attempt("RETRIED")))).toBe(false);
   });
 });

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from dashboard.browser import Watched, find_node
 from dashboard.sample_flows import BIG, Order, Shop
+from plait import Context, EmptyModel, Plait
 from support.workers import WorkerThread
 
 
@@ -100,9 +101,7 @@ def test_before_the_first_run_one_is_offered_of_a_workflow_that_is_there(
     expect(page.get_by_role("dialog")).to_contain_text("Nap")
 
 
-def test_a_completed_run_shows_what_its_last_tasks_gave(
-    dashboard: Watched, shop: Shop, worker: WorkerThread
-) -> None:
+def test_a_completed_run_shows_what_its_last_tasks_gave(dashboard: Watched, shop: Shop, worker: WorkerThread) -> None:
     order = shop["FulfilOrder"].run_no_wait(Order(order_id=BIG, pace=0, items=["pen"]))
     nap = shop["Nap"].run_no_wait({"seconds": 60})
     order.result()
@@ -111,6 +110,31 @@ def test_a_completed_run_shows_what_its_last_tasks_gave(
     page.goto(f"{dashboard.url}runs/{nap.workflow_run_id}")
     expect(page.get_by_label("Input", exact=True)).to_be_visible()
     expect(page.get_by_label("Output", exact=True)).to_have_count(0)
+
+
+def test_a_task_that_backs_off_says_when_it_is_tried_again(
+    dashboard: Watched, plait: Plait, work: Callable[..., WorkerThread]
+) -> None:
+    @plait.task(name="Flaky", retries=3, backoff_factor=60, backoff_max_seconds=600)
+    def flaky(input: EmptyModel, ctx: Context) -> None:
+        raise TimeoutError("503 Service Unavailable")
+
+    work(flaky)
+    page = dashboard.open(f"runs/{flaky.run_no_wait().workflow_run_id}")
+    expect(find_node(page, "Flaky")).to_contain_text(re.compile(r"Retries in \d+ (s|min) · attempt 2"))
+    expect(find_node(page, "Flaky")).to_have_attribute("data-tone", "queued")
+
+
+def test_a_task_that_never_ran_has_no_duration_and_no_attempt(
+    dashboard: Watched, shop: Shop, worker: WorkerThread
+) -> None:
+    ref = shop["FulfilOrder"].run_no_wait(Order(pace=0, items=["pen"], card_declined=True))
+    page = dashboard.open(f"runs/{ref.workflow_run_id}?view=table")
+    cells = page.locator('tr[data-id="pack"] td')
+    expect(cells.nth(0)).to_have_text("Cancelled")
+    expect(cells.nth(2)).to_have_text("–")
+    expect(cells.nth(3)).to_have_text("–")
+    expect(cells.nth(4).get_by_title("parent 'charge' failed")).to_be_visible()
 
 
 def test_all_that_match_a_search_are_cancelled(dashboard: Watched, shop: Shop) -> None:

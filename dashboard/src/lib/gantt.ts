@@ -1,4 +1,5 @@
 /** A run on a time axis: what each task did when. All times are milliseconds since the epoch. */
+import { hasRun } from "./tasks";
 import { parseTime } from "./time";
 
 export type SegmentKind = "queued" | "running" | "backoff" | "waiting";
@@ -63,7 +64,7 @@ export function makeSegments(task: GanttTask, now: number): Segment[] {
       segments.push({ ...common, kind: "backoff", start: before.end, end: queued, outcome: "" });
     if (queued !== null && (start ?? end) !== null && (start ?? end ?? 0) > queued)
       segments.push({ ...common, kind: "queued", start: queued, end: start ?? end ?? queued, outcome: "" });
-    if (start !== null && end !== null) segments.push({ ...common, kind: "running", start, end: Math.max(start, end) });
+    if (start !== null && end !== null && hasRun(attempt)) segments.push({ ...common, kind: "running", start, end: Math.max(start, end) });
     if (end !== null) before = { end, outcome: attempt.outcome };
   }
   if (OPEN.has(task.status)) addOpen(task, segments, before, now);

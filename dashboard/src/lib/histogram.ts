@@ -40,3 +40,9 @@ export function snapSpan(stacks: Stack[], from: number, to: number): [number, nu
   const last = stacks[Math.min(stacks.length - 1, Math.max(from, to))];
   return first && last ? [first.start, last.end] : null;
 }
+
+/** Five places of the axis with their texts; where several would read the same, the first of them alone. */
+export function labelAxis(start: number, span: number, label: (time: number) => string): { share: number; text: string }[] {
+  const places = [0, 0.25, 0.5, 0.75, 1].map((share) => ({ share, text: label(start + share * span) }));
+  return places.filter(({ text }, place) => text !== places[place - 1]?.text);
+}

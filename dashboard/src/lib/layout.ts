@@ -2,7 +2,7 @@
  * Where the tasks of a graph stand. The places follow from the graph alone, never from statuses, so that nothing
  * moves while a run goes on. Tasks that play the same part many times are folded into one node.
  */
-import dagre from "@dagrejs/dagre";
+import { arrange, type Point } from "./arrange";
 
 export interface GraphTask {
   name: string;
@@ -91,6 +91,7 @@ export function placeGraph(
   tasks: GraphTask[],
   unfolded: ReadonlySet<string> = new Set(),
   direction: Direction = "right",
+  quick = false,
 ): Placed {
   const nodeOf = new Map<string, string>();
   const members = new Map<string, string[]>();
@@ -103,45 +104,32 @@ export function placeGraph(
       members.set(id, [...(members.get(id) ?? []), task.name]);
     }
   }
-  const graph = new dagre.graphlib.Graph();
   const isRight = direction === "right";
-  graph.setGraph({
-    rankdir: isRight ? "LR" : "TB",
-    nodesep: isRight ? 16 : 20,
-    ranksep: isRight ? 56 : 40,
-    edgesep: 12,
-    marginx: 8,
-    marginy: 8,
-  });
-  graph.setDefaultEdgeLabel(() => ({}));
   const isHook = new Map<string, boolean>();
-  for (const task of tasks) {
-    const id = nodeOf.get(task.name) as string;
-    if (!graph.hasNode(id)) graph.setNode(id, { width: NODE_WIDTH, height: NODE_HEIGHT });
-  }
+  const pairs = new Map<string, [string, string]>();
   for (const task of tasks) {
     const to = nodeOf.get(task.name) as string;
     const hook = task.kind !== "task";
     for (const parent of hook && !task.parents.length ? findSinks(tasks) : task.parents) {
       const from = nodeOf.get(parent);
       if (from === undefined || from === to) continue;
-      graph.setEdge(from, to);
+      pairs.set(`${from}\n${to}`, [from, to]);
       isHook.set(`${from}\n${to}`, hook);
     }
   }
-  dagre.layout(graph);
+  const ids = [...new Set(tasks.map((task) => nodeOf.get(task.name) as string))];
+  const arranged = arrange({ nodes: ids, edges: [...pairs.values()] }, { width: NODE_WIDTH, height: NODE_HEIGHT }, isRight, quick);
   const nodes = [...members].map(([id, names]) => {
-    const { x, y } = graph.node(id) as { x: number; y: number };
+    const { x, y } = arranged.at.get(id) as Point;
     return { id, x: x - NODE_WIDTH / 2, y: y - NODE_HEIGHT / 2, width: NODE_WIDTH, height: NODE_HEIGHT, tasks: names };
   });
-  const edges = graph.edges().map(({ v, w }) => {
-    const edge = graph.edge(v, w) as { points: { x: number; y: number }[] };
-    return { id: `${v}\n${w}`, from: v, to: w, isHook: isHook.get(`${v}\n${w}`) ?? false, points: edge.points };
+  const edges = arranged.edges.map(({ from, to, points }) => {
+    const id = `${from}\n${to}`;
+    return { id, from, to, isHook: isHook.get(id) ?? false, points };
   });
   const nodeAt = new Map(nodes.map((node) => [node.id, node]));
   for (const edge of edges) trimEdge(edge, nodeAt.get(edge.from) as PlacedNode, nodeAt.get(edge.to) as PlacedNode, isRight);
-  const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
-  return { nodes, edges, width: tasks.length ? width : 0, height: tasks.length ? height : 0 };
+  return { nodes, edges, width: tasks.length ? arranged.width : 0, height: tasks.length ? arranged.height : 0 };
 }
 
 /** Ends in the middle of the sides (dagre ends edges where a straight line would meet the border), and no needless bends. */
@@ -184,7 +172,7 @@ export function drawPath(points: { x: number; y: number }[], direction: Directio
 /** The direction in which a graph is shown the largest in a box. */
 export function chooseDirection(tasks: GraphTask[], box: { width: number; height: number }): Direction {
   const scaleOf = (direction: Direction) => {
-    const { width, height } = placeGraph(tasks, undefined, direction);
+    const { width, height } = placeGraph(tasks, undefined, direction, true);
     return Math.min(1, box.width / width, box.height / height);
   };
   return scaleOf("down") > scaleOf("right") * 1.1 ? "down" : "right";

@@ -16,6 +16,7 @@ const LOOKS: Record<string, StatusLook> = {
   CANCELLED: { tone: "cancelled", word: "Cancelled" },
   SKIPPED: { tone: "skipped", word: "Skipped" },
   RETRIED: { tone: "failed", word: "Failed, retried" },
+  BACKING_OFF: { tone: "queued", word: "Backing off" },
   LOST: { tone: "failed", word: "Worker lost" },
   RELEASED: { tone: "neutral", word: "Handed back" },
 };
@@ -28,7 +29,7 @@ export const TERMINAL_RUN = new Set(["COMPLETED", "FAILED", "CANCELLED"]);
 export const TERMINAL_TASK = new Set(["COMPLETED", "FAILED", "CANCELLED", "SKIPPED"]);
 
 /** How a fold of many tasks looks: what needs attention first. */
-const ORDER = ["FAILED", "RUNNING", "QUEUED", "PENDING", "CANCELLED", "SKIPPED", "COMPLETED"];
+const ORDER = ["FAILED", "RUNNING", "BACKING_OFF", "QUEUED", "PENDING", "CANCELLED", "SKIPPED", "COMPLETED"];
 
 export function countStatuses(statuses: string[]): [string, number][] {
   const counts = new Map<string, number>();

@@ -1,4 +1,42 @@
-/** What follows from the tasks of a run. */
+/** What follows from the tasks of a run: which ran, which are tried again, which gave its result. */
+
+interface Timed {
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+interface Tried extends Timed {
+  status: string;
+  attempts: (Timed & { outcome: string; superseded: boolean })[];
+  attempts_total: number;
+}
+
+/**
+ * Whether its code began. A task that is skipped or cancelled before that is noted too: without a start, or by the
+ * worker that found it so, at an end that is its start.
+ */
+export function hasRun(one: Timed & ({ status: string } | { outcome: string })): boolean {
+  const end = "status" in one ? one.status : one.outcome;
+  if (one.started_at === null || end === "SKIPPED") return false;
+  return end !== "CANCELLED" || one.finished_at === null || Date.parse(one.finished_at) > Date.parse(one.started_at);
+}
+
+/** How many of its attempts ran. */
+export function countRuns(task: Pick<Tried, "attempts" | "attempts_total">): number {
+  return task.attempts_total - task.attempts.filter((one) => !hasRun(one)).length;
+}
+
+/** It failed, and waits for its next attempt. */
+export function isBackingOff(task: Pick<Tried, "status" | "attempts">): boolean {
+  const last = task.attempts.at(-1);
+  return task.status === "PENDING" && last?.outcome === "RETRIED" && !last.superseded;
+}
+
+/** The number of the attempt that runs or comes next; of an ended task, of its last. */
+export function nameAttempt(task: Tried): number {
+  const goesOn = task.status === "RUNNING" || task.status === "QUEUED" || isBackingOff(task);
+  return countRuns(task) + (goesOn ? 1 : 0);
+}
 
 interface Linked {
   kind: string;

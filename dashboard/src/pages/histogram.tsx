@@ -1,7 +1,7 @@
 /** Runs over time. Dragging chooses a span. */
 import { type PointerEvent, useMemo, useRef, useState } from "react";
 import type { Schemas } from "../api/client";
-import { snapSpan, stackBars } from "../lib/histogram";
+import { labelAxis, snapSpan, stackBars } from "../lib/histogram";
 import { lookOf } from "../lib/status";
 import { formatCount } from "../lib/text";
 import { formatAbsolute, formatClock, formatDay } from "../lib/time";
@@ -72,8 +72,8 @@ export function Histogram({ stats, onSpan }: { stats: Schemas["RunStats"]; onSpa
         )}
       </div>
       <div className="histogram-axis" aria-hidden="true">
-        {[0, 0.25, 0.5, 0.75, 1].map((share) => (
-          <span key={share} style={{ left: `${2 + share * 96}%` }}>{label(first.start + share * span)}</span>
+        {labelAxis(first.start, span, label).map(({ share, text }) => (
+          <span key={share} className={share === 0 ? "first" : share === 1 ? "last" : undefined} style={{ left: `${share * 100}%` }}>{text}</span>
         ))}
       </div>
     </div>

@@ -3,13 +3,13 @@ import { type ReactNode, useMemo, useState } from "react";
 import { ApiError, makeUrl, post } from "../api/client";
 import { type RunView, type TaskItem, useCanWrite, useRun, useTask, useWorkflow } from "../api/queries";
 import { lookOf } from "../lib/status";
-import { findLast } from "../lib/tasks";
+import { countRuns, findLast, hasRun, isBackingOff, nameAttempt } from "../lib/tasks";
 import { makeVisible, plural, shortId } from "../lib/text";
 import { formatDuration, parseTime } from "../lib/time";
 import { href, Link, navigate, setSearch, useParam } from "../router";
-import { Ago, Chip, Copy, Empty, Failed, IdText, Notice, Segments, Status, Took, Visible } from "../ui/basics";
+import { Ago, Chip, Copy, Empty, Failed, IdText, Notice, RetriesIn, Segments, Status, TaskStatus, Took, Visible } from "../ui/basics";
 import { Dialog, Menu, notify, notifyError } from "../ui/dialog";
-import { Graph } from "../ui/graph";
+import { Graph, type GraphTaskLook } from "../ui/graph";
 import { Glyph, type IconName } from "../ui/icons";
 import { Payload, readPairs } from "../ui/json";
 import { useKeys } from "../ui/keys";
@@ -110,7 +110,7 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
           ) : (
             <Graph
               tasks={graphTasks} selected={selectedName} onSelect={select} label="Graph of the tasks"
-              look={(name) => ({ status: byName.get(name)?.status, about: aboutTask(byName.get(name)) })}
+              look={(name) => lookOfTask(byName.get(name))}
             />
           )}
         </section>
@@ -121,14 +121,19 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
   );
 }
 
+function lookOfTask(task: TaskItem | undefined): GraphTaskLook {
+  const about = aboutTask(task);
+  return task && isBackingOff(task) ? { status: "BACKING_OFF", word: <RetriesIn due={task.due_at} />, about } : { status: task?.status, about };
+}
+
 function aboutTask(task: TaskItem | undefined): ReactNode {
   if (!task) return null;
   const start = parseTime(task.started_at);
   const end = parseTime(task.finished_at);
   const parts: ReactNode[] = [];
   if (task.status === "RUNNING") parts.push(<Took key="took" start={task.started_at} end={null} />);
-  else if (start !== null && end !== null && task.status !== "SKIPPED") parts.push(formatDuration(end - start));
-  const attempt = task.attempts_total + (task.status === "RUNNING" || task.status === "QUEUED" ? 1 : 0);
+  else if (start !== null && end !== null && hasRun(task)) parts.push(formatDuration(end - start));
+  const attempt = nameAttempt(task);
   if (attempt > 1) parts.push(`attempt ${attempt}`);
   if (task.children) parts.push(plural(task.children, "child run"));
   if (!parts.length) return null;
@@ -254,16 +259,14 @@ function TaskTable({ tasks, selected, onSelect }: { tasks: TaskItem[]; selected:
         <tbody>
           {tasks.map((task) => (
             <tr key={task.name} data-id={task.name} className={selected === task.name ? "link selected" : "link"} onClick={(event) => { if (!(event.target as Element).closest("a, button")) onSelect(task.name); }}>
-              <td className="shrink"><Status status={task.status} /></td>
+              <td className="shrink"><TaskStatus task={task} /></td>
               <td className="nowrap">
                 <button type="button" className="button quiet small main-cell" data-task={task.name} aria-pressed={selected === task.name} style={{ padding: 0 }} onClick={() => onSelect(selected === task.name ? null : task.name)}><Visible text={task.name} /></button>
               </td>
-              <td className="right shrink"><Took start={task.started_at} end={task.finished_at} open={task.status === "RUNNING"} /></td>
-              <td className="right shrink num">{task.attempts_total || "–"}</td>
-              <td className="muted"><div className="ellipsis" style={{ maxWidth: "36ch" }}>
-                {task.error && task.status !== "COMPLETED" ? <Visible text={`${task.error.type}: ${task.error.message}`} /> : task.reason ? <Visible text={task.reason} /> : task.why ? <Visible text={task.why} /> : null}
-              </div></td>
-              <td className="right shrink muted"><Ago time={task.started_at} /></td>
+              <td className="right shrink">{hasRun(task) ? <Took start={task.started_at} end={task.finished_at} open={task.status === "RUNNING"} /> : <span className="faint">–</span>}</td>
+              <td className="right shrink num">{countRuns(task) || <span className="faint">–</span>}</td>
+              <td className="muted about-cell"><About text={sayAbout(task)} /></td>
+              <td className="right shrink muted"><Ago time={hasRun(task) ? task.started_at : null} /></td>
               <td className="shrink">{task.worker_id ? <Link href={href("workers", task.worker_id)}><IdText id={task.worker_id} /></Link> : <span className="faint">–</span>}</td>
             </tr>
           ))}
@@ -271,6 +274,15 @@ function TaskTable({ tasks, selected, onSelect }: { tasks: TaskItem[]; selected:
       </table>
     </div>
   );
+}
+
+function sayAbout(task: TaskItem): string | null {
+  if (task.error && task.status !== "COMPLETED") return `${task.error.type}: ${task.error.message}`;
+  return task.reason ?? task.why;
+}
+
+function About({ text }: { text: string | null }) {
+  return text ? <div className="ellipsis" title={makeVisible(text)}><Visible text={text} /></div> : null;
 }
 
 type Open = "cancel" | "replay" | "again" | null;

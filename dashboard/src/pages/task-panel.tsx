@@ -4,10 +4,11 @@ import { useState } from "react";
 import { makeUrl, post } from "../api/client";
 import { type Attempt, type RunView, type TaskItem, useCanWrite, useChildren, useTask } from "../api/queries";
 import { lookOf, TERMINAL_TASK } from "../lib/status";
+import { countRuns, hasRun } from "../lib/tasks";
 import { formatBytes, plural } from "../lib/text";
 import { formatDuration, parseTime } from "../lib/time";
 import { href, Link, setSearch, useParam } from "../router";
-import { Ago, Copy, Failed, IdText, Notice, Status, Tabs, Took, Visible } from "../ui/basics";
+import { Ago, Copy, Failed, IdText, Notice, Status, Tabs, TaskStatus, Took, Visible } from "../ui/basics";
 import { notify, notifyError } from "../ui/dialog";
 import { Glyph } from "../ui/icons";
 import { Payload } from "../ui/json";
@@ -25,7 +26,7 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
   const isTerminal = TERMINAL_TASK.has(task.status);
   const tabs: { value: Tab; label: string; count?: number }[] = [
     { value: "task", label: "Task" },
-    { value: "attempts", label: "Attempts", count: task.attempts_total },
+    { value: "attempts", label: "Attempts", count: countRuns(task) },
     { value: "logs", label: "Logs" },
     ...(task.children ? [{ value: "children" as const, label: "Child runs", count: task.children }] : []),
   ];
@@ -40,12 +41,12 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
       <div className="side-head">
         <div className="row">
           <h2 className="ellipsis grow" title={task.name}><Visible text={task.name} /></h2>
-          <Status status={task.status} badge />
+          <TaskStatus task={task} badge />
           <button type="button" className="button quiet icon small" aria-label="Close the task" onClick={onClose}><Glyph name="close" /></button>
         </div>
         <dl className="facts">
-          {task.started_at && <div><dt>took</dt><dd><Took start={task.started_at} end={task.finished_at} open={task.status === "RUNNING"} /></dd></div>}
-          {task.attempts_total > 1 && <div><dt>attempts</dt><dd>{task.attempts_total} of {task.max_attempts}</dd></div>}
+          {hasRun(task) && <div><dt>took</dt><dd><Took start={task.started_at} end={task.finished_at} open={task.status === "RUNNING"} /></dd></div>}
+          {countRuns(task) > 1 && <div><dt>attempts</dt><dd>{countRuns(task)} of {task.max_attempts}</dd></div>}
           {task.kind !== "task" && <div><dt>hook</dt><dd><code>{task.kind}</code></dd></div>}
         </dl>
         {canWrite && (
@@ -93,7 +94,7 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
             )}
             <dl className="grid-facts">
               {task.queued_at && <><dt>queued</dt><dd><Ago time={task.queued_at} /></dd></>}
-              {task.started_at && <><dt>started</dt><dd><Ago time={task.started_at} /></dd></>}
+              {hasRun(task) && <><dt>started</dt><dd><Ago time={task.started_at} /></dd></>}
               {task.finished_at && <><dt>ended</dt><dd><Ago time={task.finished_at} /></dd></>}
               {task.due_at && !isTerminal && <><dt>goes on</dt><dd><Ago time={task.due_at} /></dd></>}
               {task.worker_id && <><dt>worker</dt><dd><Link href={href("workers", task.worker_id)}><IdText id={task.worker_id} /></Link></dd></>}
@@ -147,7 +148,7 @@ export function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
 }
 
 function Attempts({ task }: { task: TaskItem }) {
-  const attempts = [...task.attempts].reverse();
+  const attempts = task.attempts.filter(hasRun).reverse();
   return (
     <>
       {task.status === "RUNNING" && (
@@ -155,9 +156,9 @@ function Attempts({ task }: { task: TaskItem }) {
           <header><Status status="RUNNING" /><span className="after"><Took start={task.started_at} end={null} /></span></header>
         </article>
       )}
-      {attempts.length === 0 && task.status !== "RUNNING" && <p className="muted">There is no attempt yet. An attempt is one execution of the task by a worker.</p>}
+      {attempts.length === 0 && task.status !== "RUNNING" && <p className="muted">There is no attempt{TERMINAL_TASK.has(task.status) ? "" : " yet"}. An attempt is one execution of the task by a worker.</p>}
       {attempts.map((attempt) => <AttemptBox key={attempt.number} attempt={attempt} />)}
-      {task.attempts.length < task.attempts_total && <p className="faint">{plural(task.attempts_total - task.attempts.length, "older attempt")} not shown</p>}
+      {attempts.length < countRuns(task) && <p className="faint">{plural(countRuns(task) - attempts.length, "older attempt")} not shown</p>}
     </>
   );
 }

@@ -3,6 +3,7 @@ import { useMemo } from "react";
 import type { RunView } from "../api/queries";
 import { type GanttTask, makeGantt, type Segment } from "../lib/gantt";
 import { lookOf } from "../lib/status";
+import { isBackingOff } from "../lib/tasks";
 import { makeVisible } from "../lib/text";
 import { formatDuration, makeTicks, parseTime } from "../lib/time";
 import { useFrames, Visible } from "../ui/basics";
@@ -17,6 +18,7 @@ export function Timeline({ view, selected, onSelect }: { view: RunView; selected
     () => view.tasks.map((task): GanttTask => ({ ...task, attempts: task.attempts.map((one) => ({ ...one, attempt_number: one.number })) })),
     [view.tasks],
   );
+  const backing = useMemo(() => new Set(view.tasks.filter(isBackingOff).map((task) => task.name)), [view.tasks]);
   const gantt = makeGantt(tasks, parseTime(view.run.created_at) ?? now, parseTime(view.run.finished_at), now);
   const span = (gantt.end - gantt.start) * 1.06;
   const ticks = makeTicks(span, 8);
@@ -29,12 +31,14 @@ export function Timeline({ view, selected, onSelect }: { view: RunView; selected
           <div className="gantt-axis" aria-hidden="true">
             {ticks.slice(0, -1).map((tick) => <span key={tick} style={{ left: `${(tick / span) * 100}%` }}>{tick === 0 ? "0" : formatDuration(tick)}</span>)}
           </div>
-          {gantt.rows.map((row) => (
+          {gantt.rows.map((row) => {
+            const { tone, word } = lookOf(backing.has(row.name) ? "BACKING_OFF" : row.status);
+            return (
             <div key={row.name} className={selected === row.name ? "gantt-row selected" : "gantt-row"}>
-              <button type="button" className="gantt-name" data-tone={lookOf(row.status).tone} data-task={row.name} aria-pressed={selected === row.name} onClick={() => onSelect(selected === row.name ? null : row.name)}>
-                <StatusGlyph tone={lookOf(row.status).tone} />
+              <button type="button" className="gantt-name" data-tone={tone} data-task={row.name} aria-pressed={selected === row.name} onClick={() => onSelect(selected === row.name ? null : row.name)}>
+                <StatusGlyph tone={tone} />
                 <span className="ellipsis"><Visible text={row.name} /></span>
-                <span className="sr-only">{lookOf(row.status).word}</span>
+                <span className="sr-only">{word}</span>
               </button>
               <div className="gantt-track" onClick={() => onSelect(row.name)}>
                 <div className="gantt-lines">{ticks.map((tick) => <i key={tick} style={{ left: `${(tick / span) * 100}%` }} />)}</div>
@@ -49,7 +53,8 @@ export function Timeline({ view, selected, onSelect }: { view: RunView; selected
                 <RowTime segments={row.segments} gantt={gantt} span={span} />
               </div>
             </div>
-          ))}
+            );
+          })}
         </div>
       </div>
       <div className="panel-head legend" style={{ borderTop: "1px solid var(--line)", borderBottom: 0 }}>
@@ -66,7 +71,8 @@ export function Timeline({ view, selected, onSelect }: { view: RunView; selected
 /** How long its last attempt ran, beside it. */
 function RowTime({ segments, gantt, span }: { segments: Segment[]; gantt: { start: number }; span: number }) {
   const last = segments.findLast((segment) => segment.kind === "running");
-  if (!last) return null;
+  // What comes after it, a back-off, would lie below the text.
+  if (!last || last !== segments.at(-1)) return null;
   const text = formatDuration(last.end - last.start);
   const end = (last.end - gantt.start) / span;
   const first = ((segments[0] as Segment).start - gantt.start) / span;

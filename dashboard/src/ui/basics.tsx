@@ -1,7 +1,9 @@
 /** Small parts that every page uses. */
 import { type ReactNode, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
 import { ApiError } from "../api/client";
+import type { TaskItem } from "../api/queries";
 import { lookOf } from "../lib/status";
+import { isBackingOff } from "../lib/tasks";
 import { makeVisible, shortId, splitPieces } from "../lib/text";
 import { formatAbsolute, formatDuration, formatRelative, parseTime } from "../lib/time";
 import { Glyph, type IconName, StatusGlyph } from "./icons";
@@ -29,6 +31,26 @@ export function Status({ status, badge = false }: { status: string; badge?: bool
     <span className={badge ? "status badge" : "status"} data-tone={tone}>
       <StatusGlyph tone={tone} />
       {word}
+    </span>
+  );
+}
+
+/** When a task that backs off is tried again: "retries in 3 s". */
+export function RetriesIn({ due }: { due: string | null }) {
+  const now = useNow();
+  const time = parseTime(due);
+  if (time === null) return "Backing off";
+  const left = time - Math.max(now, Date.now() - 1000);
+  return <span className="num">{left < 1500 ? "Retries now" : `Retries ${formatRelative(time, time - left)}`}</span>;
+}
+
+/** The status of a task of a run, and of one that backs off when it goes on. */
+export function TaskStatus({ task, badge = false }: { task: TaskItem; badge?: boolean }) {
+  if (!isBackingOff(task)) return <Status status={task.status} badge={badge} />;
+  return (
+    <span className={badge ? "status badge" : "status"} data-tone="queued">
+      <StatusGlyph tone="queued" />
+      <RetriesIn due={task.due_at} />
     </span>
   );
 }

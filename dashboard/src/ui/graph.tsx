@@ -25,6 +25,8 @@ function fitView(placed: Placed, box: { width: number; height: number }): View {
 export interface GraphTaskLook {
   /** Undefined before any run: the graph alone. */
   status?: string;
+  /** In place of the status's own word. */
+  word?: ReactNode;
   about: ReactNode;
 }
 
@@ -203,7 +205,7 @@ const TaskNode = memo(function TaskNode(props: {
       {status && <StatusGlyph tone={status.tone} />}
       <span className="ellipsis">
         <span className="name"><Visible text={name} /></span>
-        <span className="about">{status && <>{status.word}{look.about ? " · " : ""}</>}{look.about}</span>
+        <span className="about">{status && <>{look.word ?? status.word}{look.about ? " · " : ""}</>}{look.about}</span>
       </span>
     </button>
   );
