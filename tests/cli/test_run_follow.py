@@ -1,10 +1,12 @@
 """``plait runs wait``, ``tail`` and ``tree``."""
 
+import asyncio
 import json
 from itertools import pairwise
 
 import pytest
 
+from plait.cli.waiting import Silence
 from support.waiting import eventually
 from support.workers import serve
 
@@ -60,17 +62,29 @@ def test_waiting_has_an_end_and_what_ended_before_it_is_printed(control, execute
 
 
 @pytest.mark.parametrize("command", ["wait", "tail"])
-def test_who_waits_for_a_run_that_no_live_worker_has_code_for_is_told_once(
-    control, work_on_control, start_command, command
-):
+def test_who_waits_for_a_run_that_no_live_worker_has_code_for_is_told(control, work_on_control, start_command, command):
     run = control.leaf.run_no_wait()
     waiter = start_command("runs", command, run.workflow_run_id)
     says = "task 'leaf' waits: no live worker has this task's code; to start one: plait worker TARGET"
     waiter.wait_for(says)
     work_on_control()
     assert waiter.wait() == 0
-    assert waiter.stderr.count(says) == 1
-    assert control.plait.runs.get(run.workflow_run_id).status == "COMPLETED"
+
+
+def test_why_a_run_waits_is_said_once_and_only_after_a_while_without_progress(control):
+    run = control.flaky.run_no_wait()
+    said, clock = [], iter([0, 1.9, 2.0, 4.1, 9.0])
+
+    async def judge(times):
+        for _ in range(times):
+            await silence.judge(await control.plait.runs.aio_get_details(run.workflow_run_id))
+        return len(said)
+
+    silence = Silence(control.plait, said.append, clock=lambda: next(clock))
+    assert asyncio.run(judge(2)) == 0
+    assert asyncio.run(judge(1)) == 1
+    assert asyncio.run(judge(2)) == 1
+    assert "task 'steady' waits" in said[0]
 
 
 def test_the_picture_of_a_run_says_why_its_tasks_wait(control, work_on_control, execute_here):

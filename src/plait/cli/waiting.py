@@ -22,13 +22,21 @@ _MOST_WORKERS = 1000
 class Silence:
     """Notices that a run gets no further because nobody takes its tasks, and says once why.
 
-    ``say`` gets the sentence; ``target`` is what a worker would be started with.
+    ``say`` gets the sentence; ``target`` is what a worker would be started with; ``clock`` tells seconds.
     """
 
-    def __init__(self, plait: Plait, say: Callable[[str], None], target: str = "TARGET") -> None:
+    def __init__(
+        self,
+        plait: Plait,
+        say: Callable[[str], None],
+        target: str = "TARGET",
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._plait = plait
         self._say = say
         self._target = target
+        self._clock = clock
         self._state: object = None
         self._looked_at = 0.0
         self.said = False
@@ -36,7 +44,7 @@ class Silence:
     async def judge(self, details: RunDetails) -> None:
         """Take note of how the run stands now."""
         state = [(task.status, len(task.attempts)) for task in details.tasks.values()]
-        now = time.monotonic()
+        now = self._clock()
         if state != self._state:
             self._state, self._looked_at = state, now
             return
