@@ -40,8 +40,7 @@ def main() -> None:
         worker = serve(plait, *shop.workflows, slots=40)
         server = runner.start(plait)
         try:
-            shown = _seed(shop)
-            _take(server.url, shown)
+            _take(server.url, shop, failed=_seed(shop))
         finally:
             server.stop()
             worker.stop()
@@ -50,8 +49,8 @@ def main() -> None:
             subprocess.run([sys.executable, "-m", "plait", "db", "stop"], cwd=folder, check=True, capture_output=True)
 
 
-def _seed(shop: Shop) -> dict[str, WorkflowRunRef[Any]]:
-    """Runs of all kinds, over half a minute; the last of them still go on when the pictures are taken."""
+def _seed(shop: Shop) -> WorkflowRunRef[Any]:
+    """Runs of all kinds, over half a minute; some still go on when the pictures are taken. Returns one that failed."""
     chance = random.Random(7)
     orders = shop["FulfilOrder"]
     end = time.monotonic() + SECONDS_OF_TRIGGERS
@@ -79,11 +78,16 @@ def _seed(shop: Shop) -> dict[str, WorkflowRunRef[Any]]:
     time.sleep(4)
     shop["PublishReport"].run_no_wait(additional_metadata={"quarter": "2026-Q3"})
     shop["Nap"].run_no_wait({"seconds": 300})
-    live = orders.run_no_wait(Order(pace=8, items=["lamp"]), additional_metadata={"user": "42", "source": "web"})
-    return {"failed": failed, "live": live}
+    return failed
 
 
-def _take(url: str, shown: dict[str, WorkflowRunRef[Any]]) -> None:
+def _start_live(shop: Shop) -> WorkflowRunRef[Any]:
+    """A run whose tasks take long enough to be looked at."""
+    order = Order(pace=3, items=["lamp"])
+    return shop["FulfilOrder"].run_no_wait(order, additional_metadata={"user": "42", "source": "web"})
+
+
+def _take(url: str, shop: Shop, failed: WorkflowRunRef[Any]) -> None:
     with open_browser() as browser:
         for theme in ("light", "dark"):
             context = browser.new_context(
@@ -97,10 +101,10 @@ def _take(url: str, shown: dict[str, WorkflowRunRef[Any]]) -> None:
                 page.wait_for_timeout(700)
                 page.screenshot(path=IMAGES / f"dashboard-{name}-{theme}.png")
 
-            failed, live = shown["failed"].workflow_run_id, shown["live"].workflow_run_id
+            live = _start_live(shop).workflow_run_id
             look("runs", "runs", lambda page: page.locator("tr[data-id]").first)
-            look(f"runs/{live}", "run", lambda page: find_node(page, "ship"))
-            attempts = f"runs/{failed}?view=timeline&task=price&tab=attempts"
+            look(f"runs/{live}", "run", lambda page: find_node(page, "charge").filter(has_text="Running"))
+            attempts = f"runs/{failed.workflow_run_id}?view=timeline&task=price&tab=attempts"
             look(attempts, "timeline", lambda page: page.locator("article").first)
             look("workflows/FulfilOrder?task=price", "workflow", lambda page: find_node(page, "ship"))
             context.close()
