@@ -58,8 +58,9 @@ def read_task_error(data: bytes | None, task_name: str, task_run_id: str) -> Tas
     )
 
 
-def _is_young(run_id: UUID) -> bool:
-    return run_id > bound_run_id(datetime.fromtimestamp(time.time() - STORED_SECONDS, UTC))
+def _bound_young() -> UUID:
+    """Runs with a greater id may not be stored yet."""
+    return bound_run_id(datetime.fromtimestamp(time.time() - STORED_SECONDS, UTC))
 
 
 class RunWaiter:
@@ -173,34 +174,35 @@ class RunWaiter:
                 future.set_result(await self._build_outcome(run_id, list(group)))
             except InvalidValueError as error:  # what is stored of this run cannot be read; others are not to suffer
                 future.set_exception(error)
-        await self._look_for(
-            [run_id for run_id in run_ids if self._is_open(run_id) and self._is_to_be_looked_for(run_id)]
-        )
+        if still_open := [run_id for run_id in run_ids if self._is_open(run_id)]:
+            bound = _bound_young()
+            await self._look_for([run_id for run_id in still_open if self._is_to_be_looked_for(run_id, bound)])
 
     def _is_open(self, run_id: UUID) -> bool:
         future = self._waiting.get(run_id)
         return future is not None and not future.done() and run_id in self._started
 
-    def _is_to_be_looked_for(self, run_id: UUID) -> bool:
+    def _is_to_be_looked_for(self, run_id: UUID, bound: UUID) -> bool:
         """True once in each stretch of ``LOOK_SECONDS``, the same for all runs so that few statements do; not in the
         first one for a new run, which mostly is there and ends soon."""
         stretch = int(time.monotonic() / LOOK_SECONDS)
         is_first = run_id not in self._looked
         is_due = self._looked.get(run_id) != stretch
         self._looked[run_id] = stretch
-        return is_due and not (is_first and _is_young(run_id))
+        return is_due and not (is_first and run_id > bound)
 
     async def _look_for(self, run_ids: list[UUID]) -> None:
         """Tell those who wait for runs that are gone; nobody else would."""
         if not run_ids:
             return
         kept = await self._store.retention.list_kept(run_ids)
+        bound = _bound_young()
         for run_id in run_ids:
             if not self._is_open(run_id):
                 continue
             if run_id in kept:
                 self._seen.add(run_id)
-            elif run_id in self._seen or not _is_young(run_id):
+            elif run_id in self._seen or run_id <= bound:
                 self._waiting[run_id].set_exception(
                     NotFoundError(
                         f"run {run_id} is not there (any more): deleted as older than the retention, or the "

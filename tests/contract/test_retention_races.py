@@ -28,6 +28,13 @@ def prune_all(plait: Plait) -> Pruned:
     return plait.portal.call(prune(engine.store.retention, datetime.now(UTC) + LATER))
 
 
+def choose_ended(plait: Plait, database: Database) -> tuple[datetime, list[UUID]]:
+    """A moment, and the runs chosen for deletion as ended before it."""
+    moment: datetime = database.value("SELECT clock_timestamp()")
+    store = plait.engine.store.retention
+    return moment, plait.portal.call(store.list_prunable(UUID(int=0), moment, 10, 10)).run_ids
+
+
 @pytest.fixture
 def fails() -> list[bool]:
     """The task fails while there is something in it."""
@@ -69,15 +76,13 @@ def test_a_run_that_was_replayed_after_it_was_chosen_stays_with_its_log(
     ref = task.run_no_wait()
     database.wait_ended(1)
     database.wait("SELECT count(*) = 1 FROM plait.log")
-    moment = database.value("SELECT clock_timestamp()")
-    store = plait.engine.store.retention
-    chosen = plait.portal.call(store.list_prunable(UUID(int=0), moment, 10, 10)).run_ids
+    moment, chosen = choose_ended(plait, database)
     assert len(chosen) == 1
     fails.clear()
     plait.runs.replay(ref.workflow_run_id)
     assert ref.result(timeout=60) == 1
     database.wait("SELECT count(*) = 2 FROM plait.log")
-    assert plait.portal.call(store.prune_runs(chosen, moment, 10)) == 0
+    assert plait.portal.call(plait.engine.store.retention.prune_runs(chosen, moment, 10)) == 0
     assert plait.runs.get_status(ref.workflow_run_id) == "COMPLETED"
     assert database.count("log") == 2
 
@@ -103,14 +108,12 @@ def test_a_child_that_was_chosen_with_its_parent_stays_when_that_was_replayed(
     ref = parent.run_no_wait()
     database.wait_ended(2)
     database.wait("SELECT count(*) = 1 FROM plait.log")
-    moment = database.value("SELECT clock_timestamp()")
-    store = plait.engine.store.retention
-    chosen = plait.portal.call(store.list_prunable(UUID(int=0), moment, 10, 10)).run_ids
+    moment, chosen = choose_ended(plait, database)
     assert len(chosen) == 2
     fails.clear()
     plait.runs.replay(ref.workflow_run_id)
     found = ref.result(timeout=60)
-    assert plait.portal.call(store.prune_runs(chosen, moment, 10)) == 0
+    assert plait.portal.call(plait.engine.store.retention.prune_runs(chosen, moment, 10)) == 0
     assert (plait.runs.get_status(found), database.count("log")) == ("COMPLETED", 1)
 
 

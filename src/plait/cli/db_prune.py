@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from plait.cli.database import open_database
 from plait.cli.failures import say_hint
 from plait.cli.help import command
 from plait.cli.options import DurationType, common_options, output_option
-from plait.cli.output import print_result
+from plait.cli.output import print_result, showing_progress
 from plait.cli.text import format_time
 from plait.maintenance.pruner import Pruned, count_prunable, prune
 from plait.settings import settings
@@ -51,7 +51,8 @@ def prune_database(older_than: float | None, dry_run: bool, yes: bool, output: s
             print_result(data, output, f"{count} runs ended before {when}; nothing was deleted")
             return
         confirm(f"delete {count} runs that ended before {when}, with their child runs?", yes=yes)
-        pruned = asyncio.run(_prune(database.url, before))
+        with showing_progress("deleting", count) as tell:
+            pruned = asyncio.run(_prune(database.url, before, lambda pruned: tell(pruned.runs)))
     data = {"before": before, "dry_run": False, **asdict(pruned)}
     text = ", ".join(f"{number} {what}" for what, number in asdict(pruned).items())
     print_result(data, output, f"deleted {text}")
@@ -73,16 +74,9 @@ async def _look(url: str, age: timedelta) -> tuple[datetime, int]:
         await store.close()
 
 
-async def _prune(url: str, before: datetime) -> Pruned:
-    def tell(pruned: Pruned) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r{pruned.runs} runs", err=True, nl=False)
-
+async def _prune(url: str, before: datetime, tell: Callable[[Pruned], None]) -> Pruned:
     store = Store(url)
     try:
-        pruned = await prune(store.retention, before, tell)
+        return await prune(store.retention, before, tell)
     finally:
         await store.close()
-    if sys.stderr.isatty():
-        click.echo("\r", err=True, nl=False)
-    return pruned

@@ -84,7 +84,7 @@ class Session:
         self.changes = self.flusher.changes = self.parker.changes = ChangeTeller(engine.hub)
         self.logs = LogWriter(engine.store.url, engine.hub, self._loop)
         self.flusher.lifetimes = engine.lifetimes
-        self._traced = engine.lifetimes is not None
+        self._traced = self.flusher.lifetimes is not None
         self.claimer = Claimer(
             self.store,
             engine.hub,
