@@ -63,12 +63,13 @@ class Revoker:
             cancelled = held.get((*assignment.key, assignment.attempt))
             if cancelled is None:
                 logger.info("task %s of run %s was cancelled", assignment.name, assignment.run.id)
+                assignment.concluded = True  # before its code hears of it: what that makes of it counts no more
                 self._stop(assignment)
                 self._holdings.drop(assignment)
             elif cancelled:
-                self._stop(assignment)
                 elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
                 self._conclude(assignment, Report(Status.CANCELLED, reason=CANCELLED_BY_REQUEST, elapsed_us=elapsed))
+                self._stop(assignment)
 
     def _receive(self, subjects: list[str]) -> None:
         self.hints += 1

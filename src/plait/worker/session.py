@@ -226,6 +226,7 @@ class Session:
 
     def _let_go(self, assignment: Assignment) -> None:
         """The same task has come again: its run was cancelled and replayed before this worker noticed."""
+        assignment.concluded = True
         self._stop(assignment)
         self.holdings.drop(assignment)
 
