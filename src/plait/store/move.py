@@ -18,8 +18,8 @@ from plait.store.connection import connect, hide_password
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-_BUFFERED = 32
-"""Pieces of a table (64 KB about) that are read ahead."""
+_BUFFERED = 8
+"""Pieces of a table that are read ahead: a large row is a piece of its own."""
 
 _PATIENCE = 5.0
 """Seconds that a connection is given to roll back or to close before it is cut."""
