@@ -267,7 +267,7 @@ def test_the_engine_stays_below_eight_thousand_lines() -> None:
     ]
     statements = {name for path in files for name in re.findall(r'load_sql\("(\w+)"\)', path.read_text())}
     files += [
-        path for path in (SOURCE / "store").rglob("*.sql") if path.stem in statements or "migrations" in path.parts
+        path for path in (SOURCE / "store").rglob("*.sql") if path.parent.name != "sql" or path.stem in statements
     ]
     assert sum(map(count_lines, files)) < 8000
 

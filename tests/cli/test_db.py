@@ -27,14 +27,14 @@ def test_upgrade_makes_the_schema_once(plait_command, empty_database):
     def call(*arguments):
         return plait_command(*arguments, "--database-url", empty_database.url)
 
-    assert "would apply 0001 rooms" in call("db", "upgrade", "--dry-run").stdout
+    assert "would apply 0001 first" in call("db", "upgrade", "--dry-run").stdout
     listed = call("runs", "list")
     assert listed.returncode == 3
     assert "plait db upgrade" in listed.stderr
     before = json.loads(call("db", "status", "-o", "json").stdout)
     assert (before["schema"], before["latest"]) == (0, latest_version())
-    assert before["pending"][0] == "0001 rooms"
-    assert "applied 0001 rooms" in call("db", "upgrade").stdout
+    assert before["pending"][0] == "0001 first"
+    assert "applied 0001 first" in call("db", "upgrade").stdout
     assert call("db", "upgrade").stdout == f"nothing to do: the schema is at {latest_version()}\n"
     assert json.loads(call("db", "status", "-o", "json").stdout)["pending"] == []
     assert call("runs", "list").returncode == 0

@@ -51,7 +51,7 @@ def migrated(manage: Manage, empty_database: Database) -> Database:
     """The database, with all tables: the project's and Plait's."""
     done = manage("migrate")
     assert done.process.wait(60) == 0, done.log
-    assert "Applying plait.0001_rooms... OK" in done.log
+    assert "Applying plait.0001_first... OK" in done.log
     return empty_database
 
 

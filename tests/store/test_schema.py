@@ -1,4 +1,4 @@
-"""Schemas that are older, newer or elsewhere."""
+"""Schemas that are older, newer, of another kind or elsewhere."""
 
 from __future__ import annotations
 
@@ -11,19 +11,12 @@ from plait.store import schema
 from plait.store.connection import connect
 from support.database import Database
 
-
-@pytest.fixture
-def schema_4(empty_database: Database) -> Database:
-    """A database as Plait made it when migrations did not yet say what they work with."""
-    empty_database.query("CREATE SCHEMA plait")
-    empty_database.query(
-        "CREATE TABLE plait.migration "
-        "(version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-    )
-    for migration in schema.list_migrations()[:4]:
-        empty_database.server.run(migration.sql, url=empty_database.url)
-        empty_database.query("INSERT INTO plait.migration VALUES (%s, %s)", migration.version, migration.name)
-    return empty_database
+NEXT = schema.Migration(
+    schema.latest_version() + 1,
+    "next",
+    f"-- Works with code for schema {schema.latest_version()}.\nALTER TABLE plait.run ADD COLUMN of_the_next_release int",
+)
+NEXT_ROUTINE = "CREATE OR REPLACE FUNCTION plait.find_version(of_workflow text) RETURNS integer LANGUAGE sql AS 'SELECT 7';"
 
 
 def read_versions(database: Database) -> list[int]:
@@ -33,58 +26,138 @@ def read_versions(database: Database) -> list[int]:
 ALL = [migration.version for migration in schema.list_migrations()]
 
 
-async def test_a_database_from_before_works_with_is_upgraded(schema_4: Database) -> None:
-    connection = await connect(schema_4.url)
+@pytest.fixture
+def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is the release after this one: a migration and a function's body more."""
+    migrations, routines = schema.list_migrations(), schema.list_routines()
+    monkeypatch.setattr(schema, "list_migrations", lambda: (*migrations, NEXT))
+    monkeypatch.setattr(schema, "list_routines", lambda: (*routines, NEXT_ROUTINE))
+
+
+def check_upgraded(database: Database) -> None:
+    assert read_versions(database) == [*ALL, NEXT.version]
+    assert database.value("SELECT works_with FROM plait.migration WHERE name = 'next'") == ALL[-1]
+    assert database.query("SELECT of_the_next_release FROM plait.run") == []
+    assert database.value("SELECT plait.find_version('any')") == 7
+
+
+@pytest.mark.usefixtures("next_release")
+async def test_an_older_schema_is_upgraded(database: Database) -> None:
+    connection = await connect(database.url)
     applied = await schema.upgrade(connection)
     await connection.close()
-    assert [migration.version for migration in applied] == ALL[4:]
-    assert read_versions(schema_4) == ALL
+    assert applied == [NEXT]
+    check_upgraded(database)
 
 
-def test_a_database_from_before_works_with_is_upgraded_at_first_use(schema_4: Database) -> None:
-    with Plait(schema_4.url) as plait:
+@pytest.mark.usefixtures("next_release")
+def test_an_older_schema_is_upgraded_at_first_use(database: Database) -> None:
+    with Plait(database.url) as plait:
         assert plait.runs.list() == []
-    assert read_versions(schema_4) == ALL
+    check_upgraded(database)
 
 
-def test_a_database_from_before_works_with_is_upgraded_by_hand(schema_4: Database) -> None:
-    schema_4.server.run(schema.render_sql(4), url=schema_4.url)
-    assert read_versions(schema_4) == ALL
+@pytest.mark.usefixtures("next_release")
+def test_an_older_schema_is_upgraded_by_hand(database: Database) -> None:
+    database.server.run(schema.render_sql(ALL[-1]), url=database.url)
+    check_upgraded(database)
+    assert schema.render_sql(NEXT.version) == ""
 
 
-def test_a_newer_schema_without_works_with_is_too_new(database: Database) -> None:
-    database.query("ALTER TABLE plait.migration DROP COLUMN works_with")
-    database.query("INSERT INTO plait.migration (version, name) VALUES (9999, 'next')")
-    with pytest.raises(SchemaError, match="9999, too new"), Plait(database.url):
-        raise AssertionError("connected")
+@pytest.mark.usefixtures("next_release")
+def test_a_framework_upgrades_step_by_step(empty_database: Database) -> None:
+    with psycopg.connect(empty_database.url) as connection:
+        done = [schema.apply_migrations(connection.cursor(), version) for version in (*ALL, NEXT.version)]
+    assert done == [True] + [False] * len(ALL)  # the first one brings what functions and views need, which is everything
+    check_upgraded(empty_database)
 
 
-@pytest.mark.parametrize("works_with", [9998, None])
-def test_a_compatible_migration_does_not_hide_an_incompatible_one_before_it(
-    database: Database, works_with: int | None
+@pytest.mark.usefixtures("next_release")
+def test_a_framework_upgrades_what_it_made_with_the_release_before(database: Database) -> None:
+    with psycopg.connect(database.url) as connection:
+        done = [schema.apply_migrations(connection.cursor(), version) for version in (*ALL, NEXT.version)]
+    assert done == [False] * len(ALL) + [True]
+    check_upgraded(database)
+
+
+async def test_an_upgrade_that_fails_leaves_tables_and_functions_as_they_were(
+    database: Database, next_release: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    broken = schema.Migration(NEXT.version + 1, "broken", "CREATE TABLE plait.half (); SELECT 1 / 0")
+    migrations = schema.list_migrations()
+    monkeypatch.setattr(schema, "list_migrations", lambda: (*migrations, broken))
+    connection = await connect(database.url)
+    with pytest.raises(Exception, match="division by zero"):
+        await schema.upgrade(connection)
+    assert read_versions(database) == ALL
+    assert database.value("SELECT plait.find_version('any')") is None
+    monkeypatch.setattr(schema, "list_migrations", lambda: migrations)
+    assert await schema.upgrade(connection) == [NEXT]  # the lock was given back
+    await connection.close()
+    check_upgraded(database)
+
+
+def test_a_compatible_migration_does_not_hide_an_incompatible_one_before_it(database: Database) -> None:
     latest = schema.latest_version()
     add = "INSERT INTO plait.migration (version, name, works_with) VALUES (%s, 'next', %s)"
     database.query(add, 9999, latest)
     with Plait(database.url) as plait:
         assert plait.runs.list() == []
-    database.query(add, 9998, works_with)
+    database.query(add, 9998, 9998)
     with pytest.raises(SchemaError, match="9999, too new"), Plait(database.url):
         raise AssertionError("connected")
+
+
+def test_a_migration_that_says_nothing_is_for_its_own_code_only() -> None:
+    assert schema.Migration(7, "silent", "SELECT 1").works_with == 7
+    assert schema.Migration(7, "told", "-- Works with code for schema 5.\nSELECT 1").works_with == 5
 
 
 def test_a_framework_does_not_make_a_new_schema_where_everything_has_been_moved_away(database: Database) -> None:
     database.query("ALTER SCHEMA plait RENAME TO plait_moved")
     database.query("COMMENT ON SCHEMA plait_moved IS 'postgresql://elsewhere/db'")
     with psycopg.connect(database.url) as connection, pytest.raises(SchemaError, match="moved to postgresql://elsewh"):
-        schema.apply_migration(connection.cursor(), 1)
+        schema.apply_migrations(connection.cursor(), 1)
     assert database.value("SELECT to_regnamespace('plait') IS NULL")
     database.query("ALTER SCHEMA plait_moved RENAME TO plait")
 
 
-def test_a_framework_upgrades_a_database_from_before_works_with(schema_4: Database) -> None:
-    with psycopg.connect(schema_4.url) as connection:
-        assert [schema.apply_migration(connection.cursor(), version) for version in ALL] == [False] * 4 + [True] * (
-            len(ALL) - 4
-        )
-    assert read_versions(schema_4) == ALL
+@pytest.fixture
+def alpha(empty_database: Database) -> Database:
+    """A database as the alpha of Plait left it, as far as it matters: its table of migrations."""
+    empty_database.query("CREATE SCHEMA plait")
+    empty_database.query(
+        "CREATE TABLE plait.migration (version integer PRIMARY KEY, name text NOT NULL, "
+        "applied_at timestamptz NOT NULL DEFAULT now(), works_with integer)"
+    )
+    names = ("rooms", "control", "schedules", "logs", "retention", "pace")
+    for version, name in enumerate(names, 1):
+        empty_database.query("INSERT INTO plait.migration (version, name) VALUES (%s, %s)", version, name)
+    return empty_database
+
+
+WAY_OUT = r'before the first release.*make it anew.*plait db psql -- -c "DROP SCHEMA plait CASCADE".*plait db upgrade'
+
+
+@pytest.mark.parametrize("auto_upgrade", [True, False])
+def test_a_database_of_the_alpha_is_refused_with_the_way_out(alpha: Database, auto_upgrade: bool) -> None:
+    with pytest.raises(SchemaError, match=WAY_OUT), Plait(alpha.url, auto_upgrade=auto_upgrade):
+        raise AssertionError("connected")
+
+
+def test_a_framework_refuses_a_database_of_the_alpha_too(alpha: Database) -> None:
+    with psycopg.connect(alpha.url) as connection, pytest.raises(SchemaError, match=WAY_OUT):
+        schema.apply_migrations(connection.cursor(), 1)
+
+
+@pytest.mark.parametrize(
+    "statement", ["DROP SCHEMA plait CASCADE", "ALTER SCHEMA plait RENAME TO plait_alpha"], ids=["dropped", "kept"]
+)
+def test_what_the_message_says_makes_it_anew(alpha: Database, statement: str) -> None:
+    with pytest.raises(SchemaError) as refused, Plait(alpha.url):
+        raise AssertionError("connected")
+    assert statement in str(refused.value)
+    alpha.query(statement)
+    with Plait(alpha.url) as plait:
+        assert plait.runs.list() == []
+    assert read_versions(alpha) == ALL

@@ -21,6 +21,9 @@ from plait.embedded.programs import Programs
 from plait.store import schema
 from support.waiting import eventually
 
+SCHEMA_VARIABLE = "PLAIT_TEST_SCHEMA"
+"""Names a file with the SQL of another schema to test on: that of a later release (``tools/last_release.py``)."""
+
 TEMPLATE = f"plait_template_{os.getpid()}"
 """A name of this process: those of `pytest -n` may share the server of ``TEST_DATABASE_URL``."""
 
@@ -65,7 +68,8 @@ class Server(ABC):
         self.run(f"DROP DATABASE IF EXISTS {TEMPLATE}")
         self.run(f"CREATE DATABASE {TEMPLATE}")
         with psycopg.connect(self.build_url(TEMPLATE), autocommit=True) as connection:
-            connection.execute(schema.render_sql())
+            other = os.environ.get(SCHEMA_VARIABLE)
+            connection.execute(Path(other).read_bytes() if other else schema.render_sql().encode())
             # Statistics and warm catalogues are copied along.
             connection.execute("VACUUM ANALYZE")
 

@@ -84,7 +84,7 @@ def upgrade(dry_run: bool, output: str) -> None:
 @command(
     "sql",
     ("the whole schema", "plait db sql > schema.sql"),
-    ("what is new since version 4", "plait db sql --since 4"),
+    ("what is new since version 1", "plait db sql --since 1"),
 )
 @click.option("--since", type=click.IntRange(min=0), default=0, help="The version the database has now.")
 @common_options

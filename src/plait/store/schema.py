@@ -1,33 +1,27 @@
-"""Migrations: numbered SQL files, applied in order, each in one transaction, by one process at a time."""
+"""The schema: numbered migrations for what holds data, and the functions and views as they are now.
+
+Tables, columns and indexes come from ``migrations/NNNN_<what>.sql``, applied in order. Functions and views hold no data:
+each stands once, in ``functions`` and ``views``, and an upgrade puts all of them in place after its migrations, in the
+same transaction. So a change of a function is made in its file, with a migration whose number says that something is due.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from plait.errors import SchemaError
+from plait.store.statements import list_sql, read_sql
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
 _LOCK_KEY = 0x706C616974  # "plait"
 
-_BOOTSTRAP = """
-CREATE SCHEMA IF NOT EXISTS plait;
-CREATE TABLE IF NOT EXISTS plait.migration (
-    version    integer PRIMARY KEY,
-    name       text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
-);
-"""
-# Databases that were made before it was thought of lack it.
-_ADD_WORKS_WITH = """
--- The oldest schema whose code works with this one, too.
-ALTER TABLE plait.migration ADD COLUMN IF NOT EXISTS works_with integer;
-"""
+# Bodies name functions whose turn has not come yet.
+_UNCHECKED = "SET LOCAL check_function_bodies = off;\n"
 
 _MOVED_TO = "SELECT obj_description(to_regnamespace('plait_moved'), 'pg_namespace')"
 
@@ -36,7 +30,7 @@ _WORKS_WITH = re.compile(r"^-- Works with code for schema (\d+)\.$", re.M)
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema. ``sql`` runs in one transaction together with its row in ``plait.migration``.
+    """One step of the tables. ``sql`` runs in one transaction together with its row in ``plait.migration``.
 
     ``works_with``: code that was made for this schema, or a later one, works with the result as well. A migration says
     so in a line of its own, ``-- Works with code for schema N.``; one that does not is for its own code only.
@@ -64,10 +58,15 @@ class Migration:
 def list_migrations() -> tuple[Migration, ...]:
     """All migrations this version of Plait brings, in order."""
     found = []
-    for file in files("plait.store").joinpath("migrations").iterdir():
-        if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name):
-            found.append(Migration(int(match[1]), match[2], file.read_text()))
-    return tuple(sorted(found, key=lambda migration: migration.version))
+    for path in list_sql("migrations"):
+        if match := re.fullmatch(r"migrations/(\d{4})_(\w+)\.sql", path):
+            found.append(Migration(int(match[1]), match[2], read_sql(path)))
+    return tuple(found)
+
+
+def list_routines() -> tuple[str, ...]:
+    """The SQL of all functions, then of all views, as they are with the latest migration."""
+    return tuple(read_sql(path) for folder in ("functions", "views") for path in list_sql(folder))
 
 
 def latest_version() -> int:
@@ -77,12 +76,28 @@ def latest_version() -> int:
 
 async def read_version(connection: Connection) -> int:
     """The schema version of the database; 0 when there is no Plait schema yet. Raises ``SchemaError`` when what was
-    there has been moved elsewhere: a new one beside it would hide that."""
+    there has been moved elsewhere, for a new one beside it would hide that; and when it was made before the first
+    release."""
     if await connection.fetchval("SELECT to_regclass('plait.migration')") is None:
         await check_not_moved(connection)
         return 0
-    found: int | None = await connection.fetchval("SELECT max(version) FROM plait.migration")
-    return found or 0
+    found = await connection.fetchrow(_STATE)
+    assert found is not None
+    _refuse_other(found["first"])
+    return found["version"] or 0
+
+
+_STATE = "SELECT max(version) AS version, min(name) FILTER (WHERE version = 1) AS first FROM plait.migration"
+
+
+def _refuse_other(first: str | None) -> None:
+    """Raise ``SchemaError`` unless the schema began with the first migration there is, by its name."""
+    if first not in (None, list_migrations()[0].name):
+        raise SchemaError(
+            "the database was made by a Plait from before the first release, which cannot be upgraded: make it anew. "
+            'Stop what uses it, run plait db psql -- -c "DROP SCHEMA plait CASCADE" (all runs in it are gone; '
+            '"ALTER SCHEMA plait RENAME TO plait_alpha" keeps them to look at), then plait db upgrade'
+        )
 
 
 async def check_not_moved(connection: Connection) -> None:
@@ -112,10 +127,8 @@ async def _check_not_too_new(connection: Connection, found: int) -> None:
     wanted = latest_version()
     if found <= wanted:
         return
-    # Every one that is not known here counts; one that says nothing is for its own code only. By way of JSON, because
-    # the column may not be there.
-    sql = """SELECT max(coalesce((to_jsonb(m) ->> 'works_with')::integer, m.version))
-             FROM plait.migration m WHERE m.version > $1"""
+    # Every one that is not known here counts.
+    sql = "SELECT max(works_with) FROM plait.migration WHERE version > $1"
     oldest: int | None = await connection.fetchval(sql, wanted)
     if oldest is None or oldest > wanted:
         raise SchemaError(
@@ -127,26 +140,21 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
     """Bring the database to ``latest_version`` and return the migrations applied (or, dry, those that would be).
 
     Safe to call by any number of processes at once: an advisory lock lets one go first, the others then find nothing
-    to do. A migration that fails leaves the version before it. A newer schema is left alone; raises ``SchemaError`` if
-    it does not work with this Plait.
+    to do. All is one transaction: an upgrade that fails leaves everything as it was. A newer schema is left alone;
+    raises ``SchemaError`` if it does not work with this Plait.
     """
     if dry_run:
         return await _read_pending(connection)
-    applied = []
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
     try:
         pending = await _read_pending(connection)
         if pending:
-            await connection.execute(_BOOTSTRAP + _ADD_WORKS_WITH)
-        for migration in pending:
             async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(migration.note)
-            applied.append(migration)
+                await connection.execute(_build_script(pending))
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK_KEY)
-    return applied
+    return pending
 
 
 async def _read_pending(connection: Connection) -> list[Migration]:
@@ -155,35 +163,40 @@ async def _read_pending(connection: Connection) -> list[Migration]:
     return _pending(found)
 
 
-def apply_migration(cursor: Any, version: int) -> bool:
-    """Apply one migration by a cursor of any DB-API driver, in its caller's transaction, unless it was applied.
+def apply_migrations(cursor: Any, version: int) -> bool:
+    """See to it that a migration is applied, by a cursor of any DB-API driver, in its caller's transaction.
 
-    For frameworks that number the steps of a database themselves; all before it must have been applied. Excludes
-    ``upgrade`` elsewhere until that transaction ends. Returns whether there was something to do. Raises ``SchemaError``
-    when what was there has been moved elsewhere.
+    For frameworks that number the steps of a database themselves. Where it is missing, all that are missing are
+    applied: functions and views fit the latest tables only. Excludes ``upgrade`` elsewhere until that transaction ends.
+    Returns whether there was something to do. Raises ``SchemaError`` as ``read_version`` does.
     """
     cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
     cursor.execute("SELECT to_regclass('plait.migration') IS NOT NULL")
+    found = 0
     if cursor.fetchone()[0]:
-        cursor.execute(f"SELECT 1 FROM plait.migration WHERE version = {version:d}")
-        if cursor.fetchone() is not None:
-            return False
+        cursor.execute(_STATE)
+        found, first = cursor.fetchone()
+        _refuse_other(first)
     else:
         cursor.execute(_MOVED_TO)
         _refuse_moved(cursor.fetchone()[0])
-    cursor.execute(_BOOTSTRAP + _ADD_WORKS_WITH)
-    migration = next(one for one in list_migrations() if one.version == version)
-    cursor.execute(migration.sql)
-    cursor.execute(migration.note)
+    if found >= version:
+        return False
+    cursor.execute(_build_script(_pending(found)))
     return True
 
 
 def render_sql(since: int = 0) -> str:
-    """The SQL that ``upgrade`` would run after version ``since``, for people who apply it by hand."""
-    parts = [_BOOTSTRAP + _ADD_WORKS_WITH if since == 0 else _ADD_WORKS_WITH]
-    for migration in _pending(since):
-        parts.append(f"BEGIN;\n{migration.sql}\n{migration.note};\nCOMMIT;\n")
-    return "\n".join(parts)
+    """The SQL that ``upgrade`` would run after version ``since``, for people who apply it by hand. Empty when nothing
+    is due."""
+    pending = _pending(since)
+    return f"BEGIN;\n\n{_build_script(pending)}\nCOMMIT;\n" if pending else ""
+
+
+def _build_script(pending: list[Migration]) -> str:
+    """What brings a schema that lacks these migrations up to date, to be run in one transaction."""
+    steps = [f"{migration.sql}\n;\n{migration.note};\n" for migration in pending]
+    return "\n".join([*steps, _UNCHECKED, *list_routines()])
 
 
 def _pending(found: int) -> list[Migration]:

@@ -5,17 +5,9 @@ WITH picked AS MATERIALIZED (
     WHERE expires_at <= plait.now()
     ORDER BY expires_at LIMIT $2
     FOR UPDATE SKIP LOCKED
-), taken AS (
-    DELETE FROM plait.ready r USING picked p WHERE r.ctid = p.row_id
-    RETURNING r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at
-), held AS (
-    INSERT INTO plait.running
-        (run_id, task, attempt, retry, lost, priority, action_id, worker_id, queued_at, started_at)
-    SELECT run_id, task, attempt, retry, lost, priority, action_id, $1, queued_at, plait.now() FROM taken
-)
+),
+-- Include fragments/hold_taken.sql.
 SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at, plait.now() AS started_at,
-       r.version_id, r.metadata::text AS metadata, r.status, r.worst,
-       r.first_attempt, r.cancel_tasks,
-       CASE WHEN row_number() OVER (PARTITION BY t.run_id) = 1 THEN r.input END AS input
+-- Include fragments/run_of_claim.sql.
 FROM taken t
 JOIN plait.run r ON r.id = t.run_id

@@ -1,4 +1,4 @@
--- Deliver the events $1 and wake at most $2 tasks: see plait.deliver_events in the migrations.
+-- Deliver the events $1 and wake at most $2 tasks: see functions/deliver_events.sql.
 SELECT started, woken, complete, actions
 FROM plait.deliver_events($1::uuid[], $2::int4, $3::int4[], $4::uuid[], $5::int4[], $6::text[], $7::int2[],
                           $8::int4[], $9::int4[], $10::int2[])

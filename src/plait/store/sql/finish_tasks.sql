@@ -13,8 +13,8 @@
 -- Counters are read only from the RETURNING of their own update. A join all of whose parents are in this batch has
 -- an untouched counter and needs none.
 WITH outcome AS MATERIALIZED (
-    SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt, coalesce(o.status, 2::int2) AS status,
-           o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
+    SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt,
+           coalesce(o.status, plait.completed()) AS status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
            (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status,
            r.first_attempt, r.cancel_tasks IS NULL AS undisturbed, coalesce(o.task = ANY (r.cancel_tasks), false) AS ordered
     FROM unnest($2::uuid[], $3::int2[], $4::int8[], $5::int8[], $6::bytea[], $7::int2[], $8::int2[], $9::bytea[],
@@ -36,7 +36,7 @@ WITH outcome AS MATERIALIZED (
               r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge,
               o.first_attempt, o.undisturbed, o.ordered
 ), accepted AS MATERIALIZED (
-    SELECT * FROM fenced WHERE run_status = 0
+    SELECT * FROM fenced WHERE run_status = plait.open()
 ), history AS (
     INSERT INTO plait.attempt
         (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, output, error, reason)
@@ -45,9 +45,9 @@ WITH outcome AS MATERIALIZED (
     FROM accepted
 ), put_back AS (
     INSERT INTO plait.waiting (run_id, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
-    SELECT run_id, task, attempt + 1, (retry + CASE status WHEN -3 THEN 1 ELSE 0 END)::int2, lost, priority, action_id,
-           plait.now() + retry_us * interval '1 microsecond', coalesce(($15::int8[])[first_edge], -1)
-    FROM accepted WHERE status < 0 AND retry_us > 0 AND NOT ordered
+    SELECT run_id, task, attempt + 1, (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost, priority,
+           action_id, plait.now() + retry_us * interval '1 microsecond', coalesce(($15::int8[])[first_edge], -1)
+    FROM accepted WHERE NOT plait.is_outcome(status) AND retry_us > 0 AND NOT ordered
     RETURNING due_at
 ), hit AS MATERIALIZED (
     SELECT a.run_id, a.priority, a.first_attempt, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
@@ -59,10 +59,10 @@ WITH outcome AS MATERIALIZED (
                coalesce(($14::bool[])[i], false) AND a.undisturbed AS local, coalesce(($15::int8[])[i], -1) AS schedule_us
         FROM generate_series(a.first_edge, a.last_edge) AS i
     ) e
-    WHERE a.status > 0
+    WHERE plait.is_outcome(a.status)
     GROUP BY a.run_id, a.priority, a.first_attempt, e.child, e.need, e.slot, e.action_id, e.schedule_us
 ), tally AS (
-    SELECT run_id, greatest(max(worst), 2)::int2 AS worst, bool_or(child = -1 AND hits = need) AS ends,
+    SELECT run_id, greatest(max(worst), plait.completed()) AS worst, bool_or(child = -1 AND hits = need) AS ends,
            max(slot) FILTER (WHERE child = -1 AND hits < need) AS end_slot,
            max(hits) FILTER (WHERE child = -1 AND hits < need) AS end_hits,
            array_agg(slot) FILTER (WHERE hits < need) AS slots,
@@ -73,11 +73,12 @@ WITH outcome AS MATERIALIZED (
            array_agg(schedule_us) FILTER (WHERE hits < need) AS schedules
     FROM hit
     GROUP BY run_id
-    HAVING max(worst) > 2 OR bool_or(child = -1 OR hits < need)
+    HAVING max(worst) > plait.completed() OR bool_or(child = -1 OR hits < need)
 ), counted AS (
     UPDATE plait.run r
     SET worst = greatest(r.worst, t.worst),
-        status = CASE WHEN t.ends OR r.pending[t.end_slot] = t.end_hits THEN greatest(r.worst, t.worst) ELSE 0 END,
+        status = CASE WHEN t.ends OR r.pending[t.end_slot] = t.end_hits THEN greatest(r.worst, t.worst)
+                      ELSE plait.open() END,
         finished_at = CASE WHEN t.ends OR r.pending[t.end_slot] = t.end_hits THEN plait.now() END,
         pending = CASE
             WHEN t.slots IS NULL THEN r.pending
@@ -101,13 +102,12 @@ WITH outcome AS MATERIALIZED (
     WHERE e.child >= 0 AND c.pending[e.slot] = 0
     UNION ALL
     SELECT run_id, priority, task, action_id, false, coalesce(($15::int8[])[first_edge], -1), (attempt + 1)::int2,
-           (retry + CASE status WHEN -3 THEN 1 ELSE 0 END)::int2, lost
-    FROM accepted WHERE status < 0 AND (retry_us = 0 OR ordered)
+           (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost
+    FROM accepted WHERE NOT plait.is_outcome(status) AND (retry_us = 0 OR ordered)
 ), queued AS (
     INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-    SELECT run_id, plait.now(),
-           CASE WHEN schedule_us >= 0 THEN plait.now() + schedule_us * interval '1 microsecond' END,
-           action_id, task, attempt, retry, lost, priority
+    SELECT run_id, plait.now(), plait.end_of_schedule(plait.now(), schedule_us), action_id, task, attempt, retry, lost,
+           priority
     FROM freed WHERE NOT local
     RETURNING action_id
 ), continued AS (
@@ -119,6 +119,6 @@ WITH outcome AS MATERIALIZED (
 SELECT (SELECT array_agg(ord) FROM accepted) AS accepted,
        (SELECT array_agg(run_id) FROM continued) AS continued_runs,
        (SELECT array_agg(task) FROM continued) AS continued_tasks,
-       (SELECT array_agg(id) FROM counted WHERE status <> 0) AS ended_runs,
+       (SELECT array_agg(id) FROM counted WHERE status <> plait.open()) AS ended_runs,
        (SELECT array_agg(DISTINCT action_id) FROM queued) AS queued_actions,
        (SELECT min(due_at) FROM put_back) AS next_due

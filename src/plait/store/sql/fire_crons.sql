@@ -1,4 +1,4 @@
--- Move crons on and start the runs of some of their fire times, each once: see plait.fire_crons in the migrations.
+-- Move crons on and start the runs of some of their fire times, each once: see functions/fire_crons.sql.
 -- Locks: the crons, skipping locked ones. Index: cron's key. $1 crons, $2 their next_at when the times were chosen,
 -- $3 the next ones; $4 to $7 the runs: position of the cron, run id, fire time, the same as text.
 SELECT moved, started

@@ -4,13 +4,14 @@
 -- `families`: the runs among them that are no children of others.
 -- Reads $3 runs, and the parents of the children among them. Locks: none. Index: run's key.
 WITH RECURSIVE seen AS MATERIALIZED (
-    SELECT r.id, r.version_id, r.status, r.finished_at, CASE WHEN r.trigger_kind = 1 THEN r.trigger_id END AS parent_id
+    SELECT r.id, r.version_id, r.status, r.finished_at,
+           CASE WHEN r.trigger_kind = plait.by_parent() THEN r.trigger_id END AS parent_id
     FROM plait.run r
     WHERE r.id > $1 AND r.id < plait.lowest_id($2)
     ORDER BY r.id LIMIT $3
 ), ended AS MATERIALIZED (
     SELECT s.id, s.version_id, s.parent_id, EXISTS (SELECT 1 FROM plait.run p WHERE p.id = s.parent_id) AS has_parent
-    FROM seen s WHERE s.status <> 0 AND s.finished_at < $2
+    FROM seen s WHERE s.status <> plait.open() AND s.finished_at < $2
 ), stays AS (
     SELECT e.id FROM ended e WHERE e.has_parent AND e.parent_id NOT IN (SELECT id FROM ended)
     UNION

@@ -1,6 +1,6 @@
 -- How the tasks of the runs $1 went, by action: accepted outcomes, failures, percentiles of the time their code took.
 -- At most $2 attempts are looked at. Index: attempt's key, workflow_version's.
-SELECT d.action_id, count(*)::int AS outcomes, count(*) FILTER (WHERE d.status = 4)::int AS failed,
+SELECT d.action_id, count(*)::int AS outcomes, count(*) FILTER (WHERE d.status = plait.failed())::int AS failed,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY d.ms) AS p50, percentile_cont(0.95) WITHIN GROUP (ORDER BY d.ms) AS p95
 FROM (
     SELECT v.actions[a.task + 1] AS action_id, a.status,
@@ -9,7 +9,8 @@ FROM (
     JOIN plait.run r ON r.id = w.id
     JOIN plait.workflow_version v ON v.id = r.version_id
     CROSS JOIN LATERAL (
-        SELECT task, status, started_at, finished_at FROM plait.attempt WHERE run_id = r.id AND status > 1 OFFSET 0
+        SELECT task, status, started_at, finished_at FROM plait.attempt
+        WHERE run_id = r.id AND status > plait.skipped() OFFSET 0
     ) a
     LIMIT $2
 ) d

@@ -1,5 +1,5 @@
 -- Delete those of the runs $1 that may be deleted (ended before $2), with all that belongs to them. Returns how many.
--- Locks: see plait.hold_prunable. Indexes: the keys of the tables, idempotency_run.
+-- Locks: see plait.hold_prunable. Indexes: the keys of the tables, idempotency_key_run.
 WITH held AS MATERIALIZED (
     SELECT id FROM plait.hold_prunable($1::uuid[], $2::timestamptz) AS h(id)
 ), gone AS (

@@ -18,6 +18,6 @@ CROSS JOIN LATERAL (
                'message', left(convert_from(a.error, 'UTF8')::json ->> 'message', 300))::text END
                ORDER BY a.task, a.attempt) AS errors
     FROM plait.attempt a
-    WHERE a.run_id = r.id AND a.attempt >= coalesce(r.first_attempt, 1::int2) AND a.status > -10
+    WHERE a.run_id = r.id AND a.attempt >= coalesce(r.first_attempt, 1::int2) AND NOT plait.is_superseded(a.status)
 ) h
-WHERE r.id = ANY ($1::uuid[]) AND r.status <> 0
+WHERE r.id = ANY ($1::uuid[]) AND r.status <> plait.open()

@@ -20,13 +20,12 @@ WITH late AS MATERIALIZED (
 ), history AS (
     INSERT INTO plait.attempt
         (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, reason)
-    SELECT run_id, task, attempt, retry, -2, worker_id, queued_at, started_at, plait.now(), 'worker lost' FROM taken
+    SELECT run_id, task, attempt, retry, plait.lost(), worker_id, queued_at, started_at, plait.now(), 'worker lost'
+    FROM taken
 ), queued AS (
     INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-    SELECT t.run_id, plait.now(),
-           CASE WHEN v.schedules_us[t.task + 1] >= 0
-                THEN plait.now() + v.schedules_us[t.task + 1] * interval '1 microsecond' END,
-           t.action_id, t.task, t.attempt + 1, t.retry, t.lost + 1, t.priority
+    SELECT t.run_id, plait.now(), plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]), t.action_id, t.task,
+           t.attempt + 1, t.retry, t.lost + 1, t.priority
     FROM taken t
     JOIN plait.run r ON r.id = t.run_id
     JOIN plait.workflow_version v ON v.id = r.version_id

@@ -3,5 +3,5 @@
 SELECT plait.start_runs(
            ARRAY[$2::uuid], ARRAY[plait.find_version(workflow)], ARRAY[input],
            ARRAY[(coalesce(metadata, '{}') || jsonb_build_object('cron_name', name, 'fire_time', $3::text))::text],
-           ARRAY[priority], NULL, true, false, ARRAY[3::int2], ARRAY[id]) AS run_ids
+           ARRAY[priority], NULL, true, false, ARRAY[plait.by_cron()], ARRAY[id]) AS run_ids
 FROM plait.cron WHERE id = $1

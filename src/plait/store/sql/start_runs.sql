@@ -1,4 +1,4 @@
--- Start runs by arrays: see plait.start_runs in the migrations, which the user's own transaction calls too.
+-- Start runs by arrays: see functions/start_runs.sql, which the user's own transaction calls too.
 -- Locks: the parents of child runs in id order, child and idempotency keys in key order, the new rows. Returns the
 -- effective run ids, in order. $7: with the hint to sleeping workers in the same commit, for triggers that come one by
 -- one. $8 to $12: kinds, ids, tasks and attempts of what triggered each, keys of child runs; NULL where nothing did.

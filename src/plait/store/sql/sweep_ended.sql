@@ -4,6 +4,6 @@
 DELETE FROM plait.running h
 USING (
     SELECT q.ctid AS row_id FROM plait.running q LEFT JOIN plait.run r ON r.id = q.run_id
-    WHERE r.status IS DISTINCT FROM 0 LIMIT $1 FOR UPDATE OF q SKIP LOCKED
+    WHERE r.status IS DISTINCT FROM plait.open() LIMIT $1 FOR UPDATE OF q SKIP LOCKED
 ) ended
 WHERE h.ctid = ended.row_id

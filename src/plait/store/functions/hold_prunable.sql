@@ -1,21 +1,10 @@
--- What deleting old runs needs.
--- Works with code for schema 4.
-
--- An idempotency key goes with its run.
-CREATE INDEX idempotency_run ON plait.idempotency_key (run_id);
-
--- The lowest id of the version 7 (RFC 9562) that can have been made at a moment: its first 48 bits are the milliseconds
--- since 1970.
-CREATE FUNCTION plait.lowest_id(moment timestamptz) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
-AS $$ SELECT (lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid $$;
-
 -- Those of given runs that may be deleted now, locked: ended before a moment, and a child only with its parent or after it.
 -- One that somebody is replaying, or whose idempotency key a transaction has taken hold of, is left for the next time.
 -- Locks: the runs and their keys, skipping locked ones: it waits for nobody, so it makes nobody the victim of a deadlock.
-CREATE FUNCTION plait.hold_prunable(run_ids uuid[], before timestamptz) RETURNS SETOF uuid LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION plait.hold_prunable(run_ids uuid[], before timestamptz) RETURNS SETOF uuid LANGUAGE sql AS $$
     WITH RECURSIVE ended AS MATERIALIZED (
         SELECT id, trigger_kind, trigger_id FROM plait.run
-        WHERE id = ANY (run_ids) AND status <> 0 AND finished_at < before
+        WHERE id = ANY (run_ids) AND status <> plait.open() AND finished_at < before
         ORDER BY id FOR UPDATE SKIP LOCKED
     ), keys AS MATERIALIZED (
         SELECT k.workflow, k.key FROM plait.idempotency_key k
@@ -27,10 +16,10 @@ CREATE FUNCTION plait.hold_prunable(run_ids uuid[], before timestamptz) RETURNS 
         )
     ), stays AS (
         SELECT f.id FROM free f
-        WHERE f.trigger_kind = 1 AND f.trigger_id NOT IN (SELECT id FROM free)
+        WHERE f.trigger_kind = plait.by_parent() AND f.trigger_id NOT IN (SELECT id FROM free)
           AND EXISTS (SELECT 1 FROM plait.run p WHERE p.id = f.trigger_id)
         UNION
-        SELECT f.id FROM stays s JOIN free f ON f.trigger_kind = 1 AND f.trigger_id = s.id
+        SELECT f.id FROM stays s JOIN free f ON f.trigger_kind = plait.by_parent() AND f.trigger_id = s.id
     )
     SELECT id FROM free WHERE id NOT IN (SELECT id FROM stays)
 $$;

@@ -1,8 +1,0 @@
-from django.db import migrations
-
-from plait.django.schema import bring_schema
-
-
-class Migration(migrations.Migration):
-    dependencies: list[tuple[str, str]] = [("plait", "0002_control")]
-    operations: list[object] = [bring_schema(3)]

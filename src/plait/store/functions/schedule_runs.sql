@@ -1,0 +1,16 @@
+-- Store scheduled runs, each once however often it is sent. Refuses (PLT01) when a version is not stored here.
+CREATE OR REPLACE FUNCTION plait.schedule_runs(
+    ids uuid[], version_ids integer[], run_ats timestamptz[], inputs bytea[], metadatas text[], priorities smallint[]
+) RETURNS void LANGUAGE plpgsql AS $function$
+BEGIN
+    INSERT INTO plait.scheduled (id, workflow, version_id, run_at, input, metadata, priority)
+    SELECT w.id, v.workflow, v.id, w.run_at, w.input, w.metadata::jsonb, w.priority
+    FROM unnest(ids, version_ids, run_ats, inputs, metadatas, priorities)
+         AS w(id, version_id, run_at, input, metadata, priority)
+    JOIN plait.workflow_version v ON v.id = w.version_id
+    ON CONFLICT (id) DO NOTHING;
+    IF (SELECT count(*) FROM plait.scheduled WHERE id = ANY (ids)) < cardinality(ids) THEN
+        RAISE EXCEPTION 'a workflow version that is to be run is not stored here' USING ERRCODE = 'PLT01';
+    END IF;
+END
+$function$;

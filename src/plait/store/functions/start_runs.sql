@@ -1,0 +1,96 @@
+-- Start runs: insert them and their root tasks, in one commit; a run id that is there already starts nothing.
+-- An idempotency key that is taken starts nothing either, and gives the id of the run that has it; so does a child's key.
+-- A child whose parent task does not run any more is refused: NULL in the place of its id.
+-- Locks: a child's parents FOR KEY SHARE in id order (a cancellation of the parent comes before or after), keys in key order.
+-- Called by Plait and, through any driver, inside the transaction of the user.
+CREATE OR REPLACE FUNCTION plait.start_runs(
+    run_ids uuid[], version_ids integer[], inputs bytea[], metadatas text[], priorities smallint[],
+    idempotency_keys text[] DEFAULT NULL, notify boolean DEFAULT false, own_transaction boolean DEFAULT false,
+    trigger_kinds smallint[] DEFAULT NULL, trigger_ids uuid[] DEFAULT NULL, trigger_tasks smallint[] DEFAULT NULL,
+    trigger_attempts smallint[] DEFAULT NULL, child_keys text[] DEFAULT NULL
+) RETURNS uuid[] LANGUAGE plpgsql AS $function$
+DECLARE
+    effective uuid[] := run_ids;
+    -- For a user's transaction the time of the call: the transaction may have begun long before.
+    moment timestamptz := CASE WHEN own_transaction THEN plait.clock() ELSE plait.now() END;
+    woken text;
+    timed boolean;
+    known integer;
+BEGIN
+    IF child_keys IS NOT NULL THEN
+        effective := plait.find_children(run_ids, trigger_ids, trigger_tasks, trigger_attempts, child_keys);
+    END IF;
+
+    IF idempotency_keys IS NOT NULL THEN
+        -- DO UPDATE, not DO NOTHING: it waits for a concurrent holder and returns that holder's row.
+        WITH wanted AS (
+            SELECT w.ord, v.workflow, w.key, w.run_id
+            FROM unnest(run_ids, effective, version_ids, idempotency_keys) WITH ORDINALITY
+                 AS w(run_id, found_id, version_id, key, ord)
+            JOIN plait.workflow_version v ON v.id = w.version_id
+            WHERE w.key IS NOT NULL AND w.run_id = w.found_id
+        ), first AS (
+            SELECT DISTINCT ON (workflow, key) workflow, key, run_id FROM wanted ORDER BY workflow, key, ord
+        ), held AS (
+            INSERT INTO plait.idempotency_key AS k (workflow, key, run_id)
+            SELECT workflow, key, run_id FROM first ORDER BY workflow, key
+            ON CONFLICT (workflow, key) DO UPDATE SET run_id = k.run_id
+            RETURNING k.workflow, k.key, k.run_id
+        )
+        SELECT array_agg(coalesce(h.run_id, r.found_id) ORDER BY r.ord) INTO effective
+        FROM unnest(effective) WITH ORDINALITY AS r(found_id, ord)
+        LEFT JOIN wanted w ON w.ord = r.ord
+        LEFT JOIN held h ON h.workflow = w.workflow AND h.key = w.key;
+        IF child_keys IS NOT NULL THEN
+            -- A run that somebody else started is no child: it is found again by its idempotency key.
+            DELETE FROM plait.child c
+            USING unnest(run_ids, effective, trigger_ids) AS w(run_id, found_id, parent_id)
+            WHERE c.parent_run_id = w.parent_id AND c.run_id = w.run_id AND w.run_id <> w.found_id;
+            -- Who found a run of this very call goes where that one has been sent.
+            SELECT array_agg(coalesce(o.found_id, r.found_id) ORDER BY r.ord) INTO effective
+            FROM unnest(effective) WITH ORDINALITY AS r(found_id, ord)
+            LEFT JOIN unnest(run_ids, effective) AS o(run_id, found_id) ON o.run_id = r.found_id;
+        END IF;
+    END IF;
+
+    WITH wanted AS MATERIALIZED (
+        SELECT w.run_id, w.version_id, w.input, w.metadata, w.priority, v.pending,
+               w.trigger_kind, w.trigger_id, w.trigger_task
+        FROM unnest(run_ids, effective, version_ids, inputs, metadatas, priorities, trigger_kinds, trigger_ids, trigger_tasks)
+             AS w(run_id, effective_id, version_id, input, metadata, priority, trigger_kind, trigger_id, trigger_task)
+        JOIN plait.workflow_version v ON v.id = w.version_id
+        WHERE w.run_id = w.effective_id
+    ), started AS (
+        INSERT INTO plait.run (id, created_at, version_id, priority, pending, input, metadata,
+                               trigger_kind, trigger_id, trigger_task)
+        SELECT run_id, moment, version_id, priority, pending, input, metadata::jsonb, trigger_kind, trigger_id, trigger_task
+        FROM wanted
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id, version_id, priority
+    ), queued AS (
+        INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+        SELECT s.id, moment, plait.end_of_schedule(moment, v.schedules_us[root.task + 1]),
+               v.actions[root.task + 1], root.task, 1, 0, 0, s.priority
+        FROM started s
+        JOIN plait.workflow_version v ON v.id = s.version_id
+        CROSS JOIN LATERAL unnest(v.roots) AS root(task)
+        RETURNING action_id, expires_at
+    )
+    SELECT (SELECT count(*) FROM wanted), string_agg(DISTINCT action_id::text, ','),
+           coalesce(bool_or(expires_at IS NOT NULL), false)
+    INTO known, woken, timed
+    FROM queued;
+
+    IF known < (SELECT count(*) FROM unnest(run_ids, effective) AS r(asked, got) WHERE r.asked = r.got) THEN
+        RAISE EXCEPTION 'a workflow version that is to be run is not stored here' USING ERRCODE = 'PLT01';
+    END IF;
+
+    IF notify AND woken IS NOT NULL THEN
+        PERFORM pg_notify('plait_ready', left(woken, 7900));
+        IF timed THEN
+            PERFORM pg_notify('plait_timer', '');
+        END IF;
+    END IF;
+    RETURN effective;
+END
+$function$;
