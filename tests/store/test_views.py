@@ -163,12 +163,17 @@ FILL = (
     "1, 2, '{{}}', '{{}}' FROM (SELECT now() - n * interval '1 minute' AS at FROM generate_series(1, {runs}) n) m",
     "INSERT INTO plait.attempt (run_id, task, attempt, retry, status, started_at, finished_at, output) "
     "SELECT id, t, 1, 0, 2, created_at, created_at, '1' FROM plait.run, generate_series(0, 2) t",
+    "DELETE FROM plait.attempt WHERE task > 0 AND run_id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
+    "UPDATE plait.run SET status = 0, finished_at = NULL WHERE id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
+    "INSERT INTO plait.ready (run_id, queued_at, action_id, task, attempt, retry, lost, priority) "
+    "SELECT r.id, now(), v.actions[2], 1, 1, 0, 0, 1 FROM plait.run r JOIN plait.workflow_version v ON v.id = r.version_id "
+    "WHERE r.status = 0",
     "INSERT INTO plait.ready (run_id, queued_at, action_id, task, attempt, retry, lost, priority) "
     "SELECT gen_random_uuid(), now(), a.id, 0, 1, 0, 0, 1 FROM plait.action a, generate_series(1, {runs})",
     "INSERT INTO plait.waiting (run_id, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
     "SELECT gen_random_uuid(), now(), -1, 1, 0, 1, 0, 0, 1 FROM generate_series(1, {runs})",
 )
-"""A run a minute that has ended, and queues of tasks of others."""
+"""A run a minute that has ended, but for the newest 40, whose second task is ready; and queues of tasks of others."""
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +242,7 @@ EACH_TASK = 2
     ("sql", "rows", "most"),
     [
         ("SELECT * FROM plait.runs ORDER BY id DESC LIMIT 50", 50, 50 * EACH_RUN),
-        ("SELECT id, status FROM plait.runs ORDER BY id DESC LIMIT 50", 50, 50),
+        ("SELECT id, status FROM plait.runs ORDER BY id DESC LIMIT 50", 50, 50 + 40),
         ("SELECT * FROM plait.runs WHERE id = (SELECT id FROM plait.run ORDER BY id LIMIT 1)", 1, 1 + EACH_RUN),
         (
             "SELECT * FROM plait.runs WHERE id >= plait.lowest_id(now() - interval '2 hours') "
