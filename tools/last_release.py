@@ -3,9 +3,9 @@
 .venv/bin/python tools/last_release.py              its tests/contract
 .venv/bin/python tools/last_release.py tests/faults other tests of it, or anything else for pytest
 
-The last release is the newest tag ``v*`` below the present commit. Without one, or without git, there is nothing to do. Nor
-are its tests run when the present schema says that it does not work with that code. The exit code is 1 when something is
-wrong.
+The last release is the newest tag ``v*`` below the present commit. Without one, or without git, there is nothing to do.
+Nor are its tests run when the present schema says that it does not work with that code. The exit code is 1 when
+something is wrong.
 """
 
 from __future__ import annotations

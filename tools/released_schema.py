@@ -30,7 +30,9 @@ def digest(texts: Iterable[str]) -> str:
 
 def read_files(store: Path = STORE) -> dict[str, str]:
     """The checksums of all migrations by name, and of the functions and views as they go with the latest."""
-    found = {path.stem: digest([path.read_text(encoding="utf-8")]) for path in sorted((store / "migrations").glob("*.sql"))}
+    found = {
+        path.stem: digest([path.read_text(encoding="utf-8")]) for path in sorted((store / "migrations").glob("*.sql"))
+    }
     return {**found, "functions and views": digest(schema.list_routines())}
 
 

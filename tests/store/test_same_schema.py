@@ -62,9 +62,7 @@ def make_database(server: Server) -> Iterator[Callable[[str], Database]]:
         database.drop()
 
 
-async def compare(
-    make_database: Callable[[str], Database], install: Install, *releases: Release
-) -> list[str]:
+async def compare(make_database: Callable[[str], Database], install: Install, *releases: Release) -> list[str]:
     """The difference between a fresh database and one that saw every release."""
     fresh, old = make_database("fresh"), make_database("old")
     await install(fresh, releases[-1])
@@ -89,8 +87,12 @@ NEW_FUNCTION = "CREATE OR REPLACE FUNCTION plait.brand_new() RETURNS integer LAN
 NEW_VIEW = "CREATE OR REPLACE VIEW plait.notes AS SELECT id, note FROM plait.run"
 
 
-async def test_a_later_migration_replaces_a_function_and_a_fresh_schema_is_still_the_same(make_database, install) -> None:
-    later = Release().then(NEXT, f"{NEW_BODY};", f"{NEW_FUNCTION};", f"{NEW_VIEW};", without="FUNCTION plait.find_version")
+async def test_a_later_migration_replaces_a_function_and_a_fresh_schema_is_still_the_same(
+    make_database, install
+) -> None:
+    later = Release().then(
+        NEXT, f"{NEW_BODY};", f"{NEW_FUNCTION};", f"{NEW_VIEW};", without="FUNCTION plait.find_version"
+    )
     assert await compare(make_database, install, Release(), later, later.then("", f"{NEW_BODY};")) == []
 
 

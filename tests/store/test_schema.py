@@ -14,9 +14,11 @@ from support.database import Database
 NEXT = schema.Migration(
     schema.latest_version() + 1,
     "next",
-    f"-- Works with code for schema {schema.latest_version()}.\nALTER TABLE plait.run ADD COLUMN of_the_next_release int",
+    f"-- Works with code for schema {schema.latest_version()}.\nALTER TABLE plait.run ADD COLUMN of_next int",
 )
-NEXT_ROUTINE = "CREATE OR REPLACE FUNCTION plait.find_version(of_workflow text) RETURNS integer LANGUAGE sql AS 'SELECT 7';"
+NEXT_ROUTINE = (
+    "CREATE OR REPLACE FUNCTION plait.find_version(of_workflow text) RETURNS integer LANGUAGE sql AS 'SELECT 7';"
+)
 
 
 def read_versions(database: Database) -> list[int]:
@@ -37,7 +39,7 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
 def check_upgraded(database: Database) -> None:
     assert read_versions(database) == [*ALL, NEXT.version]
     assert database.value("SELECT works_with FROM plait.migration WHERE name = 'next'") == ALL[-1]
-    assert database.query("SELECT of_the_next_release FROM plait.run") == []
+    assert database.query("SELECT of_next FROM plait.run") == []
     assert database.value("SELECT plait.find_version('any')") == 7
 
 
@@ -68,7 +70,9 @@ def test_an_older_schema_is_upgraded_by_hand(database: Database) -> None:
 def test_a_framework_upgrades_step_by_step(empty_database: Database) -> None:
     with psycopg.connect(empty_database.url) as connection:
         done = [schema.apply_migrations(connection.cursor(), version) for version in (*ALL, NEXT.version)]
-    assert done == [True] + [False] * len(ALL)  # the first one brings what functions and views need, which is everything
+    assert done == [True] + [False] * len(
+        ALL
+    )  # the first one brings what functions and views need, which is everything
     check_upgraded(empty_database)
 
 

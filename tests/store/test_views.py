@@ -60,9 +60,15 @@ async def test_a_run_and_its_tasks_from_the_trigger_to_the_end(driver: Driver, d
 
     error = json.dumps({"type": "ValueError", "message": "no", "trace": ""}).encode()
     await driver.finish(await driver.claim("b"), Report(Status.FAILED, error=error))
-    assert database.value("SELECT error ->> 'message' FROM plait.tasks WHERE run_id = %s AND task = 'b'", run_id) == "no"
+    assert (
+        database.value("SELECT error ->> 'message' FROM plait.tasks WHERE run_id = %s AND task = 'b'", run_id) == "no"
+    )
     await driver.finish(await driver.claim("c"), Report(Status.CANCELLED, reason="a parent failed"))
-    assert read_run(database, run_id, "status, started_at IS NOT NULL, finished_at IS NOT NULL") == ("FAILED", True, True)
+    assert read_run(database, run_id, "status, started_at IS NOT NULL, finished_at IS NOT NULL") == (
+        "FAILED",
+        True,
+        True,
+    )
     assert read_tasks(database, run_id, "status, reason") == {
         "a": ["COMPLETED", None], "b": ["FAILED", None], "c": ["CANCELLED", "a parent failed"],
     }  # fmt: skip
@@ -159,15 +165,17 @@ FILL = (
     "INSERT INTO plait.workflow_version (workflow, digest, definition, actions, roots, schedules_us, pending) "
     "SELECT 'old' || n, n, '{}', '{}', '{}', '{}', '{}' FROM generate_series(1, 200) n",
     "INSERT INTO plait.run (id, created_at, finished_at, version_id, priority, status, pending, input) "
-    "SELECT overlay(plait.lowest_id(at)::text PLACING right(gen_random_uuid()::text, 17) FROM 20)::uuid, at, at, {version}, "
-    "1, 2, '{{}}', '{{}}' FROM (SELECT now() - n * interval '1 minute' AS at FROM generate_series(1, {runs}) n) m",
+    "SELECT overlay(plait.lowest_id(at)::text PLACING right(gen_random_uuid()::text, 17) FROM 20)::uuid, at, at, "
+    "{version}, 1, 2, '{{}}', '{{}}' "
+    "FROM (SELECT now() - n * interval '1 minute' AS at FROM generate_series(1, {runs}) n) m",
     "INSERT INTO plait.attempt (run_id, task, attempt, retry, status, started_at, finished_at, output) "
     "SELECT id, t, 1, 0, 2, created_at, created_at, '1' FROM plait.run, generate_series(0, 2) t",
     "DELETE FROM plait.attempt WHERE task > 0 AND run_id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
-    "UPDATE plait.run SET status = 0, finished_at = NULL WHERE id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
+    "UPDATE plait.run SET status = 0, finished_at = NULL "
+    "WHERE id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
     "INSERT INTO plait.ready (run_id, queued_at, action_id, task, attempt, retry, lost, priority) "
-    "SELECT r.id, now(), v.actions[2], 1, 1, 0, 0, 1 FROM plait.run r JOIN plait.workflow_version v ON v.id = r.version_id "
-    "WHERE r.status = 0",
+    "SELECT r.id, now(), v.actions[2], 1, 1, 0, 0, 1 FROM plait.run r "
+    "JOIN plait.workflow_version v ON v.id = r.version_id WHERE r.status = 0",
     "INSERT INTO plait.ready (run_id, queued_at, action_id, task, attempt, retry, lost, priority) "
     "SELECT gen_random_uuid(), now(), a.id, 0, 1, 0, 0, 1 FROM plait.action a, generate_series(1, {runs})",
     "INSERT INTO plait.waiting (run_id, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "

@@ -41,8 +41,8 @@ def test_sql_and_python_have_the_same_codes(database: Database) -> None:
 def test_words_are_those_of_python(database: Database) -> None:
     codes = list(range(-20, 20))
     rows = database.query(
-        "SELECT code, plait.name_outcome(code), plait.is_outcome(code), plait.is_superseded(code), plait.supersede(code) "
-        "FROM unnest(%s::int2[]) AS u(code)",
+        "SELECT code, plait.name_outcome(code), plait.is_outcome(code), plait.is_superseded(code), "
+        "plait.supersede(code) FROM unnest(%s::int2[]) AS u(code)",
         codes,
     )
     outcomes = {status: status.name for status in Status if status > 0}
@@ -58,7 +58,9 @@ def test_the_planner_puts_numbers_in_the_place_of_words(database: Database) -> N
     with psycopg.connect(database.url, autocommit=True) as connection:
         for name, value in SESSION_SETTINGS.items():
             connection.execute(f"SET {name} = '{value}'")
-        called = {path: set(re.findall(r"\bplait\.\w+(?=\()", explain(connection, read_sql(path)))) for path in STATEMENTS}
+        called = {
+            path: set(re.findall(r"\bplait\.\w+(?=\()", explain(connection, read_sql(path)))) for path in STATEMENTS
+        }
     assert {path: names - REAL for path, names in called.items() if names - REAL} == {}
 
 

@@ -1,8 +1,8 @@
 """The schema: numbered migrations for what holds data, and the functions and views as they are now.
 
-Tables, columns and indexes come from ``migrations/NNNN_<what>.sql``, applied in order. Functions and views hold no data:
-each stands once, in ``functions`` and ``views``, and an upgrade puts all of them in place after its migrations, in the
-same transaction. So a change of a function is made in its file, with a migration whose number says that something is due.
+Tables, columns and indexes come from ``migrations/NNNN_<what>.sql``, applied in order. Functions and views hold no
+data: each stands once, in ``functions`` and ``views``, and an upgrade puts all of them in place after its migrations,
+in the same transaction. So a function is changed in its file, with a migration whose number says that something is due.
 """
 
 from __future__ import annotations
