@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.conditions import ParentCondition, SleepCondition, UserEventCondition, or_
-    from plait.context import Context
-    from plait.crons import Cron
-    from plait.dependencies import Depends
+    from plait.declaration.conditions import ParentCondition, SleepCondition, UserEventCondition, or_
+    from plait.declaration.context import Context
+    from plait.declaration.dependencies import Depends
+    from plait.declaration.task import Task
+    from plait.declaration.workflow import Standalone, Workflow
     from plait.errors import (
         DefinitionError,
         FailedTaskRunExceptionGroup,
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
         RunCancelledError,
         TaskRunError,
     )
-    from plait.event_filters import DefaultFilter
-    from plait.refs import TaskRunRef, WorkflowRunRef
-    from plait.task import Task
+    from plait.features.refs import TaskRunRef, WorkflowRunRef
     from plait.types import (
         EmptyModel,
         Priority,
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
         TriggerWorkflowOptions,
         WorkflowRunStatus,
     )
+    from plait.types.crons import Cron
+    from plait.types.filters import DefaultFilter
     from plait.worker.worker import Worker
-    from plait.workflow import Standalone, Workflow
 
 __version__ = "0.1.0"
 
@@ -73,10 +73,10 @@ __all__ = [
 # load none of it. A test compares this table with the imports above.
 _MODULES = {
     "plait.client": ("Plait",),
-    "plait.conditions": ("ParentCondition", "SleepCondition", "UserEventCondition", "or_"),
-    "plait.context": ("Context",),
-    "plait.crons": ("Cron",),
-    "plait.dependencies": ("Depends",),
+    "plait.declaration.conditions": ("ParentCondition", "SleepCondition", "UserEventCondition", "or_"),
+    "plait.declaration.context": ("Context",),
+    "plait.types.crons": ("Cron",),
+    "plait.declaration.dependencies": ("Depends",),
     "plait.errors": (
         "DefinitionError",
         "FailedTaskRunExceptionGroup",
@@ -87,9 +87,9 @@ _MODULES = {
         "RunCancelledError",
         "TaskRunError",
     ),
-    "plait.event_filters": ("DefaultFilter",),
-    "plait.refs": ("TaskRunRef", "WorkflowRunRef"),
-    "plait.task": ("Task",),
+    "plait.types.filters": ("DefaultFilter",),
+    "plait.features.refs": ("TaskRunRef", "WorkflowRunRef"),
+    "plait.declaration.task": ("Task",),
     "plait.types": (
         "EmptyModel",
         "Priority",
@@ -99,7 +99,7 @@ _MODULES = {
         "WorkflowRunStatus",
     ),
     "plait.worker.worker": ("Worker",),
-    "plait.workflow": ("Standalone", "Workflow"),
+    "plait.declaration.workflow": ("Standalone", "Workflow"),
 }
 _MODULE_BY_NAME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.declare import Declarations
-from plait.engine import Engine
+from plait.declaration.declarations import Declarations
+from plait.engine.engine import Engine
+from plait.engine.portal import Portal
 from plait.features.cron import CronClient
 from plait.features.event import EventClient
 from plait.features.filters import FiltersClient
@@ -21,18 +22,17 @@ from plait.features.runs import RunsClient
 from plait.features.scheduled import ScheduledClient
 from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
-from plait.health.address import Address
-from plait.portal import Portal
 from plait.settings import Settings
+from plait.worker.address import Address
 from plait.worker.heartbeat import Timings
 from plait.worker.worker import Lifespan, Worker
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from plait.results import RunOutcome
+    from plait.declaration.workflow import BaseWorkflow
+    from plait.engine.waiter import RunOutcome
     from plait.types import RunRequest
-    from plait.workflow import BaseWorkflow
 
 
 class Plait(Declarations):
@@ -214,20 +214,20 @@ class Plait(Declarations):
 
     def start_in_transaction(self, requests: Sequence[RunRequest], connection: Any) -> list[UUID]:
         """Start runs inside the caller's own transaction; see ``plait.transaction`` for the connections it knows."""
-        from plait import transaction  # noqa: PLC0415 - rarely used
+        from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
         payload = self.portal.call(self._render_requests(requests))
         return transaction.enqueue(connection, payload)
 
     async def aio_start_in_transaction(self, requests: Sequence[RunRequest], connection: Any) -> list[UUID]:
         """``start_in_transaction`` for asynchronous connections (and synchronous ones, blocking)."""
-        from plait import transaction  # noqa: PLC0415 - rarely used
+        from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
         payload = await self.portal.acall(self._render_requests(requests))
         return await transaction.aio_enqueue(connection, payload)
 
     async def _render_requests(self, requests: Sequence[RunRequest]) -> str:
-        from plait import transaction  # noqa: PLC0415 - rarely used
+        from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
         engine = await self.open_engine()
         return transaction.render_rows(await engine.prepare_rows(requests))

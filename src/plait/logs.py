@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any
 
-from plait.context import current_context
+from plait.declaration.context import current_context
 
 FIELDS = ("run_id", "task_run_id", "workflow", "task", "attempt", "trace_id", "span_id")
 """What a record can have besides its own attributes."""

@@ -16,13 +16,13 @@ import pytest
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-from plait.declare import Declarations
-from plait.dependencies import Depends
+from plait.declaration.declarations import Declarations
+from plait.declaration.dependencies import Depends
+from plait.declaration.task import Task
 from plait.errors import DefinitionError, InvalidOutputError
-from plait.task import Task
 
 if TYPE_CHECKING:
-    from plait.context import Context
+    from plait.declaration.context import Context
 
     class OnlyForCheckers: ...
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import pytest
 
-from plait.declare import Declarations
-from plait.dependencies import Depends
+from plait.declaration.declarations import Declarations
+from plait.declaration.dependencies import Depends
+from plait.declaration.task import Task
 from plait.errors import DefinitionError
-from plait.task import Task
 
 log: list[str] = []
 

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from plait.declare import Declarations
+from plait.declaration.declarations import Declarations
+from plait.declaration.workflow import Standalone, Workflow
 from plait.errors import DefinitionError, InvalidInputError, PayloadTooLargeError
 from plait.types import EmptyModel, Priority, RunRequest, TriggerWorkflowOptions
-from plait.workflow import Standalone, Workflow
 
 
 class DocInput(BaseModel):

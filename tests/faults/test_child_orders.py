@@ -20,12 +20,12 @@ from plait import (
     RunCancelledError,
     WorkflowRunStatus,
 )
-from plait.engine import Engine
+from plait.engine.engine import Engine
 from plait.errors import DatabaseUnavailableError, ParentEndedError
+from plait.graph.triggers import RunTrigger, TriggerKind
 from plait.ids import new_run_id
 from plait.store.control import ControlStore
 from plait.store.store import StartRow, Store
-from plait.triggers import RunTrigger, TriggerKind
 from support.database import Database
 from support.waiting import eventually
 

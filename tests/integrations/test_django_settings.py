@@ -19,7 +19,7 @@ from django.test import override_settings
 from integrations.conftest import EXAMPLES
 from plait.django import DjangoPlait
 from plait.django.config import Config, build_url, find_url, read_config
-from plait.django.management.passing import drop_options
+from plait.django.management.command import drop_options
 from plait.store import schema
 
 

@@ -17,11 +17,11 @@ from plait.cli.options import parse_pairs
 from plait.cli.target import load_target
 from plait.cli.text import to_json
 from plait.types import UNSET
-from plait.values import decode_json
+from plait.values.encoding import decode_json
 from plait.wording import suggest
 
 if TYPE_CHECKING:
-    from plait.running import Runnable
+    from plait.declaration.runnable import Runnable
 
 
 def read_input(workflow: Runnable[Any, Any, Any], text: str | None, file: str | None, pairs: Sequence[str]) -> Any:

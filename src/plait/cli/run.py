@@ -31,13 +31,13 @@ from plait.cli.output import print_data, print_result
 from plait.cli.running import LocalWorker, ResultStdout, describe_run, follow_run
 from plait.cli.target import Target, load_target
 from plait.cli.text import clean, style, to_json
+from plait.features.refs import collect_outputs
 from plait.graph.definition import TaskKind
-from plait.refs import collect_outputs
 from plait.settings import Settings, settings
-from plait.values import decode_json
+from plait.values.encoding import decode_json
 
 if TYPE_CHECKING:
-    from plait.results import RunOutcome
+    from plait.engine.waiter import RunOutcome
 
 
 class Stopped(BaseException):

@@ -26,14 +26,14 @@ from plait.cli.text import clean_line, format_span, style, to_json
 from plait.cli.tree import COLOURS
 from plait.cli.waiting import PATIENCE_SECONDS, Silence
 from plait.errors import PlaitError
+from plait.features.refs import collect_outputs
 from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
 from plait.features.runs import parse_run_id
-from plait.refs import collect_outputs
 from plait.types import TaskStatus
 
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.results import RunOutcome
+    from plait.engine.waiter import RunOutcome
 
 WATCHED_RUNS = 5
 

@@ -17,8 +17,8 @@ from plait.errors import DatabaseUnavailableError
 if TYPE_CHECKING:
     from plait.cli.displays import Display
     from plait.client import Plait
+    from plait.engine.waiter import RunOutcome
     from plait.features.run_views import RunDetails
-    from plait.results import RunOutcome
     from plait.worker.worker import Worker
 
 POLL_SECONDS = 0.15

@@ -8,7 +8,7 @@ from plait.client import Plait
 from plait.errors import SchemaError
 
 if TYPE_CHECKING:
-    from plait.engine import Engine
+    from plait.engine.engine import Engine
     from plait.worker.worker import Worker
 
 

@@ -16,8 +16,8 @@ from django.db import close_old_connections, connections, reset_queries
 from plait.worker.executor import Caller
 
 if TYPE_CHECKING:
-    from plait.context import Context
-    from plait.task import Task
+    from plait.declaration.context import Context
+    from plait.declaration.task import Task
 
 
 class ConnectionKeeper(Caller):

@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.crons import CatchUp, Cron, define_cron
 from plait.errors import DefinitionError, InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
-from plait.features.named_workflows import Order, order_by_name, order_by_request
+from plait.features.planned import Order, order_by_name, order_by_request
+from plait.features.refs import WorkflowRunRef
 from plait.graph.cron import Timetable, check_cron
 from plait.ids import new_run_id
-from plait.refs import WorkflowRunRef
 from plait.types import UNSET, Duration, Unset
-from plait.values import decode_json, encode_metadata
+from plait.types.crons import CatchUp, Cron, define_cron
+from plait.values.encoding import decode_json, encode_metadata
 from plait.wording import shorten
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
 
-from plait.context import current_context
+from plait.declaration.context import current_context
+from plait.declaration.runnable import merge_metadata
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text, check_texts, parse_id
+from plait.graph.triggers import read_metadata
 from plait.ids import new_run_id
-from plait.running import merge_metadata
 from plait.tracing import find_tracing
-from plait.triggers import read_metadata
 from plait.types import Priority, check_priority
-from plait.values import decode_json, encode_metadata, encode_value
+from plait.values.encoding import decode_json, encode_metadata, encode_value
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class EventClient(FeatureClient):
         row = self._make_row(event_key, payload, additional_metadata, priority, scope)
         if connection is None:
             return self._plait.portal.call(self._push([row]))[0]
-        from plait import transaction  # noqa: PLC0415 - rarely used
+        from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
         self._plait.portal.call(self._plait.open_engine())
         transaction.enqueue_events(connection, transaction.render_events([row]))
@@ -112,7 +112,7 @@ class EventClient(FeatureClient):
         row = self._make_row(event_key, payload, additional_metadata, priority, scope)
         if connection is None:
             return (await self._plait.portal.acall(self._push([row])))[0]
-        from plait import transaction  # noqa: PLC0415 - rarely used
+        from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
         await self._plait.portal.acall(self._plait.open_engine())
         await transaction.aio_enqueue_events(connection, transaction.render_events([row]))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import InvalidInputError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.activity import MOST_WORKERS, Activity, Pace, QueueMetrics, TaskQueue, read_activity, read_paces
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_texts
 from plait.features.workers import WorkersClient
 from plait.graph.definition import Status

@@ -10,16 +10,16 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from plait.errors import InvalidInputError, NotFoundError, ReplayError
-from plait.feature_client import on_engine, sync_twin
+from plait.features.base import on_engine, sync_twin
 from plait.features.checks import MAX_PAGE
+from plait.features.refs import WorkflowRunRef
 from plait.features.run_reader import UNFINISHED, UNSUCCESSFUL, RunFilter, RunReader, parse_run_id
 from plait.features.run_views import ACTIVE
 from plait.graph.definition import Status, WorkflowDefinition
+from plait.graph.triggers import RunTrigger, TriggerKind
 from plait.ids import new_run_id
-from plait.refs import WorkflowRunRef
-from plait.triggers import RunTrigger, TriggerKind
 from plait.types import UNSET, WorkflowRunStatus, check_priority
-from plait.values import encode_metadata, encode_value
+from plait.values.encoding import encode_metadata, encode_value
 from plait.wording import suggest
 
 if TYPE_CHECKING:

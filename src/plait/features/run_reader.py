@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient
+from plait.features.base import FeatureClient
 from plait.features.checks import check_texts, parse_id
 from plait.features.run_views import ACTIVE
 from plait.graph.definition import Status, WorkflowDefinition
 from plait.ids import bound_run_id
 from plait.types import WorkflowRunStatus
-from plait.values import encode_metadata
+from plait.values.encoding import encode_metadata
 
 if TYPE_CHECKING:
     from asyncpg import Record

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from plait.engine.waiter import read_task_error
 from plait.graph.conditions import describe_condition, list_open
 from plait.graph.definition import ConditionKind, Status, TaskKind
-from plait.results import read_task_error
-from plait.triggers import TriggerKind, read_metadata
+from plait.graph.triggers import TriggerKind, read_metadata
 from plait.types import TaskStatus, WorkflowRunStatus
-from plait.values import decode_json
+from plait.values.encoding import decode_json
 
 if TYPE_CHECKING:
     from plait.errors import TaskRunError

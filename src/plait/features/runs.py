@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from plait.feature_client import on_engine, sync_twin
+from plait.features.base import on_engine, sync_twin
 from plait.features.checks import check_limit
 from plait.features.logs import LogPage, read_logs
+from plait.features.refs import WorkflowRunRef
 from plait.features.run_control import BulkCancelReplayOpts, BulkResult, RunControl
 from plait.features.run_reader import FIRST_ID, RunFilter, build_filters, parse_run_id
 from plait.features.run_views import ChildRun, RunDetails, RunSummary, build_details, build_summary
-from plait.refs import WorkflowRunRef
-from plait.triggers import read_child_key
+from plait.graph.triggers import read_child_key
 from plait.types import WorkflowRunStatus
 
 __all__ = ["BulkCancelReplayOpts", "BulkResult", "RunFilter", "RunsClient", "parse_run_id"]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
-from plait.features.named_workflows import Order, order_by_name, order_by_request
+from plait.features.planned import Order, order_by_name, order_by_request
 from plait.ids import new_run_id
 from plait.types import UNSET
-from plait.values import decode_json, encode_metadata
+from plait.values.encoding import decode_json, encode_metadata
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class ScheduledClient(FeatureClient):
         check_moment(run_at, f"workflow {request.workflow.name!r}: run_at")
         if connection is None:
             return self._plait.portal.call(self._store_request(request, run_at))
-        from plait import transaction  # noqa: PLC0415 - rarely used
+        from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
         row, scheduled = self._plait.portal.call(self._prepare(request, run_at))
         transaction.enqueue_scheduled(connection, transaction.render_scheduled([row]))
@@ -227,7 +227,7 @@ class ScheduledClient(FeatureClient):
         check_moment(run_at, f"workflow {request.workflow.name!r}: run_at")
         if connection is None:
             return await self._plait.portal.acall(self._store_request(request, run_at))
-        from plait import transaction  # noqa: PLC0415 - rarely used
+        from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
         row, scheduled = await self._plait.portal.acall(self._prepare(request, run_at))
         await transaction.aio_enqueue_scheduled(connection, transaction.render_scheduled([row]))

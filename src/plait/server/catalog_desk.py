@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine
+from plait.features.base import FeatureClient, on_engine
 from plait.features.workers import WorkerSummary
 from plait.features.workflows import WorkflowDetails
 from plait.graph.definition import Status, WorkflowDefinition
@@ -38,7 +38,7 @@ from plait.server.models.catalog import (
 )
 from plait.server.models.common import Done
 from plait.server.payloads import parse_object, show_payload
-from plait.server.versions import compare_definitions
+from plait.server.version_diff import compare_definitions
 
 if TYPE_CHECKING:
     from asyncpg import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plait.errors import PlaitError
-from plait.feature_client import FeatureClient, on_engine
+from plait.features.base import FeatureClient, on_engine
 from plait.server.catalog_desk import CatalogDesk
 from plait.server.models.session import Health
 from plait.server.order_desk import OrderDesk

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine
-from plait.features.named_workflows import order_by_name
+from plait.features.base import FeatureClient, on_engine
+from plait.features.planned import order_by_name
 from plait.ids import new_run_id
 from plait.server.models.common import Done, Started
 from plait.server.models.runs import BulkOrder, BulkResult, CancelOrder, ReplayOrder, TriggerOrder

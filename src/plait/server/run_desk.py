@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import UUID
 
 from plait.errors import NotFoundError
-from plait.feature_client import FeatureClient, on_engine
+from plait.features.base import FeatureClient, on_engine
 from plait.features.logs import build_level, parse_cursor
 from plait.features.why import Crew
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import Status, TaskDefinition
+from plait.graph.triggers import TriggerKind
 from plait.ids import bound_run_id
 from plait.server.models.runs import (
     ChildItem,
@@ -34,7 +35,6 @@ from plait.server.models.runs import (
 )
 from plait.server.payloads import PREVIEW_BYTES, read_failure, show_payload
 from plait.server.run_views import ACTIVE, TaskBuilder, build_item, build_view
-from plait.triggers import TriggerKind
 from plait.types import TaskStatus, WorkflowRunStatus
 
 if TYPE_CHECKING:

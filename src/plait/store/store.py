@@ -14,6 +14,7 @@ from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
 from plait.graph.definition import WorkflowDefinition
+from plait.graph.triggers import RunTrigger
 from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
 from plait.store.control import ControlStore
@@ -23,7 +24,6 @@ from plait.store.observation import ObservationStore
 from plait.store.retention import RetentionStore
 from plait.store.schedules import ScheduleStore
 from plait.store.statements import load_sql
-from plait.triggers import RunTrigger
 
 if TYPE_CHECKING:
     from asyncpg import Record

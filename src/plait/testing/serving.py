@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.context import current_context
-from plait.results import RunOutcome, RunWaiter
+from plait.declaration.context import current_context
+from plait.engine.waiter import RunOutcome, RunWaiter
 from plait.worker import clock
 from plait.worker.heartbeat import Timings
 
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.engine import Engine
+    from plait.engine.engine import Engine
     from plait.worker.worker import Worker
 
 PATIENT = Timings(heartbeat=1.0, lease=86_400.0, margin=4.0, grace=5.0)

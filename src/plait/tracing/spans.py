@@ -23,10 +23,10 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 from plait import __version__
 from plait.errors import InvalidInputError, PayloadTooLargeError
 from plait.graph.definition import Status as Outcome
+from plait.graph.triggers import TRACE_KEY
 from plait.tracing.ids import derive_attempt_span, derive_task_span, derive_trace_id
 from plait.tracing.recorder import Recorder
-from plait.triggers import TRACE_KEY
-from plait.values import encode_metadata
+from plait.values.encoding import encode_metadata
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider

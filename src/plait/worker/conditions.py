@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import ExpressionError, PlaitError
-from plait.expressions import evaluate
 from plait.graph.conditions import render_event_key
 from plait.graph.definition import Condition, ConditionKind, Status
 from plait.store.events import ParkRow
-from plait.values import decode_json
+from plait.values.encoding import decode_json
+from plait.values.expressions import evaluate
 
 if TYPE_CHECKING:
     from asyncpg import Record

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from plait.context import Context, current_context
+from plait.declaration.context import Context, current_context
 from plait.graph.definition import Status
 from plait.tracing import find_tracing
 from plait.worker import clock
@@ -20,7 +20,7 @@ from plait.worker.reports import Report, report_failure
 from plait.worker.threads import ThreadPool
 
 if TYPE_CHECKING:
-    from plait.task import Task
+    from plait.declaration.task import Task
     from plait.tracing.spans import AttemptSpan
     from plait.worker.holdings import Assignment
 

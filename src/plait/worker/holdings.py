@@ -11,8 +11,8 @@ from uuid import UUID
 from plait.graph.definition import Status
 
 if TYPE_CHECKING:
+    from plait.declaration.task import Task
     from plait.store.store import StoredVersion
-    from plait.task import Task
     from plait.tracing.spans import RunPlace
     from plait.worker.conditions import ConditionState
     from plait.worker.executor import Execution

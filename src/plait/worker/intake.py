@@ -18,8 +18,8 @@ from plait.worker.reports import CANCELLED_BY_REQUEST, Report, describe_failure
 if TYPE_CHECKING:
     from asyncpg import Record
 
+    from plait.declaration.task import Task
     from plait.store.store import Store
-    from plait.task import Task
     from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")

@@ -18,14 +18,14 @@ from uuid import UUID
 
 import asyncpg
 
-from plait.context import Context, current_context
+from plait.declaration.context import Context, current_context
 from plait.errors import DatabaseUnavailableError
+from plait.store.changes import LOGGED, ChangeTeller
 from plait.store.connection import LinkPool, iter_backoff
 from plait.store.dashboard import DashboardStore, LogRow
-from plait.store.watch import LOGGED, ChangeTeller
 
 if TYPE_CHECKING:
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.worker.holdings import Assignment
 
 logger = logging.getLogger("plait.worker")

@@ -16,10 +16,10 @@ from plait.worker.holdings import Assignment, Holdings
 from plait.worker.reports import Report, describe_failure
 
 if TYPE_CHECKING:
+    from plait.store.changes import ChangeTeller
     from plait.store.events import Parked
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
-    from plait.store.watch import ChangeTeller
 
 logger = logging.getLogger("plait.worker")
 

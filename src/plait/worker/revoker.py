@@ -14,7 +14,7 @@ from plait.worker.holdings import Assignment, Holdings
 from plait.worker.reports import CANCELLED_BY_REQUEST, Report
 
 if TYPE_CHECKING:
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
 
 logger = logging.getLogger("plait.worker")

@@ -14,10 +14,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.context import ContextHost
+from plait.declaration.context import ContextHost
 from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import Status
-from plait.health.worker_health import WorkerHealth
 from plait.ids import new_run_id
 from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
@@ -27,11 +26,12 @@ from plait.maintenance.reaper import Reaper
 from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
 from plait.settings import settings
+from plait.store.changes import ChangeTeller
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.store.store import Store, WorkerRow
-from plait.store.watch import ChangeTeller
 from plait.worker.claimer import Claimer
 from plait.worker.flusher import Flusher
+from plait.worker.health import WorkerHealth
 from plait.worker.heartbeat import Heartbeat
 from plait.worker.holdings import Assignment, Holdings
 from plait.worker.intake import Intake
@@ -42,8 +42,8 @@ from plait.worker.revoker import Revoker
 from plait.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from plait.engine import Engine
-    from plait.task import Task
+    from plait.declaration.task import Task
+    from plait.engine.engine import Engine
     from plait.worker.executor import Executor
     from plait.worker.worker import Worker
 

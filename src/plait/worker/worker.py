@@ -16,22 +16,22 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.context import Context, ContextHost
+from plait.declaration.context import Context, ContextHost
+from plait.engine.portal import new_event_loop
 from plait.errors import DefinitionError, InvalidInputError
 from plait.ids import new_run_id
-from plait.portal import new_event_loop
-from plait.values import encode_metadata
+from plait.values.encoding import encode_metadata
 from plait.worker.executor import Caller, Executor
 from plait.worker.heartbeat import Timings
 from plait.worker.holdings import Assignment
 
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.health.address import Address
-    from plait.portal import Portal
-    from plait.task import Task
+    from plait.declaration.task import Task
+    from plait.declaration.workflow import BaseWorkflow
+    from plait.engine.portal import Portal
+    from plait.worker.address import Address
     from plait.worker.session import Session
-    from plait.workflow import BaseWorkflow
 
 logger = logging.getLogger("plait.worker")
 
