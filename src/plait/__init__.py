@@ -5,11 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from plait.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from plait.client import Plait
     from plait.declaration.conditions import ParentCondition, SleepCondition, UserEventCondition, or_
     from plait.declaration.context import Context
     from plait.declaration.dependencies import Depends
+    from plait.declaration.runnable import WorkflowRunTriggerConfig
     from plait.declaration.task import Task
     from plait.declaration.workflow import Standalone, Workflow
     from plait.errors import (
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
     from plait.types.crons import Cron
     from plait.types.filters import DefaultFilter
     from plait.worker.worker import Worker
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Context",
@@ -66,6 +67,7 @@ __all__ = [
     "Workflow",
     "WorkflowRunRef",
     "WorkflowRunStatus",
+    "WorkflowRunTriggerConfig",
     "or_",
 ]
 
@@ -89,6 +91,7 @@ _MODULES = {
     ),
     "plait.types.filters": ("DefaultFilter",),
     "plait.features.refs": ("TaskRunRef", "WorkflowRunRef"),
+    "plait.declaration.runnable": ("WorkflowRunTriggerConfig",),
     "plait.declaration.task": ("Task",),
     "plait.types": (
         "EmptyModel",

@@ -99,7 +99,7 @@ async def test_a_notebook_has_one_picture_that_changes_until_the_run_has_ended(
     monkeypatch.setattr("plait.features.watch.importlib.import_module", lambda name: recorder)
     ref = await flow.aio_run_no_wait()
     work(flow)
-    await RunWatch(ref._plait, ref._run_id, None, NotebookScreen()).aio_run()
+    await RunWatch(ref._access, ref._run_id, None, NotebookScreen()).aio_run()
     assert recorder.made == 1
     last = recorder.shown[-1]
     assert last["text/plain"].startswith("Watched  FAILED")

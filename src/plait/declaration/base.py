@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from pydantic import TypeAdapter
 
+from plait.declaration.inputs import InputType
 from plait.declaration.options import check_defaults
-from plait.declaration.signatures import build_adapter
 from plait.declaration.task import Task
 from plait.errors import DefinitionError, InvalidInputError, PlaitError
 from plait.graph.definition import TaskKind, WorkflowDefinition
 from plait.graph.validation import build_definition, check_name
-from plait.types import UNSET, EmptyModel, TaskDefaults, Unset, check_priority
+from plait.types import UNSET, TaskDefaults, Unset, check_priority
 from plait.types.crons import Cron, define_crons, read_crons
 from plait.types.filters import DefaultFilter, read_event_patterns, read_filters
-from plait.values.encoding import DEFAULT_PAYLOAD_LIMIT, decode_value, encode_metadata, encode_value
+from plait.values.encoding import DEFAULT_PAYLOAD_LIMIT, encode_metadata
 from plait.values.faults import find_fault
 from plait.wording import shorten
 
 if TYPE_CHECKING:
-    from plait.client import Plait
+    from plait.engine.access import Access, Declared
     from plait.pictures.model import Graph
 
 TInput = TypeVar("TInput")
@@ -51,7 +50,7 @@ class WorkflowKeywords(TypedDict, total=False):
     cron_input: Any
 
 
-class BaseWorkflow(Generic[TInput]):
+class BaseWorkflow(ABC, Generic[TInput]):
     """The declaration shared by ``Workflow`` and ``Standalone``.
 
     Attributes: ``name``, ``description``, ``tasks`` in the order of their declaration, ``task_by_name``,
@@ -90,11 +89,16 @@ class BaseWorkflow(Generic[TInput]):
         self.cron_input = UNSET if cron_input is None else cron_input
         if self.cron_input is not UNSET and not self.crons:
             raise DefinitionError(f"{where} has a cron_input, but no cron starts it: set on_crons")
-        self.input_adapter: TypeAdapter[TInput] = _build_input_adapter(input_validator, where)
+        self._input: InputType[TInput] = InputType(input_validator, where)
         self.tasks: list[Task[TInput, Any]] = []
         self.task_by_name: dict[str, Task[TInput, Any]] = {}
-        self.client: Plait | None = None
+        self._client: object | None = None
+        self._access: Access | None = None
         self._definition: WorkflowDefinition | None = None
+
+    @abstractmethod
+    def _describe(self) -> Declared:
+        """What those get who know this workflow by its name only."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -107,16 +111,16 @@ class BaseWorkflow(Generic[TInput]):
         """
         if self._definition is None:
             for task in self.tasks:
-                task.prepare()
+                task._code.prepare()
             self._definition = build_definition(
                 self.name,
-                [task.draft() for task in self.tasks],
+                [task._draft() for task in self.tasks],
                 description=self.description,
                 default_priority=self.default_priority,
-                input_schema=_make_schema(self.input_adapter),
+                input_schema=self._input.make_schema(),
                 on_events=self.on_events,
                 filters=self.filters,
-                crons=define_crons(self.crons, self.cron_input, self.encode_input, f"workflow {self.name!r}"),
+                crons=define_crons(self.crons, self.cron_input, self._encode_input, f"workflow {self.name!r}"),
             )
         return self._definition
 
@@ -165,39 +169,35 @@ class BaseWorkflow(Generic[TInput]):
             )
         if not self.tasks:
             return Graph((), ())
-        definition = self._definition or build_definition(self.name, [task.draft() for task in self.tasks])
+        definition = self._definition or build_definition(self.name, [task._draft() for task in self.tasks])
         return build_graph(read_definition(definition), fold=fold)
 
-    def bind(self, client: Plait) -> None:
+    @property
+    def input_adapter(self) -> TypeAdapter[TInput]:
+        """Validates the input."""
+        return self._input.adapter
+
+    @property
+    def client(self) -> Any:
+        """The ``Plait`` it belongs to; None before ``plait.include``."""
+        return self._client
+
+    def _bind(self, client: object, access: Access) -> None:
         """Make ``client`` the one that runs this workflow. Raises ``DefinitionError`` if it has another."""
-        if self.client is not None and self.client is not client:
+        if self._client is not None and self._client is not client:
             raise DefinitionError(
-                f"workflow {self.name!r} already belongs to another Plait: declare it once per Plait, in a "
-                f"function "
+                f"workflow {self.name!r} already belongs to another Plait: declare it once per Plait, in a function "
                 f"that takes the Plait, if you need it in both"
             )
-        self.client = client
+        self._client = client
+        self._access = access
 
-    def encode_input(self, input: TInput | Unset = UNSET) -> bytes:
-        """Validate an input (an instance, or a dict that validates) as JSON; left out, it is empty.
+    def _has_async_tasks(self) -> bool:
+        return any(task.is_async for task in self.tasks)
 
-        Raises ``InvalidInputError`` naming the field, or ``PayloadTooLargeError``.
-        """
-        limit = DEFAULT_PAYLOAD_LIMIT if self.client is None else self.client.payload_limit
-        return encode_value(
-            {} if input is UNSET else input,
-            self.input_adapter,
-            where=f"workflow {self.name!r}",
-            root="input",
-            limit=limit,
-            error=InvalidInputError,
-        )
-
-    def decode_input(self, data: bytes) -> TInput:
-        """The inverse of ``encode_input``. Also for JSON from outside. Raises ``InvalidInputError``."""
-        return decode_value(  # type: ignore[no-any-return]
-            data, self.input_adapter, where=f"workflow {self.name!r}", root="input", error=InvalidInputError
-        )
+    def _encode_input(self, input: Any = UNSET) -> bytes:
+        limit = DEFAULT_PAYLOAD_LIMIT if self._access is None else self._access.payload_limit
+        return self._input.encode(input, limit)
 
     def _add(self, task: Task[TInput, Any]) -> None:
         where = f"workflow {self.name!r}"
@@ -218,35 +218,19 @@ class BaseWorkflow(Generic[TInput]):
         self.tasks.append(task)
         self.task_by_name[task.name] = task
 
-    def _require_client(self) -> Plait:
-        if self.client is None:
+    def _require_access(self) -> Access:
+        if self._access is None:
             raise DefinitionError(
-                f"workflow {self.name!r} belongs to no Plait, so it cannot run: declare it with "
-                f"plait.workflow(...), or "
-                f"call plait.include(...) with it first"
+                f"workflow {self.name!r} belongs to no Plait, so it cannot run: declare it with plait.workflow(...), "
+                f"or call plait.include(...) with it first"
             )
         self.definition  # noqa: B018 - refuse a wrong graph before anything is sent
-        return self.client
+        return self._access
 
 
-def _build_input_adapter(validator: Any, where: str) -> TypeAdapter[Any]:
-    if validator is None:
-        return TypeAdapter(EmptyModel)
-    if isinstance(validator, TypeAdapter):
-        return validator
-    return build_adapter(validator, f"{where}: input_validator")
-
-
-def _make_schema(adapter: TypeAdapter[Any]) -> dict[str, Any] | None:
-    """The JSON schema of the input; ``None`` for types and defaults that JSON schema cannot express."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            schema = adapter.json_schema()
-        json.dumps(schema, allow_nan=False)
-    except Exception:  # pydantic raises many kinds, and so can a user's own schema hooks
-        return None
-    return None if find_fault(schema, "schema", try_leaves=False) else schema
+def get_input_type(workflow: BaseWorkflow[TInput]) -> InputType[TInput]:
+    """What a workflow takes as its input."""
+    return workflow._input
 
 
 def _check_description(description: object, where: str) -> str | None:

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import Any, Final, assert_never
 
+from plait.declaration.code import TaskCode
+from plait.declaration.parent import Parent
 from plait.errors import DefinitionError
-from plait.graph.conditions import MAX_EVENT_KEY_LENGTH, check_event_template
+from plait.graph.conditions import check_event_template
 from plait.graph.definition import Condition, ConditionGroups, ConditionKind
 from plait.types import Duration, parse_duration
+from plait.types.filters import check_event_text
 from plait.values.expressions import check_expression
-from plait.values.faults import find_fault
 from plait.wording import shorten
-
-if TYPE_CHECKING:
-    from plait.declaration.task import Task
 
 MAX_CONDITIONS: Final = 1_000
 """Conditions in one option of a task."""
@@ -62,7 +61,7 @@ class ParentCondition:
     ``readable_data_key`` names its entry in ``ctx.trigger_data``, the parent's name unless given.
     """
 
-    parent: Task[Any, Any]
+    parent: Parent[Any]
     expression: str | None = None
     readable_data_key: str | None = None
 
@@ -88,7 +87,7 @@ def or_(*conditions: AnyCondition) -> OrGroup:
     return OrGroup(conditions)
 
 
-def read_conditions(given: Conditions | None, parents: Sequence[Task[Any, Any]], where: str) -> ConditionGroups:
+def read_conditions(given: Conditions | None, parents: Sequence[Parent[Any]], where: str) -> ConditionGroups:
     """The checked conditions of one option. A ``Condition.parent`` in it is a place in ``parents``.
 
     Raises ``DefinitionError`` with a message that begins with ``where``, e.g. ``"workflow 'W', task 't': wait_for"``.
@@ -114,20 +113,6 @@ def _refuse_shared_names(groups: ConditionGroups, where: str) -> None:
                 f"{where}: two conditions put their events into ctx.trigger_data under {condition.data_key!r}: give "
                 f"one of them another readable_data_key"
             )
-
-
-def check_event_text(text: object, what: str) -> None:
-    """Raise ``DefinitionError``, with a message that begins with ``what``, unless ``text`` can be an event key."""
-    if not isinstance(text, str):
-        raise DefinitionError(f"{what} is {shorten(text)}: give a str")
-    if not text.strip():
-        raise DefinitionError(f"{what} is empty: give it at least one visible character")
-    if len(text) > MAX_EVENT_KEY_LENGTH:
-        raise DefinitionError(
-            f"{what} {shorten(text)} has {len(text):,} characters: shorten it to at most {MAX_EVENT_KEY_LENGTH}"
-        )
-    if fault := find_fault(text, what, try_leaves=False):
-        raise DefinitionError(fault)
 
 
 def _flatten(member: object, where: str) -> Iterator[SleepCondition | UserEventCondition | ParentCondition]:
@@ -156,7 +141,7 @@ def _explain_member(member: object) -> str:
 
 
 def _read_condition(
-    given: SleepCondition | UserEventCondition | ParentCondition, parents: Sequence[Task[Any, Any]], where: str
+    given: SleepCondition | UserEventCondition | ParentCondition, parents: Sequence[Parent[Any]], where: str
 ) -> Condition:
     key = given.readable_data_key
     if key is not None:
@@ -200,7 +185,7 @@ def _check_template(template: object, what: str) -> None:
     check_event_template(template, what)
 
 
-def _find_parent(parent: object, parents: Sequence[Task[Any, Any]], where: str) -> int:
+def _find_parent(parent: object, parents: Sequence[Parent[Any]], where: str) -> int:
     for place, own in enumerate(parents):
         if own is parent:
             return place
@@ -214,4 +199,4 @@ def _find_parent(parent: object, parents: Sequence[Task[Any, Any]], where: str) 
 
 
 def _is_task(value: object) -> bool:
-    return hasattr(type(value), "encode_output")  # plait.task imports this module
+    return isinstance(getattr(value, "_code", None), TaskCode)

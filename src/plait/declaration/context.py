@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from plait.engine.waiter import read_task_error
-from plait.errors import DefinitionError, InvalidInputError, InvalidOutputError, TaskRunError
+from plait.declaration.parent import Parent
+from plait.engine.current import CurrentAttempt
+from plait.errors import DefinitionError, InvalidOutputError, TaskRunError
+from plait.graph.attempt import Attempt, TaskResult
 from plait.graph.definition import Status, TaskKind
-from plait.graph.triggers import FILTER_PAYLOAD, RunTrigger, TriggerKind, make_child_key, read_metadata
+from plait.graph.triggers import FILTER_PAYLOAD, read_metadata
+from plait.logs import describe_attempt
 from plait.types import Duration, parse_duration
-
-if TYPE_CHECKING:
-    from plait.declaration.task import Task
-    from plait.declaration.workflow import BaseWorkflow
-    from plait.worker.holdings import Assignment
-    from plait.worker.logs import AttemptLog
+from plait.values.encoding import decode_json
+from plait.values.failures import read_task_error
 
 R = TypeVar("R")
 
@@ -29,112 +24,70 @@ logger = logging.getLogger("plait.task")
 
 _UNREAD = object()
 
-current_context: ContextVar[Context | None] = ContextVar("plait_context", default=None)
-"""The context of the task that the current code belongs to, if any."""
-
-
-def refuse_to_block(awaited: BaseWorkflow[Any] | None, call: str, instead: str) -> None:
-    """Raise ``DefinitionError`` when an ``async def`` task makes a call that blocks until a run of ``awaited`` ended,
-    and that has ``async def`` tasks as well: they may have to run on the very loop that is blocked, for good."""
-    context = current_context.get()
-    if context is None or awaited is None or not any(task.is_async for task in awaited.tasks):
-        return
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:  # a def task, on a thread of its own
-        return
-    raise DefinitionError(
-        f"workflow {context.workflow_name!r}, task {context.task_name!r} is async def, and {call} would block the "
-        f"event loop it shares with others: write await {instead}"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ContextHost:
-    """What the worker lends to the contexts of its tasks."""
-
-    worker_id: str
-    lifespan: Any
-    release_slot: Callable[[Assignment], None]
-    cancel: Callable[[Assignment], None]
-    open_log: Callable[[Assignment], AttemptLog] | None = None
-    capture_logs: bool = False
-
 
 class Context:
     """What a task knows of its run. One object per attempt; not to be kept after the task returned."""
 
-    def __init__(self, assignment: Assignment, workflow: BaseWorkflow[Any], host: ContextHost) -> None:
-        self._assignment = assignment
-        self._workflow = workflow
-        self._host = host
-        self._cancelled = False
-        self._children: dict[str, Iterator[int]] = {}
-        self._child_inputs: dict[str, bytes] = {}
+    def __init__(self, current: CurrentAttempt, decode_input: Callable[[bytes], Any]) -> None:
+        self._current = current
+        self._attempt = current.attempt
+        self._decode_input = decode_input
         self._input: Any = _UNREAD
-        self._log: AttemptLog | None = None
 
     # who am I
 
     @property
     def workflow_run_id(self) -> str:
         """The id of the run."""
-        return str(self._assignment.run.id)
+        return str(self._attempt.run.id)
 
     @property
     def task_run_id(self) -> str:
         """The id of this task within the run: ``"<run id>:<task index>"``. The same for every attempt."""
-        return f"{self._assignment.run.id}:{self._assignment.task}"
+        return f"{self._attempt.run.id}:{self._attempt.task}"
 
     @property
     def workflow_name(self) -> str:
-        return self._assignment.run.version.definition.name
+        return self._attempt.run.version.definition.name
 
     @property
     def task_name(self) -> str:
-        return self._assignment.name
+        return self._attempt.name
 
     @property
     def worker_id(self) -> str:
         """The id of the worker process that runs this attempt."""
-        return self._host.worker_id
+        return self._current.host.worker_id
 
     @property
     def retry_count(self) -> int:
         """How many retries came before this attempt: 0 in the first. Attempts lost with their worker do not count."""
-        return self._assignment.retry
+        return self._attempt.retry
 
     @property
     def attempt_number(self) -> int:
         """1 for the first attempt; every attempt counts, those lost with their worker too."""
-        return self._assignment.attempt
+        return self._attempt.attempt
 
     @property
     def max_attempts(self) -> int:
         """How often the task is tried at most by its own retries: ``retries + 1``."""
-        return self._assignment.run.version.definition.tasks[self._assignment.task].retries + 1
+        return self._attempt.run.version.definition.tasks[self._attempt.task].retries + 1
 
     @property
     def priority(self) -> int:
         """The priority of the run, 1 to 3."""
-        return self._assignment.run.priority
+        return self._attempt.run.priority
 
     @cached_property
     def additional_metadata(self) -> dict[str, Any]:
         """The metadata of the run; empty when it has none."""
-        return read_metadata(self._assignment.run.metadata)
-
-    def list_inherited(self) -> dict[str, Any]:
-        """What child runs take over of the metadata: all but what a filter said and where this run is traced. A child
-        run belongs where it is started itself; one that starts later begins a trace of its own."""
-        found = read_metadata(self._assignment.run.metadata)
-        found.pop(FILTER_PAYLOAD, None)
-        return found
+        return read_metadata(self._attempt.run.metadata)
 
     @property
     def lifespan(self) -> Any:
         """What the worker's ``lifespan`` yielded; None without one."""
-        return self._host.lifespan
+        return self._current.host.lifespan
 
     # data
 
@@ -142,10 +95,10 @@ class Context:
     def input(self) -> Any:
         """The input of the run, validated: the task's first argument, an object of this attempt's own."""
         if self._input is _UNREAD:
-            self._input = self._workflow.decode_input(self._assignment.run.input)
+            self._input = self._decode_input(self._attempt.run.input)
         return self._input
 
-    def task_output(self, task: Task[Any, R]) -> R:
+    def task_output(self, task: Parent[R]) -> R:
         """The output of a parent, validated by its return annotation.
 
         Raises ``DefinitionError`` when ``task`` is not a parent of this task, ``InvalidOutputError`` when it has no
@@ -157,20 +110,16 @@ class Context:
                 f"workflow {self.workflow_name!r}, task {self.task_name!r}: parent {task.name!r} has no output, it is "
                 f"{result.status.name}; ask ctx.was_skipped({task.name}) first"
             )
-        return task.decode_output(result.output or b"null")
+        return task._code.decode_output(result.output or b"null")
 
-    async def aio_task_output(self, task: Task[Any, R]) -> R:
+    async def aio_task_output(self, task: Parent[R]) -> R:
         """``task_output``, awaitable; it never waits."""
         return self.task_output(task)
 
     @cached_property
     def trigger_data(self) -> dict[str, Any]:
         """The payloads of the events that released this task, by event key (or ``readable_data_key``)."""
-        if self._assignment.conditions is None:
-            return {}
-        from plait.worker.conditions import collect_trigger_data  # noqa: PLC0415 - where there are conditions at all
-
-        return collect_trigger_data(self._assignment)
+        return _collect_trigger_data(self._attempt)
 
     @property
     def filter_payload(self) -> dict[str, Any]:
@@ -178,7 +127,7 @@ class Context:
         found = self.additional_metadata.get(FILTER_PAYLOAD)
         return found if isinstance(found, dict) else {}
 
-    def was_skipped(self, task: Task[Any, Any]) -> bool:
+    def was_skipped(self, task: Parent[Any]) -> bool:
         """Whether a parent was skipped. Raises ``DefinitionError`` when ``task`` is not a parent."""
         return self._get_result(task).status is Status.SKIPPED
 
@@ -186,36 +135,19 @@ class Context:
     def task_run_errors(self) -> Mapping[str, TaskRunError]:
         """The errors of the failed tasks of this run by task name. Complete in an ``on_failure_task``; elsewhere it
         speaks of the parents only."""
-        definition = self._assignment.run.version.definition
+        definition = self._attempt.run.version.definition
         found = {}
-        for index, result in sorted(self._assignment.run.results.items()):
+        for index, result in sorted(self._attempt.run.results.items()):
             if result.status is Status.FAILED:
                 name = definition.tasks[index].name
-                error = read_task_error(result.error, name, f"{self._assignment.run.id}:{index}")
+                error = read_task_error(result.error, name, f"{self._attempt.run.id}:{index}")
                 if error is not None:
                     found[name] = error
         return found
 
-    def get_task_run_error(self, task: Task[Any, Any]) -> TaskRunError | None:
+    def get_task_run_error(self, task: Parent[Any]) -> TaskRunError | None:
         """The error of a failed task of this run; None when it did not fail."""
         return self.task_run_errors.get(task.name)
-
-    def link_child(self, workflow: str, key: str | None, input: bytes) -> RunTrigger:
-        """The link of a child run to this task. Plait's own: ``workflow.run(...)`` calls it inside a task.
-
-        Raises ``InvalidInputError`` for a key that stood for another input before.
-        """
-        if key is None:
-            full = make_child_key(workflow, next(self._children.setdefault(workflow, count())))
-        else:
-            full = make_child_key(workflow, key)
-            if self._child_inputs.setdefault(full, input) != input:
-                raise InvalidInputError(
-                    f"workflow {workflow!r}: child_key {key!r} stands for another input already in this attempt of "
-                    f"task {self.task_name!r}: give each child a key of its own"
-                )
-        assignment = self._assignment
-        return RunTrigger(TriggerKind.PARENT, assignment.run.id, assignment.task, assignment.attempt, full)
 
     # control
 
@@ -223,14 +155,12 @@ class Context:
     def is_cancelled(self) -> bool:
         """Whether this attempt shall stop: it timed out, its run was cancelled or its worker stops. Long synchronous
         tasks ask now and then; asynchronous ones get ``CancelledError`` by themselves."""
-        return self._cancelled
+        return self._attempt.stopping
 
     def refresh_timeout(self, increment_by: Duration) -> None:
         """Let this attempt run longer by ``increment_by``, counted from its present deadline."""
         seconds = parse_duration(increment_by, where=f"task {self.task_name!r}: refresh_timeout(increment_by)")
-        execution = self._assignment.execution
-        if execution is not None:
-            execution.deadline += seconds
+        self._attempt.deadline += seconds
 
     async def aio_refresh_timeout(self, increment_by: Duration) -> None:
         """``refresh_timeout``, awaitable; it never waits."""
@@ -238,7 +168,7 @@ class Context:
 
     def release_slot(self) -> None:
         """Give this attempt's slot back and go on without one: for a task that from now on only waits."""
-        self._host.release_slot(self._assignment)
+        self._current.release_slot()
 
     async def aio_release_slot(self) -> None:
         """``release_slot``, awaitable; it never waits."""
@@ -247,7 +177,7 @@ class Context:
     def cancel(self) -> None:
         """End this task as CANCELLED; what depends on it is cancelled too. Asynchronous code gets ``CancelledError``,
         synchronous code should return: whatever it does afterwards is ignored."""
-        self._host.cancel(self._assignment)
+        self._current.cancel()
 
     async def aio_cancel(self) -> None:
         """``cancel``, awaitable; the ``CancelledError`` comes at the next ``await``."""
@@ -259,45 +189,25 @@ class Context:
         It is stored a moment later, and the task never waits for that. Bounds: 10,000 characters a line, 10,000 lines
         and 1 MiB an attempt. It also goes to the ``plait.task`` logger, with the ids of run and task as extra fields.
         """
-        self._write_log(logging.INFO, _make_text(line))
-        logger.info(
-            "%s",
-            line,
-            extra={
-                "run_id": self.workflow_run_id,
-                "task_run_id": self.task_run_id,
-                "workflow": self.workflow_name,
-                "task": self.task_name,
-                "attempt": self.attempt_number,
-            },
-        )
+        self._current.write_log(logging.INFO, _make_text(line))
+        logger.info("%s", line, extra=describe_attempt(self._attempt))
 
     async def aio_log(self, line: Any) -> None:
         """``log``, awaitable; it never waits."""
         self.log(line)
 
-    def _capture(self, level: int, text: str) -> None:
-        if self._host.capture_logs:
-            self._write_log(level, text)
-
-    def _write_log(self, level: int, text: str) -> None:
-        if self._log is None and self._host.open_log is not None:
-            self._log = self._host.open_log(self._assignment)
-        if self._log is not None:
-            self._log.write(level, text)
-
-    def _get_result(self, task: Task[Any, Any]) -> Any:
-        definition = self._assignment.run.version.definition
+    def _get_result(self, task: Parent[Any]) -> TaskResult:
+        definition = self._attempt.run.version.definition
         index = definition.index_by_name.get(task.name)
-        spec = definition.tasks[self._assignment.task]
+        spec = definition.tasks[self._attempt.task]
         is_hook = spec.kind is not TaskKind.TASK
-        if index is None or (index not in spec.parents and not (is_hook and index in self._assignment.run.results)):
+        if index is None or (index not in spec.parents and not (is_hook and index in self._attempt.run.results)):
             parents = ", ".join(repr(definition.tasks[parent].name) for parent in spec.parents) or "none"
             raise DefinitionError(
                 f"workflow {definition.name!r}, task {spec.name!r}: {task.name!r} is not one of its parents "
                 f"({parents}); declare it with parents=[...] to use its output"
             )
-        return self._assignment.run.results[index]
+        return self._attempt.run.results[index]
 
 
 def _make_text(line: Any) -> str:
@@ -305,3 +215,17 @@ def _make_text(line: Any) -> str:
         return str(line)
     except Exception as error:  # a log must not fail a task
         return f"<{type(line).__name__} whose text cannot be made: {type(error).__name__}>"
+
+
+def _collect_trigger_data(attempt: Attempt) -> dict[str, Any]:
+    """The payloads of the events that released a task, those of its ``wait_for``, by their data keys."""
+    state = attempt.conditions
+    if state is None:
+        return {}
+    spec = attempt.run.version.definition.tasks[attempt.task]
+    conditions = spec.conditions[: sum(map(len, spec.wait_for))]
+    return {
+        conditions[number].data_key or conditions[number].event_key or "": decode_json(payload)
+        for number, payload in sorted(state.payloads.items())
+        if number < len(conditions)
+    }

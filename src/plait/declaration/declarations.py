@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import TypeAdapter
 
@@ -14,15 +14,13 @@ from plait.declaration.base import BaseWorkflow, WorkflowKeywords
 from plait.declaration.options import TaskKeywords, read_options
 from plait.declaration.signatures import name_function
 from plait.declaration.workflow import Standalone, StandaloneDecorator, Workflow
+from plait.engine.access import Access
 from plait.errors import DefinitionError
 from plait.types import EmptyModel
-from plait.values.encoding import DEFAULT_PAYLOAD_LIMIT
 from plait.wording import shorten
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from plait.client import Plait
 
     class StandaloneKeywords(WorkflowKeywords, TaskKeywords, total=False):
         """The options of a standalone task: those of a workflow and those of a task."""
@@ -54,11 +52,19 @@ class _Place:
 class Declarations:
     """The part of ``Plait`` that declares. ``declared`` holds every workflow bound to it, by name."""
 
-    payload_limit: int = DEFAULT_PAYLOAD_LIMIT
-
-    def __init__(self) -> None:
+    def __init__(self, access: Access | None = None) -> None:
+        self._access = Access() if access is None else access
         self.declared: dict[str, BaseWorkflow[Any]] = {}
         self._places: dict[str, _Place] = {}
+
+    @property
+    def payload_limit(self) -> int:
+        """Bytes of one input or output at most; 1 MiB unless set. Larger ones raise ``PayloadTooLargeError``."""
+        return self._access.payload_limit
+
+    @payload_limit.setter
+    def payload_limit(self, limit: int) -> None:
+        self._access.payload_limit = limit
 
     @overload
     def workflow(
@@ -140,8 +146,9 @@ class Declarations:
                 raise DefinitionError(
                     f"workflow {workflow.name!r} is already declared at {first}: give one of the two another name"
                 )
-        workflow.bind(cast("Plait", self))
+        workflow._bind(self, self._access)
         self.declared[workflow.name] = workflow
+        self._access.declared[workflow.name] = workflow._describe()
         self._places[workflow.name] = place
 
 

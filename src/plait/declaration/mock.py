@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from plait.declaration.context import Context, ContextHost
+from plait.declaration.context import Context
+from plait.declaration.parent import Parent
 from plait.declaration.replacing import replace_dependencies
+from plait.engine.current import CurrentAttempt, Host
+from plait.engine.requests import RunRequest
 from plait.errors import DefinitionError, InvalidInputError, RunCancelledError
-from plait.features.runs import parse_run_id
+from plait.features.run_reader import parse_run_id
+from plait.graph.attempt import Attempt, RunState, StoredVersion, TaskResult
 from plait.graph.definition import Status, TaskKind
-from plait.store.store import StoredVersion
 from plait.types import UNSET
+from plait.values.encoding import DEFAULT_PAYLOAD_LIMIT
+from plait.values.failures import describe_exception
 from plait.wording import shorten, suggest
-from plait.worker.holdings import Assignment, RunState, TaskResult
-from plait.worker.reports import describe_exception
-
-if TYPE_CHECKING:
-    from plait.declaration.mockable import Mockable
-    from plait.declaration.runnable import Runnable
-    from plait.declaration.task import Task
-    from plait.types import RunRequest
 
 R = TypeVar("R")
+
+
+class Body(Parent[R], Protocol[R]):
+    """A task whose body is to run by itself."""
+
+    @property
+    def kind(self) -> TaskKind: ...
+
+    @property
+    def parents(self) -> Sequence[Body[Any]]: ...
+
+    @property
+    def workflow(self) -> Any: ...  # a ``Runnable``, which is on top of this
+
+
+class HasBody(Protocol[R]):
+    """A task, or a workflow of one task."""
+
+    def _get_task(self) -> Body[R]: ...
 
 
 class Skipped(Enum):
@@ -45,17 +61,18 @@ SKIPPED: Final = Skipped.SKIPPED
 class MockContext(Context):
     """The context of a task whose body runs by itself. ``slot_released`` tells whether it called ``release_slot``."""
 
-    def __init__(self, assignment: Assignment, workflow: Any, lifespan: Any, trigger_data: Mapping[str, Any]) -> None:
-        super().__init__(assignment, workflow, ContextHost("mock-worker", lifespan, self._note_release, self._stop))
+    def __init__(self, attempt: Attempt, decode_input: Any, lifespan: Any, trigger_data: Mapping[str, Any]) -> None:
+        host = Host("mock-worker", lifespan, self._note_release, self._stop)
+        super().__init__(CurrentAttempt(attempt, host), decode_input)
         self.__dict__["trigger_data"] = dict(trigger_data)
         self.slot_released = False
         self._body: asyncio.Task[Any] | None = None
 
-    def _note_release(self, _: Assignment) -> None:
+    def _note_release(self, _: Attempt) -> None:
         self.slot_released = True
 
-    def _stop(self, _: Assignment) -> None:
-        self._cancelled = True
+    def _stop(self, _: Attempt) -> None:
+        self._attempt.stopping = True
         if self._body is not None:
             self._body.cancel()
 
@@ -63,7 +80,7 @@ class MockContext(Context):
 class _GivenResults(dict[int, TaskResult]):
     """The outcomes a test gives. Asked for another one it says how to give it."""
 
-    def __init__(self, task: Task[Any, Any]) -> None:
+    def __init__(self, task: Body[Any]) -> None:
         super().__init__()
         self._task = task
 
@@ -79,15 +96,15 @@ class _GivenResults(dict[int, TaskResult]):
 
 
 def make_context(
-    task: Mockable[Any, Any],
+    task: HasBody[Any],
     input: Any = UNSET,
     additional_metadata: Mapping[str, Any] | None = None,
-    parent_outputs: Mapping[str | Task[Any, Any], Any] | None = None,
+    parent_outputs: Mapping[str | Parent[Any], Any] | None = None,
     retry_count: int = 0,
     lifespan: Any = None,
     *,
     trigger_data: Mapping[str, Any] | None = None,
-    errors: Mapping[str | Task[Any, Any], BaseException] | None = None,
+    errors: Mapping[str | Parent[Any], BaseException] | None = None,
     priority: int | None = None,
     workflow_run_id: str | UUID | None = None,
 ) -> MockContext:
@@ -98,59 +115,68 @@ def make_context(
     body = task._get_task()
     if not isinstance(retry_count, int) or retry_count < 0:
         raise InvalidInputError(f"{_locate(body)}: retry_count={retry_count!r} must be 0 or more")
-    workflow = cast("Runnable[Any, Any, Any]", body.workflow)
-    request = workflow._make_request(
+    request: RunRequest = body.workflow._make_request(
         UNSET if input is None else input, None, bulk=True, additional_metadata=additional_metadata, priority=priority
     )
     if workflow_run_id is not None:
         request = replace(request, run_id=parse_run_id(str(workflow_run_id)))
     run = _build_run(body, request, _build_results(body, parent_outputs or {}, errors or {}))
-    assignment = Assignment(run, _find_index(body), retry_count + 1, retry_count, 0, body)
-    ctx = MockContext(assignment, workflow, lifespan, trigger_data or {})
+    attempt = Attempt(run, _find_index(body), retry_count + 1, retry_count, 0)
+    ctx = MockContext(attempt, body._code.decode_input, lifespan, trigger_data or {})
     ctx.input  # noqa: B018 - an input that cannot be read back is refused here
     return ctx
 
 
-def run(task: Task[Any, R], ctx: MockContext, dependencies: Mapping[str | Callable[..., Any], Any]) -> R:
-    """Run the body with ``ctx`` and return its output as ``ctx.task_output`` would. See ``Task.mock_run``."""
-    if not task.is_async:
-        return _run_sync(task, ctx, dependencies)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(aio_run(task, ctx, dependencies))
-    raise RuntimeError(f"{_locate(task)} is async def and an event loop runs here: use `await task.aio_mock_run(...)`")
+@dataclass(frozen=True, slots=True)
+class MockRun(Generic[R]):
+    """A body that is ready to run once, with a context and values in place of some of its dependencies."""
+
+    task: Body[R]
+    ctx: MockContext
+    dependencies: Mapping[str | Callable[..., Any], Any]
+
+    def run(self) -> R:
+        """Run the body and return its output as ``ctx.task_output`` would. See ``Task.mock_run``."""
+        if not self.task._code.is_async:
+            return self._run_sync()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.aio_run())
+        raise RuntimeError(
+            f"{_locate(self.task)} is async def and an event loop runs here: use `await task.aio_mock_run(...)`"
+        )
+
+    async def aio_run(self) -> R:
+        """``run`` in the running loop."""
+        if not self.task._code.is_async:
+            return await asyncio.to_thread(self._run_sync)
+        code = replace_dependencies(self.task._code, self.dependencies)
+        self.ctx._body = asyncio.ensure_future(code.aio_call(self.ctx.input, self.ctx))
+        try:
+            return _take_output(self.task, self.ctx, await self.ctx._body)
+        except asyncio.CancelledError:
+            _refuse_if_cancelled(self.task, self.ctx)
+            raise
+
+    def _run_sync(self) -> R:
+        code = replace_dependencies(self.task._code, self.dependencies)
+        return _take_output(self.task, self.ctx, code.call(self.ctx.input, self.ctx))
 
 
-async def aio_run(task: Task[Any, R], ctx: MockContext, dependencies: Mapping[str | Callable[..., Any], Any]) -> R:
-    """``run`` in the running loop."""
-    if not task.is_async:
-        return await asyncio.to_thread(_run_sync, task, ctx, dependencies)
-    ctx._body = asyncio.ensure_future(replace_dependencies(task, dependencies).aio_call(ctx.input, ctx))
-    try:
-        return _take_output(task, ctx, await ctx._body)
-    except asyncio.CancelledError:
-        _refuse_if_cancelled(task, ctx)
-        raise
-
-
-def _run_sync(task: Task[Any, R], ctx: MockContext, dependencies: Mapping[str | Callable[..., Any], Any]) -> R:
-    return _take_output(task, ctx, replace_dependencies(task, dependencies).call(ctx.input, ctx))
-
-
-def _take_output(task: Task[Any, R], ctx: MockContext, value: Any) -> R:
+def _take_output(task: Body[R], ctx: MockContext, value: Any) -> R:
     _refuse_if_cancelled(task, ctx)
-    client = task.workflow.client
-    data = task.encode_output(value) if client is None else task.encode_output(value, limit=client.payload_limit)
-    return task.decode_output(data)
+    access = task.workflow._access
+    limit = DEFAULT_PAYLOAD_LIMIT if access is None else access.payload_limit
+    return task._code.decode_output(task._code.encode_output(value, limit=limit))
 
 
-def _refuse_if_cancelled(task: Task[Any, Any], ctx: MockContext) -> None:
+def _refuse_if_cancelled(task: Body[Any], ctx: MockContext) -> None:
     if ctx.is_cancelled:
         raise RunCancelledError(ctx.workflow_run_id, f"task {task.name!r} called ctx.cancel()")
 
 
-def _build_run(task: Task[Any, Any], request: RunRequest, results: _GivenResults) -> RunState:
+def _build_run(task: Body[Any], request: RunRequest, results: _GivenResults) -> RunState:
     definition = task.workflow.definition
     return RunState(
         id=request.run_id,
@@ -165,9 +191,9 @@ def _build_run(task: Task[Any, Any], request: RunRequest, results: _GivenResults
 
 
 def _build_results(
-    task: Task[Any, Any],
-    outputs: Mapping[str | Task[Any, Any], Any],
-    errors: Mapping[str | Task[Any, Any], BaseException],
+    task: Body[Any],
+    outputs: Mapping[str | Parent[Any], Any],
+    errors: Mapping[str | Parent[Any], BaseException],
 ) -> _GivenResults:
     results = _GivenResults(task)
     for key, value in outputs.items():
@@ -175,7 +201,7 @@ def _build_results(
         results[_find_index(parent)] = (
             TaskResult(Status.SKIPPED, reason="the test says so")
             if value is SKIPPED
-            else TaskResult(Status.COMPLETED, parent.encode_output(value))
+            else TaskResult(Status.COMPLETED, parent._code.encode_output(value))
         )
     if errors and task.kind is not TaskKind.ON_FAILURE:
         raise DefinitionError(
@@ -190,7 +216,7 @@ def _build_results(
     return results
 
 
-def _find_parent(task: Task[Any, Any], key: object, where: str) -> Task[Any, Any]:
+def _find_parent(task: Body[Any], key: object, where: str) -> Body[Any]:
     """The task that a key of ``parent_outputs`` or ``errors`` means; for a hook any task of its workflow."""
     known = {parent.name: parent for parent in task.parents}
     if task.kind is not TaskKind.TASK:
@@ -206,9 +232,9 @@ def _find_parent(task: Task[Any, Any], key: object, where: str) -> Task[Any, Any
     return found
 
 
-def _find_index(task: Task[Any, Any]) -> int:
-    return task.workflow.definition.index_by_name[task.name]
+def _find_index(task: Body[Any]) -> int:
+    return int(task.workflow.definition.index_by_name[task.name])
 
 
-def _locate(task: Task[Any, Any]) -> str:
+def _locate(task: Body[Any]) -> str:
     return f"workflow {task.workflow.name!r}, task {task.name!r}"

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from plait.declaration.conditions import Conditions, read_conditions
+from plait.declaration.parent import Parent
 from plait.errors import DefinitionError
 from plait.graph.definition import ConditionGroups, TaskDefinition, TaskKind
 from plait.types import UNSET, Duration, TaskDefaults, Unset, parse_duration
 from plait.wording import shorten, suggest
-
-if TYPE_CHECKING:
-    from plait.declaration.task import Task
 
 MAX_RETRIES = 1_000
 _TEN_YEARS = 10 * 366 * 86_400.0
@@ -78,7 +76,7 @@ def define_task(
     options: TaskOptions,
     defaults: TaskDefaults,
     where: str,
-    parents: Sequence[Task[Any, Any]] = (),
+    parents: Sequence[Parent[Any]] = (),
 ) -> TaskDefinition:
     """The checked definition of a task, as ``DraftTask`` takes it: without parents, and with conditions that
     name parents by their place in ``parents``. Raises ``DefinitionError``."""
@@ -128,7 +126,7 @@ def _choose(options: TaskOptions, defaults: TaskDefaults, name: str) -> Any:
 
 
 def _read_conditions(
-    option: str, options: TaskOptions, kind: TaskKind, parents: Sequence[Task[Any, Any]], where: str
+    option: str, options: TaskOptions, kind: TaskKind, parents: Sequence[Parent[Any]], where: str
 ) -> ConditionGroups:
     given = getattr(options, option)
     if given and kind is not TaskKind.TASK:

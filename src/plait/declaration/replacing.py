@@ -6,38 +6,36 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from plait.declaration.code import TaskCode
 from plait.declaration.dependencies import DependencyPlan
 from plait.errors import DefinitionError
 from plait.wording import shorten, suggest
 
-if TYPE_CHECKING:
-    from plait.declaration.task import Task
-
 R = TypeVar("R")
 
 
-def replace_dependencies(task: Task[Any, R], given: Mapping[str | Callable[..., Any], Any]) -> Task[Any, R]:
-    """The task with some of its dependencies replaced by values; what only those needed is not called either.
+def replace_dependencies(code: TaskCode[R], given: Mapping[str | Callable[..., Any], Any]) -> TaskCode[R]:
+    """A task's code with some of its dependencies replaced by values; what only those needed is not called either.
 
     Raises ``DefinitionError`` for a key that is neither a parameter of the task nor a function it depends on.
     """
     if not given:
-        return task
-    plan = task._plan or DependencyPlan((), (), ())
-    by_name, by_step = _sort_keys(task, plan, given)
+        return code
+    plan = code.plan or DependencyPlan((), (), ())
+    by_name, by_step = _sort_keys(code, plan, given)
     values = {name: by_step[step] for name, step in plan.parameters if step in by_step}
     values.update(by_name)
     parameters = [(name, step) for name, step in plan.parameters if name not in values]
-    replaced = copy.copy(task)
-    replaced.fn = partial(task.fn, **values)
-    replaced._plan = _prune(plan, parameters, by_step) if parameters else None
+    replaced = copy.copy(code)
+    replaced.fn = partial(code.fn, **values)
+    replaced.plan = _prune(plan, parameters, by_step) if parameters else None
     return replaced
 
 
 def _sort_keys(
-    task: Task[Any, Any], plan: DependencyPlan, given: Mapping[str | Callable[..., Any], Any]
+    code: TaskCode[Any], plan: DependencyPlan, given: Mapping[str | Callable[..., Any], Any]
 ) -> tuple[dict[str, Any], dict[int, Any]]:
     """The given values by parameter of the task, and by step of the plan."""
     by_name: dict[str, Any] = {}
@@ -52,9 +50,8 @@ def _sort_keys(
         else:
             hint = suggest(key, names) if isinstance(key, str) else ""
             raise DefinitionError(
-                f"workflow {task.workflow.name!r}, task {task.name!r}: dependencies has {shorten(key)}, which is "
-                f"neither a parameter with Depends ({', '.join(map(repr, names)) or 'none'}) nor a function that one "
-                f"depends on{hint}"
+                f"{code.where}: dependencies has {shorten(key)}, which is neither a parameter with Depends "
+                f"({', '.join(map(repr, names)) or 'none'}) nor a function that one depends on{hint}"
             )
     return by_name, by_step
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, overload
 from uuid import UUID
 
-from plait.declaration.context import current_context, refuse_to_block
+from plait.declaration.base import BaseWorkflow
 from plait.declaration.schedulable import Schedulable
+from plait.engine.current import current_attempt, refuse_to_block
+from plait.engine.requests import RunRequest
 from plait.errors import FailedTaskRunExceptionGroup, InvalidInputError, RunCancelledError
 from plait.graph.triggers import RunTrigger
 from plait.ids import new_run_id
 from plait.tracing import find_tracing
 from plait.types import (
     UNSET,
-    RunRequest,
     TriggerWorkflowOptions,
     Unset,
-    WorkflowRunTriggerConfig,
     check_index_key,
     check_priority,
 )
-from plait.values.encoding import encode_metadata
+from plait.values.encoding import encode_metadata, merge_metadata
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -51,6 +52,27 @@ class RunKeywords(ItemKeywords, total=False):
     caller's own transaction: it exists once that commits."""
 
     connection: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRunTriggerConfig:
+    """One item for ``run_many``, made by ``workflow.create_bulk_run_item``: checked and encoded, not yet a
+    run.
+
+    ``key`` is the caller's own label; Plait does not read it. An item used twice makes two runs.
+    """
+
+    workflow: BaseWorkflow[Any]
+    input: bytes
+    metadata: str | None
+    priority: int
+    idempotency_key: str | None = None
+    child_key: str | None = None
+    key: str | None = None
+
+    @property
+    def workflow_name(self) -> str:
+        return self.workflow.name
 
 
 class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
@@ -260,29 +282,29 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
 
     def _start(self, requests: list[RunRequest], connection: Any = None) -> list[UUID]:
         """The ids of the runs: those of the requests, or of earlier runs with the same idempotency key."""
-        plait = self._require_client()
+        access = self._require_access()
         if not requests:
             return []
         if connection is not None:
-            return plait.start_in_transaction(requests, connection)
-        return plait.portal.call(plait.start_runs(requests))
+            return access.start_in_transaction(requests, connection)
+        return access.portal.call(access.start_runs(requests))
 
     async def _aio_start(self, requests: list[RunRequest], connection: Any = None) -> list[UUID]:
-        plait = self._require_client()
+        access = self._require_access()
         if not requests:
             return []
         if connection is not None:
-            return await plait.aio_start_in_transaction(requests, connection)
-        return await plait.portal.acall(plait.start_runs(requests))
+            return await access.aio_start_in_transaction(requests, connection)
+        return await access.portal.acall(access.start_runs(requests))
 
     def _run_to_end(self, requests: list[RunRequest]) -> list[RunOutcome]:
-        refuse_to_block(self, "run()", "aio_run() or aio_run_many()")
-        plait = self._require_client()
-        return plait.portal.call(plait.run_to_end(requests)) if requests else []
+        refuse_to_block(self._has_async_tasks(), "run()", "aio_run() or aio_run_many()")
+        access = self._require_access()
+        return access.portal.call(access.run_to_end(requests)) if requests else []
 
     async def _aio_run_to_end(self, requests: list[RunRequest]) -> list[RunOutcome]:
-        plait = self._require_client()
-        return await plait.portal.acall(plait.run_to_end(requests)) if requests else []
+        access = self._require_access()
+        return await access.portal.acall(access.run_to_end(requests)) if requests else []
 
     def _split_request(
         self, input: Any, options: TriggerWorkflowOptions | None, *, connection: Any = None, **keywords: Any
@@ -316,8 +338,8 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
     ) -> RunRequest:
         where = f"workflow {self.name!r}"
         options = options or TriggerWorkflowOptions()
-        parent = current_context.get()
-        default = self.default_priority if parent is None else max(self.default_priority, parent.priority)
+        parent = current_attempt.get()
+        default = self.default_priority if parent is None else max(self.default_priority, parent.attempt.run.priority)
         chosen = next(value for value in (priority, options.priority, default) if value is not None)
         key = options.idempotency_key if idempotency_key is None else idempotency_key
         inherited = None if parent is None else parent.list_inherited()
@@ -326,10 +348,10 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
         tracing = find_tracing()
         if tracing is not None and not later:
             merged = tracing.carry(merged)
-        data = self.encode_input(input)
+        data = self._encode_input(input)
         given_key = options.child_key if child_key is None else child_key
         return RunRequest(
-            workflow=self,
+            definition=self.definition,
             input=data,
             metadata=encode_metadata(merged, where=where),
             priority=check_priority(chosen, f"{where}: priority", InvalidInputError),
@@ -340,7 +362,7 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
 
     def _link_to_parent(self, child_key: str | None, input: bytes) -> RunTrigger | None:
         """Inside a task: the link of a child run to it, under ``child_key`` or else the number of the call."""
-        parent = current_context.get()
+        parent = current_attempt.get()
         key = check_index_key(child_key, f"workflow {self.name!r}: child_key")
         if parent is None:
             if key is not None:
@@ -367,7 +389,7 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
                 )
         return [
             RunRequest(
-                workflow=self,
+                definition=self.definition,
                 input=item.input,
                 metadata=item.metadata,
                 priority=item.priority,
@@ -388,17 +410,3 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
                     raise
                 results.append(failure)
         return results
-
-
-def merge_metadata(layers: Sequence[Mapping[str, Any] | None], where: str) -> Mapping[str, Any] | None:
-    """The union of the mappings, later ones winning. Raises ``InvalidInputError``."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        if layer is None:
-            continue
-        if not isinstance(layer, Mapping):
-            raise InvalidInputError(
-                f"{where}: additional_metadata is {type(layer).__name__}, it must be a dict with string keys"
-            )
-        merged.update(layer)
-    return merged

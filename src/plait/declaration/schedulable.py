@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plait.declaration.base import BaseWorkflow
+from plait.engine.access import Declared
+from plait.engine.requests import RunRequest
 from plait.errors import InvalidInputError
-from plait.types import UNSET, Duration, TriggerWorkflowOptions, Unset
-from plait.types.crons import CatchUp, Cron
+from plait.features.cron import CronDetails, store_cron
+from plait.features.scheduled import ScheduledRun, aio_store_scheduled, store_scheduled
+from plait.types import UNSET, TriggerWorkflowOptions, Unset
+from plait.types.crons import Cron, TimetableKeywords
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from plait.features.cron import CronDetails
-    from plait.features.scheduled import ScheduledRun
-    from plait.types import RunRequest
+    from typing_extensions import Unpack
 
 TInput = TypeVar("TInput")
 
@@ -54,7 +55,7 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
         started. ``connection``: schedule inside the caller's own transaction (see ``run_no_wait``).
         """
         request = self._make_later_request(input, options, additional_metadata, priority)
-        return self._require_client().scheduled.store(request, run_at, connection)
+        return store_scheduled(self._require_access(), request, run_at, connection)
 
     async def aio_schedule(
         self,
@@ -68,7 +69,7 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
     ) -> ScheduledRun:
         """``schedule`` without blocking the loop."""
         request = self._make_later_request(input, options, additional_metadata, priority)
-        return await self._require_client().scheduled.aio_store(request, run_at, connection)
+        return await aio_store_scheduled(self._require_access(), request, run_at, connection)
 
     def create_cron(
         self,
@@ -77,19 +78,17 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
         input: TInput | Unset = UNSET,
         additional_metadata: Mapping[str, Any] | None = None,
         priority: int | None = None,
-        *,
-        timezone: str = "UTC",
-        catch_up: CatchUp = "latest",
-        catch_up_bound: Duration = timedelta(days=1),
+        **timetable: Unpack[TimetableKeywords],
     ) -> CronDetails:
         """Have runs start by a timetable from now on, until ``plait.cron.delete``. The arguments are those of ``Cron``.
 
         ``cron_name`` must be new among the crons of the workflow. What is known when the code is written belongs into
         ``on_crons``.
         """
-        cron = Cron(expression, timezone, cron_name, catch_up, catch_up_bound)
+        cron = Cron(expression, name=cron_name, **timetable)
         request = self._make_later_request(input, None, additional_metadata, priority)
-        return self._require_client().cron.store(request, cron)
+        access = self._require_access()
+        return access.portal.call(store_cron(access, request, cron))
 
     async def aio_create_cron(
         self,
@@ -98,15 +97,13 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
         input: TInput | Unset = UNSET,
         additional_metadata: Mapping[str, Any] | None = None,
         priority: int | None = None,
-        *,
-        timezone: str = "UTC",
-        catch_up: CatchUp = "latest",
-        catch_up_bound: Duration = timedelta(days=1),
+        **timetable: Unpack[TimetableKeywords],
     ) -> CronDetails:
         """``create_cron`` without blocking the loop."""
-        cron = Cron(expression, timezone, cron_name, catch_up, catch_up_bound)
+        cron = Cron(expression, name=cron_name, **timetable)
         request = self._make_later_request(input, None, additional_metadata, priority)
-        return await self._require_client().cron.aio_store(request, cron)
+        access = self._require_access()
+        return await access.portal.acall(store_cron(access, request, cron))
 
     def _make_later_request(
         self,
@@ -122,4 +119,12 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
             )
         return self._make_request(
             input, options, additional_metadata=additional_metadata, priority=priority, bulk=True, later=True
+        )
+
+    def _describe(self) -> Declared:
+        return Declared(
+            get_definition=lambda: self.definition,
+            encode_input=self._encode_input,
+            plan_run=lambda input, metadata, priority: self._make_later_request(input, None, metadata, priority),
+            has_async_tasks=self._has_async_tasks,
         )

@@ -103,10 +103,10 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
                 f"added with @workflow.task()"
             )
         source: Task[TInput, R] = standalone.task
-        return self._declare(source.fn, TaskKind.TASK, source.name, source.options, parents, {})
+        return self._declare(source.fn, TaskKind.TASK, source.name, source._options, parents, {})
 
     def _make_ref(self, run_id: UUID) -> WorkflowRunRef:
-        return WorkflowRunRef(self._require_client(), run_id, self.name)
+        return WorkflowRunRef(self._require_access(), run_id, self.name)
 
     def _extract(self, outcome: RunOutcome) -> dict[str, Any]:
         return collect_outputs(outcome)
@@ -215,10 +215,10 @@ class Standalone(Runnable[TInput, R, TaskRunRef[TInput, R]], Mockable[TInput, R]
         return self.task
 
     def _make_ref(self, run_id: UUID) -> TaskRunRef[TInput, R]:
-        return TaskRunRef(WorkflowRunRef(self._require_client(), run_id, self.name), self)
+        return TaskRunRef(WorkflowRunRef(self._require_access(), run_id, self.name), self.task._code.decode_output)
 
     def _extract(self, outcome: RunOutcome) -> R:
-        return extract_output(self, outcome)
+        return extract_output(self.task._code.decode_output, outcome)
 
 
 class StandaloneDecorator(Generic[TInput]):

@@ -14,7 +14,7 @@ from uuid import UUID
 from plait.errors import DatabaseUnavailableError, InvalidValueError, NotFoundError, ResultTimeoutError, TaskRunError
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.ids import bound_run_id
-from plait.values.encoding import decode_json
+from plait.values.failures import read_task_error
 
 if TYPE_CHECKING:
     from plait.store.hints import Hub
@@ -46,16 +46,6 @@ class RunOutcome(NamedTuple):
     workflow_name: str
     status: Status
     tasks: tuple[TaskOutcome, ...]
-
-
-def read_task_error(data: bytes | None, task_name: str, task_run_id: str) -> TaskRunError | None:
-    """The error of an attempt as it was stored, or None."""
-    if data is None:
-        return None
-    error = decode_json(data)
-    return TaskRunError(
-        str(error.get("message", "")), str(error.get("type", "")), str(error.get("trace", "")), task_run_id, task_name
-    )
 
 
 def _bound_young() -> UUID:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from plait.engine.access import Access
+
 if TYPE_CHECKING:
-    from plait.client import Plait
     from plait.store.store import Store
 
 P = ParamSpec("P")
@@ -22,11 +23,11 @@ class FeatureClient:
     """Questions and orders about one kind of thing. Every ``aio_`` method has a twin that blocks, made by
     ``sync_twin``; both work from any thread and, the ``aio_`` ones, from any event loop."""
 
-    def __init__(self, plait: Plait) -> None:
-        self._plait = plait
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     async def _open_store(self) -> Store:
-        return (await self._plait.open_engine()).store
+        return (await self._access.open_engine()).store
 
 
 def on_engine(
@@ -36,7 +37,7 @@ def on_engine(
 
     @wraps(method)
     async def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self._plait.portal.acall(method(self, *args, **kwargs))
+        return await self._access.portal.acall(method(self, *args, **kwargs))
 
     return call
 
@@ -49,7 +50,7 @@ def sync_twin(
 
     @wraps(method)
     def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._plait.portal.call(method(self, *args, **kwargs))
+        return self._access.portal.call(method(self, *args, **kwargs))
 
     call.__name__ = method.__name__.removeprefix("aio_")
     call.__qualname__ = method.__qualname__.replace(".aio_", ".")

@@ -130,7 +130,7 @@ class MetricsClient(FeatureClient):
             slowest: how many of the longest running tasks to tell, 1 to 1000.
         """
         store = await self._open_store()
-        workers = await WorkersClient(self._plait).aio_list(limit=MOST_WORKERS)
+        workers = await WorkersClient(self._access).aio_list(limit=MOST_WORKERS)
         queues = QueueMetrics(tuple(await _read_queues(store)))
         return await read_activity(store, workers, queues, check_limit(slowest))
 

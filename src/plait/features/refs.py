@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
-from plait.declaration.context import refuse_to_block
-from plait.errors import FailedTaskRunExceptionGroup, InvalidOutputError, RunCancelledError
+from plait.engine.access import Access
+from plait.engine.current import refuse_to_block
+from plait.errors import FailedTaskRunExceptionGroup, RunCancelledError
+from plait.features.run_reader import CANCELLED, cancel_run, read_run, read_status
 from plait.graph.definition import Status, TaskKind
 from plait.types import WorkflowRunStatus
-from plait.values.encoding import decode_json, decode_value
+from plait.values.encoding import decode_json
 
 if TYPE_CHECKING:
-    from plait.client import Plait
-    from plait.declaration.workflow import Standalone
     from plait.engine.waiter import RunOutcome, TaskOutcome
     from plait.features.watch import RunWatch
 
@@ -24,8 +25,8 @@ R = TypeVar("R")
 class WorkflowRunRef:
     """A run of a workflow. Every method works from sync and async code alike, also inside a running loop."""
 
-    def __init__(self, plait: Plait, run_id: UUID, workflow_name: str) -> None:
-        self._plait = plait
+    def __init__(self, access: Access, run_id: UUID, workflow_name: str) -> None:
+        self._access = access
         self._run_id = run_id
         self.workflow_name = workflow_name
 
@@ -46,28 +47,28 @@ class WorkflowRunRef:
         A skipped task shows ``{"skipped": True}``. Raises ``FailedTaskRunExceptionGroup`` when the run failed,
         ``RunCancelledError`` when it was cancelled, ``ResultTimeoutError`` after ``timeout`` seconds.
         """
-        refuse_to_block(self._plait.declared.get(self.workflow_name), "result()", "aio_result()")
-        return collect_outputs(self._plait.portal.call(self._wait(timeout)))
+        self._refuse_to_block("result()", "aio_result()")
+        return collect_outputs(self._access.portal.call(self._wait(timeout)))
 
     async def aio_result(self, timeout: float | None = None) -> dict[str, Any]:
         """``result`` without blocking the loop."""
-        return collect_outputs(await self._plait.portal.acall(self._wait(timeout)))
+        return collect_outputs(await self._access.portal.acall(self._wait(timeout)))
 
     def status(self) -> WorkflowRunStatus:
         """Where the run stands now. Raises ``NotFoundError``."""
-        return self._plait.runs.get_status(self.workflow_run_id)
+        return self._access.portal.call(read_status(self._access, self.workflow_run_id))
 
     async def aio_status(self) -> WorkflowRunStatus:
         """``status`` without blocking the loop."""
-        return await self._plait.runs.aio_get_status(self.workflow_run_id)
+        return await self._access.portal.acall(read_status(self._access, self.workflow_run_id))
 
     def cancel(self) -> bool:
         """Cancel the run with its child runs; see ``plait.runs.cancel``. Returns whether this ended it."""
-        return self._plait.runs.cancel(self.workflow_run_id)
+        return self._access.portal.call(self._cancel())
 
     async def aio_cancel(self) -> bool:
         """``cancel`` without blocking the loop."""
-        return await self._plait.runs.aio_cancel(self.workflow_run_id)
+        return await self._access.portal.acall(self._cancel())
 
     def watch(self, timeout: float | None = None) -> None:
         """Show the run until it has ended: in a notebook its graph, always up to date, elsewhere a line whenever a
@@ -75,7 +76,7 @@ class WorkflowRunRef:
 
         How it ends raises nothing. Raises ``ResultTimeoutError`` after ``timeout`` seconds, ``NotFoundError``.
         """
-        refuse_to_block(self._plait.declared.get(self.workflow_name), "watch()", "aio_watch()")
+        self._refuse_to_block("watch()", "aio_watch()")
         self._open_watch(timeout).run()
 
     async def aio_watch(self, timeout: float | None = None) -> None:
@@ -86,25 +87,32 @@ class WorkflowRunRef:
         """The run as it is now, for notebooks."""
         from plait.features.watch import show_reference  # noqa: PLC0415 - only for those who look
 
-        return show_reference(self._plait, self._run_id, repr(self))
+        return show_reference(self._access, self._run_id, repr(self))
 
     def _open_watch(self, timeout: float | None) -> RunWatch:
         from plait.features.watch import RunWatch  # noqa: PLC0415 - only for those who look
 
-        return RunWatch(self._plait, self._run_id, timeout)
+        return RunWatch(self._access, self._run_id, timeout)
+
+    def _refuse_to_block(self, call: str, instead: str) -> None:
+        declared = self._access.declared.get(self.workflow_name)
+        refuse_to_block(declared is not None and declared.has_async_tasks(), call, instead)
+
+    async def _cancel(self) -> bool:
+        return await cancel_run(self._access, self.workflow_run_id, CANCELLED)
 
     async def _wait(self, timeout: float | None) -> RunOutcome:
         if not self.workflow_name:  # by its id alone: it may be that of no run at all
-            await self._plait.runs.aio_get(self.workflow_run_id)
-        return (await self._plait.wait_runs([self._run_id], timeout))[0]
+            await read_run(self._access, self.workflow_run_id)
+        return (await self._access.wait_runs([self._run_id], timeout))[0]
 
 
 class TaskRunRef(Generic[TInput, R]):
     """A run of a standalone task: the same, with the task's own output as the result."""
 
-    def __init__(self, ref: WorkflowRunRef, standalone: Standalone[TInput, R]) -> None:
+    def __init__(self, ref: WorkflowRunRef, decode_output: Callable[[bytes], R]) -> None:
         self._ref = ref
-        self._standalone = standalone
+        self._decode_output = decode_output
 
     @property
     def workflow_run_id(self) -> str:
@@ -119,12 +127,12 @@ class TaskRunRef(Generic[TInput, R]):
 
     def result(self, timeout: float | None = None) -> R:
         """Block until the task ended and return its output. Raises as ``WorkflowRunRef.result`` does."""
-        refuse_to_block(self._standalone, "result()", "aio_result()")
-        return extract_output(self._standalone, self._ref._plait.portal.call(self._ref._wait(timeout)))
+        self._ref._refuse_to_block("result()", "aio_result()")
+        return extract_output(self._decode_output, self._ref._access.portal.call(self._ref._wait(timeout)))
 
     async def aio_result(self, timeout: float | None = None) -> R:
         """``result`` without blocking the loop."""
-        return extract_output(self._standalone, await self._ref._plait.portal.acall(self._ref._wait(timeout)))
+        return extract_output(self._decode_output, await self._ref._access.portal.acall(self._ref._wait(timeout)))
 
     def status(self) -> WorkflowRunStatus:
         """Where the run stands now."""
@@ -161,13 +169,11 @@ def collect_outputs(outcome: RunOutcome) -> dict[str, Any]:
     return {task.name: _read_output(task) for task in outcome.tasks if not _is_idle_hook(task)}
 
 
-def extract_output(standalone: Standalone[Any, R], outcome: RunOutcome) -> R:
+def extract_output(decode_output: Callable[[bytes], R], outcome: RunOutcome) -> R:
     """The one output of a standalone task, validated by its return annotation."""
     raise_for_outcome(outcome)
     task = next(task for task in outcome.tasks if task.kind is TaskKind.TASK)
-    adapter = standalone.task.output_adapter
-    where = f"workflow {standalone.name!r}: stored output"
-    return decode_value(task.output or b"null", adapter, where=where, error=InvalidOutputError)  # type: ignore[no-any-return]
+    return decode_output(task.output or b"null")
 
 
 def raise_for_outcome(outcome: RunOutcome) -> None:

@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.engine.waiter import read_task_error
 from plait.graph.conditions import describe_condition, list_open
 from plait.graph.definition import ConditionKind, Status, TaskKind
 from plait.graph.triggers import TriggerKind, read_metadata
 from plait.types import TaskStatus, WorkflowRunStatus
 from plait.values.encoding import decode_json
+from plait.values.failures import read_task_error
 
 if TYPE_CHECKING:
     from plait.errors import TaskRunError
-    from plait.store.store import StoredVersion
+    from plait.graph.attempt import StoredVersion
 
 ACTIVE = 0
 """The stored status of a run that has not ended."""

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+from plait.engine.access import Access
 from plait.errors import DatabaseUnavailableError, PlaitError, ResultTimeoutError
+from plait.features.run_reader import read_details
 from plait.pictures.model import MOST_SHOWN, DrawnTask, build_graph, describe_graph
 from plait.pictures.paint import escape_text
 from plait.pictures.svg import draw_svg
@@ -21,7 +23,6 @@ from plait.types import TaskStatus
 from plait.wording import format_seconds
 
 if TYPE_CHECKING:
-    from plait.client import Plait
     from plait.features.run_views import RunDetails, TaskDetails
 
 POLL_SECONDS = 0.25
@@ -47,8 +48,8 @@ class Screen(Protocol):
 class RunWatch:
     """Looks at a run until it has ended. ``look`` runs on the engine's loop, ``show`` where the user is."""
 
-    def __init__(self, plait: Plait, run_id: UUID, timeout: float | None, screen: Screen | None = None) -> None:
-        self._plait = plait
+    def __init__(self, access: Access, run_id: UUID, timeout: float | None, screen: Screen | None = None) -> None:
+        self._access = access
         self._run_id = run_id
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
@@ -59,12 +60,12 @@ class RunWatch:
 
     def run(self) -> None:
         """Show the run until it has ended. Raises ``NotFoundError``, ``ResultTimeoutError``."""
-        while not self._show(self._plait.portal.call(self._look())):
+        while not self._show(self._access.portal.call(self._look())):
             pass
 
     async def aio_run(self) -> None:
         """``run`` without blocking the loop."""
-        while not self._show(await self._plait.portal.acall(self._look())):
+        while not self._show(await self._access.portal.acall(self._look())):
             pass
 
     async def _look(self) -> RunDetails:
@@ -72,10 +73,10 @@ class RunWatch:
         if self._pause is not None:
             pause = self._find_pause(self._pause)
             with suppress(ResultTimeoutError):
-                await self._plait.wait_runs([self._run_id], pause)
+                await self._access.wait_runs([self._run_id], pause)
         self._begun = time.monotonic()
         try:
-            self._last = await self._plait.runs.aio_get_details(str(self._run_id))
+            self._last = await read_details(self._access, str(self._run_id))
         except DatabaseUnavailableError:  # an outage is waited out
             if self._last is None:
                 raise
@@ -149,15 +150,15 @@ class LineScreen:
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def show_reference(plait: Plait, run_id: UUID, text: str) -> str:
+def show_reference(access: Access, run_id: UUID, text: str) -> str:
     """A reference to a run as HTML: the run as it is now, else ``text`` and why it cannot be shown. Never raises."""
 
     async def look() -> RunDetails:
         async with asyncio.timeout(REPR_SECONDS):
-            return await plait.runs.aio_get_details(str(run_id))
+            return await read_details(access, str(run_id))
 
     try:
-        return draw_run(plait.portal.call(look()), datetime.now(UTC))
+        return draw_run(access.portal.call(look()), datetime.now(UTC))
     except TimeoutError:
         return f"<pre>{escape_text(text)}\nThe database does not answer.</pre>"
     except PlaitError as error:

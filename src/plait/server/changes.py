@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
+from plait.client import Plait, get_access
 from plait.errors import PlaitError
 from plait.store.changes import CHANGED, EVERYTHING, LOGGED, WATCH, WATCH_SECONDS, WHO_WATCHES
 
 if TYPE_CHECKING:
-    from plait.client import Plait
     from plait.store.hints import Hub
 
 HEARTBEAT_SECONDS = 15.0
@@ -60,7 +60,7 @@ class Broker:
     """Collects changes on the engine's loop and hands them to streams on the server's."""
 
     def __init__(self, plait: Plait) -> None:
-        self._plait = plait
+        self._access = get_access(plait)
         self._instance = secrets.token_hex(4)
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque(maxlen=KEPT)
@@ -110,15 +110,15 @@ class Broker:
         with self._lock:
             self._listeners.add(listener)
             if self._watching is None or self._watching.done():
-                self._watching = self._plait.portal.spawn(self._watch())
+                self._watching = self._access.portal.spawn(self._watch())
 
     async def _watch(self) -> None:
         """Listen while there are streams."""
         try:
-            hub = (await self._plait.open_engine()).hub
+            hub = (await self._access.open_engine()).hub
         except PlaitError:
             await asyncio.sleep(1)
-            hub = (await self._plait.open_engine()).hub
+            hub = (await self._access.open_engine()).hub
         subscriptions = self._build_subscriptions()
         subscriptions[WHO_WATCHES] = lambda _: hub.publish(WATCH, [self._instance])
         for kind, subscriber in subscriptions.items():

@@ -15,7 +15,7 @@ from plait.server.payloads import show_payload
 from plait.types import TaskStatus, WorkflowRunStatus
 
 if TYPE_CHECKING:
-    from plait.store.store import StoredVersion
+    from plait.graph.attempt import StoredVersion
 
 ACTIVE = 0
 SHOWN_ATTEMPTS = 20

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import NotFoundError, PlaitError
-from plait.features.base import FeatureClient, on_engine
+from plait.features.base import on_engine
 from plait.graph.cron import Timetable, check_cron
 from plait.graph.triggers import hide_trace
 from plait.ids import bound_run_id
+from plait.server.desk_base import DeskBase
 from plait.server.models.common import Done, Payload, Started
 from plait.server.models.triggers import (
     CronItem,
@@ -44,7 +45,7 @@ SHOWN_TIMES = 5
 _FAR = datetime(9990, 1, 1, tzinfo=UTC)
 
 
-class TriggerDesk(FeatureClient):
+class TriggerDesk(DeskBase):
     """Looks at, and changes, what starts runs."""
 
     def __init__(self, plait: Plait, runs: RunDesk) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
+from plait.graph.attempt import StoredVersion
 from plait.graph.definition import WorkflowDefinition
 from plait.graph.triggers import RunTrigger
 from plait.store.catalog import CatalogStore
@@ -27,15 +28,6 @@ from plait.store.statements import load_sql
 
 if TYPE_CHECKING:
     from asyncpg import Record
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVersion:
-    """A workflow version as the database knows it. ``actions`` holds one action id per task."""
-
-    id: int
-    definition: WorkflowDefinition
-    actions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

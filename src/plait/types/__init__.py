@@ -5,32 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, Final, Literal
-from uuid import UUID
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from plait.durations import Duration, parse_duration
 from plait.errors import InvalidInputError, PlaitError
-from plait.graph.triggers import RunTrigger
 from plait.values.faults import find_fault
 from plait.wording import shorten
-
-if TYPE_CHECKING:
-    from plait.declaration.workflow import BaseWorkflow
 
 __all__ = [
     "UNSET",
     "Duration",
     "EmptyModel",
     "Priority",
-    "RunRequest",
     "TaskDefaults",
     "TaskStatus",
     "TriggerWorkflowOptions",
     "Unset",
     "WorkflowRunStatus",
-    "WorkflowRunTriggerConfig",
     "parse_duration",
 ]
 
@@ -111,40 +104,6 @@ class TriggerWorkflowOptions:
     priority: Priority | Literal[1, 2, 3] | int | None = None
     idempotency_key: str | None = None
     child_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """One run to be started, checked and encoded. ``run_id`` makes repeating the request harmless."""
-
-    workflow: BaseWorkflow[Any]
-    input: bytes
-    metadata: str | None
-    priority: int
-    run_id: UUID
-    idempotency_key: str | None = None
-    trigger: RunTrigger | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowRunTriggerConfig:
-    """One item for ``run_many``, made by ``workflow.create_bulk_run_item``: checked and encoded, not yet a
-    run.
-
-    ``key`` is the caller's own label; Plait does not read it. An item used twice makes two runs.
-    """
-
-    workflow: BaseWorkflow[Any]
-    input: bytes
-    metadata: str | None
-    priority: int
-    idempotency_key: str | None = None
-    child_key: str | None = None
-    key: str | None = None
-
-    @property
-    def workflow_name(self) -> str:
-        return self.workflow.name
 
 
 def check_priority(value: object, where: str, error: type[PlaitError]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from plait.errors import DefinitionError, PlaitError
 from plait.graph.definition import CronDefinition
@@ -37,6 +37,14 @@ class Cron:
     catch_up: CatchUp = "latest"
     catch_up_bound: Duration = timedelta(days=1)
     input: Any = UNSET
+
+
+class TimetableKeywords(TypedDict, total=False):
+    """What a cron that is made at run time takes beside its expression, as keywords; see ``Cron``."""
+
+    timezone: str
+    catch_up: CatchUp
+    catch_up_bound: Duration
 
 
 def read_crons(given: Sequence[str | Cron] | None, where: str) -> tuple[Cron, ...]:

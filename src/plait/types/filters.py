@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from plait.declaration.conditions import check_event_text
 from plait.errors import DefinitionError, InvalidValueError
+from plait.graph.conditions import MAX_EVENT_KEY_LENGTH
 from plait.graph.definition import FilterDefinition
 from plait.values.encoding import METADATA_LIMIT, decode_json, encode_value
 from plait.values.expressions import check_expression
+from plait.values.faults import find_fault
 from plait.wording import shorten
 
 FILTER_VARIABLES: Final = ("input", "payload", "metadata", "additional_metadata")
@@ -72,3 +73,17 @@ def _read_filter(given: object, where: str) -> FilterDefinition:
         raise DefinitionError(str(failure)) from failure
     payload = json.dumps(decode_json(data), sort_keys=True, separators=(",", ":"))
     return FilterDefinition(expression=given.expression, scope=given.scope, payload=payload)
+
+
+def check_event_text(text: object, what: str) -> None:
+    """Raise ``DefinitionError``, with a message that begins with ``what``, unless ``text`` can be an event key."""
+    if not isinstance(text, str):
+        raise DefinitionError(f"{what} is {shorten(text)}: give a str")
+    if not text.strip():
+        raise DefinitionError(f"{what} is empty: give it at least one visible character")
+    if len(text) > MAX_EVENT_KEY_LENGTH:
+        raise DefinitionError(
+            f"{what} {shorten(text)} has {len(text):,} characters: shorten it to at most {MAX_EVENT_KEY_LENGTH}"
+        )
+    if fault := find_fault(text, what, try_leaves=False):
+        raise DefinitionError(fault)

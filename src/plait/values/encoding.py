@@ -9,7 +9,7 @@ when one hits is the value looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -94,6 +94,20 @@ def decode_json(data: bytes) -> Any:
         return from_json(data, allow_inf_nan=False)
     except ValueError as failure:
         raise InvalidValueError(f"not valid JSON: {failure}") from failure
+
+
+def merge_metadata(layers: Sequence[Mapping[str, Any] | None], where: str) -> Mapping[str, Any] | None:
+    """The union of the mappings, later ones winning. Raises ``InvalidInputError``."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        if layer is None:
+            continue
+        if not isinstance(layer, Mapping):
+            raise InvalidInputError(
+                f"{where}: additional_metadata is {type(layer).__name__}, it must be a dict with string keys"
+            )
+        merged.update(layer)
+    return merged
 
 
 def encode_metadata(metadata: Mapping[str, Any] | None, *, where: str) -> str | None:

@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Report, TaskResult
 from plait.graph.definition import RUN_END, Edge, Status, TaskKind
 from plait.store.connection import REFUSALS, iter_backoff
-from plait.worker.holdings import Assignment, Holdings, TaskResult
+from plait.values.failures import describe_failure
+from plait.worker.assignment import Assignment, CodeBook
+from plait.worker.holdings import Holdings
 from plait.worker.pace import Pace
-from plait.worker.reports import Report, describe_failure
 
 if TYPE_CHECKING:
     from plait.store.changes import ChangeTeller
     from plait.store.hints import Hub
     from plait.store.store import Finished, Store
     from plait.tracing.lifetimes import LifetimeReader
-    from plait.worker.intake import CodeBook, Intake
+    from plait.worker.intake import Intake
     from plait.worker.meter import Meter
 
 logger = logging.getLogger("plait.worker")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from plait.graph.definition import Status
 
 if TYPE_CHECKING:
+    from plait.graph.attempt import Report
     from plait.graph.definition import WorkflowDefinition
-    from plait.worker.holdings import Assignment
-    from plait.worker.reports import Report
+    from plait.worker.assignment import Assignment
 
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0)
 """Bounds of the durations of attempts."""

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.values.failures import describe_failure
+from plait.worker.assignment import Assignment
 from plait.worker.conditions import build_park_row
-from plait.worker.holdings import Assignment, Holdings
-from plait.worker.reports import Report, describe_failure
+from plait.worker.holdings import Holdings
 
 if TYPE_CHECKING:
     from plait.store.changes import ChangeTeller

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
-from plait.worker.holdings import Assignment, Holdings
-from plait.worker.reports import CANCELLED_BY_REQUEST, Report
+from plait.worker.assignment import Assignment
+from plait.worker.holdings import Holdings
+from plait.worker.reports import CANCELLED_BY_REQUEST
 
 if TYPE_CHECKING:
     from plait.store.hints import Hub
