@@ -19,7 +19,7 @@ from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
 from plait.settings import Settings
 from plait.worker.address import Address
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 from plait.worker.worker import Lifespan, Worker
 
 if TYPE_CHECKING:
