@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from plait import Context, EmptyModel, Plait
+from plait.graph.attempt import Report
 from plait.graph.definition import Status, WorkflowDefinition
 from plait.types import TriggerWorkflowOptions
-from plait.worker.reports import Report
 from support.database import Database
 from support.driver import Driver, make_definition
 

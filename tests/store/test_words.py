@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 
 from plait.graph.definition import Status
+from plait.graph.triggers import TriggerKind
 from plait.store.connection import SESSION_SETTINGS
 from plait.store.statements import list_sql, read_sql
-from plait.triggers import TriggerKind
 from support.database import Database
 
 TRIGGERS = {
