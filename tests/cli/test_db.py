@@ -1,6 +1,8 @@
 """``plait db``."""
 
 import json
+import re
+import shlex
 import shutil
 
 import pytest
@@ -53,6 +55,23 @@ def test_psql_passes_arguments_and_the_exit_code_on(plait_command):
     done = plait_command("db", "psql", "--", "-Atc", "SELECT count(*) FROM plait.run")
     assert (done.returncode, done.stdout) == (0, "0\n")
     assert plait_command("db", "psql", "--", "-c", "SELECT nonsense").returncode == 1
+
+
+@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not on PATH")
+def test_a_database_of_the_alpha_is_made_anew_as_the_message_says(plait_command, empty_database):
+    def call(*arguments):
+        return plait_command(*arguments, env={"DATABASE_URL": empty_database.url})
+
+    assert call("db", "upgrade").returncode == 0
+    empty_database.query("UPDATE plait.migration SET name = 'rooms' WHERE version = 1")
+    for command in (("db", "status"), ("db", "upgrade"), ("runs", "list"), ("db", "move", "--to", "postgresql:///x")):
+        refused = call(*command)
+        assert refused.returncode == 3, command
+        assert "before the first release" in refused.stderr, command
+    drop = shlex.split(re.search(r'plait (db psql -- -c "DROP SCHEMA plait CASCADE")', refused.stderr)[1])
+    assert call(*drop).returncode == 0
+    assert call("db", "upgrade").returncode == 0
+    assert call("runs", "list").returncode == 0
 
 
 def test_a_password_travels_in_the_environment():

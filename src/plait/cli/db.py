@@ -96,7 +96,7 @@ def sql(since: int) -> None:
 @command(
     "psql",
     ("a prompt", "plait db psql"),
-    ("one statement", 'plait db psql -- -c "SELECT count(*) FROM plait.run"'),
+    ("one statement", 'plait db psql -- -c "SELECT workflow, status FROM plait.runs ORDER BY id DESC LIMIT 5"'),
     context_settings={"ignore_unknown_options": True},
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
