@@ -109,8 +109,10 @@ def test_few_modules_lie_beside_the_folders() -> None:
 def test_the_map_in_the_architecture_has_the_rooms_in_the_order_of_their_floors() -> None:
     text = (SOURCE.parents[1] / "ARCHITECTURE.md").read_text()
     block = text.partition("src/plait/\n")[2].partition("```")[0]
-    named = re.findall(r"^ {2}(?:\d+ +|   +)?(\w+)(?:/|\.py) ", block, re.M)
+    named = re.findall(r"^(?: {3}\d| {2}\d\d| {4}) {2}(\w+)(?:/|\.py) ", block, re.M)
     assert named == [room for rooms in FLOORS for room in rooms if room != "plait"]
+    tests = {folder for line in block.splitlines() for folder in line.partition("|")[2].strip().split(", ") if folder}
+    assert tests == {folder for folder in tests if (SOURCE.parents[1] / "tests" / folder).is_dir()}
 
 
 def test_nothing_imports_the_app_for_django() -> None:
