@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from plait.health.address import Address
 from plait.health.endpoint import Endpoint
-from plait.health.meter import Meter, render_families
+from plait.health.exposition import render_metrics
+from plait.health.meter import Meter, make_gauge
 
 if TYPE_CHECKING:
+    from prometheus_client import Metric
+
     from plait.worker.claimer import Claimer
     from plait.worker.flusher import Flusher
     from plait.worker.heartbeat import Heartbeat
@@ -48,11 +53,13 @@ class WorkerHealth:
             return "the database does not answer the heartbeat"
         return None
 
-    async def _render(self) -> str:
-        gauges = {
-            "plait_worker_ready": float(self.find_obstacle() is None),
-            "plait_worker_slots": self._holdings.slots,
-            "plait_worker_slots_in_use": self._holdings.occupied,
-            "plait_worker_heartbeat_age_seconds": self._heartbeat.silence,
-        }
-        return render_families(self.meter.list_families(gauges))
+    async def _render(self) -> bytes:
+        # What was counted is read on the loop; its text, which takes longer the more tasks there are, holds nobody up.
+        return await asyncio.to_thread(render_metrics, list(self._collect()))
+
+    def _collect(self) -> Iterator[Metric]:
+        yield make_gauge("plait_worker_ready", self.find_obstacle() is None)
+        yield make_gauge("plait_worker_slots", self._holdings.slots)
+        yield make_gauge("plait_worker_slots_in_use", self._holdings.occupied)
+        yield make_gauge("plait_worker_heartbeat_age_seconds", self._heartbeat.silence)
+        yield from self.meter.collect()

@@ -17,7 +17,6 @@ from uuid import UUID
 from plait.context import ContextHost
 from plait.errors import DatabaseUnavailableError
 from plait.graph.definition import Status
-from plait.health.worker_health import WorkerHealth
 from plait.ids import new_run_id
 from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
@@ -43,6 +42,7 @@ from plait.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from plait.engine import Engine
+    from plait.health.worker_health import WorkerHealth
     from plait.task import Task
     from plait.worker.executor import Executor
     from plait.worker.worker import Worker
@@ -105,6 +105,8 @@ class Session:
         )
         self.health: WorkerHealth | None = None
         if worker.health is not None:
+            from plait.health.worker_health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
+
             self.health = WorkerHealth(worker.health, self.holdings, self.claimer, self.flusher, self.heartbeat)
         timers = Timers(self.store, engine.hub, self._cancel_expired)
         reaper = Reaper(self.store, engine.hub, every=min(5.0, worker.timings.heartbeat))
