@@ -14,11 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from observability.conftest import BRISK
 from plait import Context, EmptyModel, Plait
-from plait.health.exposition import render_metrics
-from plait.health.gateway import merge_metrics
-from plait.health.meter import WORKER_METRICS, Meter
-from plait.server import runner
-from plait.server.exporter import SERVER_METRICS
+from plait.server import serve as runner
+from plait.server.metrics import SERVER_METRICS
+from plait.worker.exposition import WORKER_METRICS, collect_metrics, render_metrics
+from plait.worker.gateway import merge_metrics
+from plait.worker.meter import Meter
 from support.database import Database
 from support.waiting import eventually
 
@@ -152,7 +152,7 @@ def test_a_value_is_counted_in_every_bucket_from_its_bound_on() -> None:
     meter = Meter()
     for size in (1, 5, 6, 1000):
         meter.note_flush(size, 0.001)
-    families = parse(render_metrics(meter.collect()).decode())
+    families = parse(render_metrics(collect_metrics(meter, {})).decode())
     buckets = [sample for sample in families["plait_worker_flush_outcomes"].samples if "le" in sample.labels]
     assert {sample.labels["le"]: sample.value for sample in buckets} == {
         "1.0": 1, "2.0": 1, "5.0": 2, "10.0": 3, "20.0": 3, "50.0": 3, "100.0": 3, "200.0": 3, "500.0": 3, "+Inf": 4,
