@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from plait import Context, Plait
+from plait.client import get_access
 from server.conftest import Api
 
 

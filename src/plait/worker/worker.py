@@ -43,7 +43,12 @@ REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
 
 
 class Worker:
-    """Runs the tasks of ``workflows``. Made by ``plait.worker(...)``; ``start()`` blocks until it is told to stop."""
+    """Runs the tasks of ``workflows``. Made by ``plait.worker(...)``; ``start()`` blocks until it is told to stop.
+
+    Attributes, to be set before the start: ``health``, the address of its health port, or None; ``on_registered``,
+    called when it takes tasks under its ``id``, and again whenever a lost lease gave it another one; ``caller``, an
+    object that calls the code of tasks, for integrations.
+    """
 
     def __init__(
         self,
@@ -62,11 +67,8 @@ class Worker:
             raise InvalidInputError(f"worker {name!r}: slots={slots!r} must be a whole number of at least 1")
         labels_text = encode_metadata(labels, where=f"worker {name!r}: labels")
         self.health = health
-        """Where it answers probes and Prometheus; nowhere unless given. To be set before the start."""
         self.on_registered: Callable[[], None] | None = None
-        """Called when the worker takes tasks under its ``id``, and again whenever a lost lease gave it another id."""
         self.caller = Caller()
-        """Calls the code of tasks; to be replaced before the start."""
         self._identity = Identity(name, slots, timings, labels_text)
         self._access = access
         self._workflows = list(workflows)
