@@ -64,7 +64,7 @@ def test_a_database_of_the_alpha_is_made_anew_as_the_message_says(plait_command,
 
     assert call("db", "upgrade").returncode == 0
     empty_database.query("UPDATE plait.migration SET name = 'rooms' WHERE version = 1")
-    for command in (("db", "status"), ("db", "upgrade"), ("runs", "list"), ("db", "move", "--to", "postgresql:///x")):
+    for command in (("db", "status"), ("db", "upgrade"), ("runs", "list"), ("db", "move", "--to", empty_database.url)):
         refused = call(*command)
         assert refused.returncode == 3, command
         assert "before the first release" in refused.stderr, command

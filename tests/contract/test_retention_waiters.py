@@ -44,15 +44,15 @@ def looks(plait: Plait, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return kept
 
     monkeypatch.setattr(store, "list_kept", list_kept)
-    monkeypatch.setattr("plait.results.POLL_SECONDS", 0.02)
-    monkeypatch.setattr("plait.results.LOOK_SECONDS", 0.001)
+    monkeypatch.setattr("plait.engine.waiter.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("plait.engine.waiter.LOOK_SECONDS", 0.001)
     return looks
 
 
 def test_the_result_of_a_run_that_was_deleted_is_not_found(
     plait: Plait, work: Work, database: Database, task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plait.results.STORED_SECONDS", 0.0)  # as if it were an hour ago
+    monkeypatch.setattr("plait.engine.waiter.STORED_SECONDS", 0.0)  # as if it were an hour ago
     work(task)
     ref = task.run_no_wait(idempotency_key="old")
     assert ref.result(timeout=60) == 1
@@ -98,8 +98,8 @@ def test_a_run_of_a_transaction_that_is_still_open_is_waited_for(
 def test_many_runs_that_go_on_for_long_are_looked_for_together_and_seldom(
     plait: Plait, work: Work, database: Database, task: Any, looks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plait.results.STORED_SECONDS", 0.0)
-    monkeypatch.setattr("plait.results.LOOK_SECONDS", 1e9)
+    monkeypatch.setattr("plait.engine.waiter.STORED_SECONDS", 0.0)
+    monkeypatch.setattr("plait.engine.waiter.LOOK_SECONDS", 1e9)
     polls = threading.Semaphore(0)
     store = get_access(plait).engine.store
     read = store.read_ended

@@ -223,7 +223,7 @@ def test_a_commit_wakes_a_sleeping_worker_without_waiting_for_its_poll(
     echo: Any, work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("plait.worker.claimer.POLL_SECONDS", 600.0)
-    monkeypatch.setattr("plait.results.POLL_SECONDS", 600.0)
+    monkeypatch.setattr("plait.engine.waiter.POLL_SECONDS", 600.0)
     work()
     assert echo.run(Note(text="warm")) == ("warm", {}, 1)
     with psycopg_connection(database.url) as connection:
