@@ -267,7 +267,9 @@ def test_one_poison_run_of_a_shared_commit_does_not_take_the_others_with_it(
 ) -> None:
     """Something the checks at the call did not foresee reaches the database among 49 good runs."""
     work()
-    monkeypatch.setattr("plait.declaration.runnable.encode_metadata", lambda mapping, **_: mapping["raw"] if mapping else None)
+    monkeypatch.setattr(
+        "plait.declaration.runnable.encode_metadata", lambda mapping, **_: mapping["raw"] if mapping else None
+    )
     outcomes: dict[int, Any] = {}
 
     async def ask(n: int) -> None:
