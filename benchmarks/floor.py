@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from uuid import UUID
 
+from plait.graph.attempt import StoredVersion
 from plait.graph.definition import RUN_END
 from plait.ids import new_run_id
-from plait.store.store import StartRow, Store, StoredVersion, WorkerRow
+from plait.store.store import StartRow, Store, WorkerRow
 
 BATCH = 200
 OUTPUT = b'{"at":1234567890123456}'

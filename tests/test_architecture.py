@@ -64,20 +64,20 @@ ALLOWED = {
     "plait.ids": (),
     "plait.wording": (),
     "plait.durations": ("plait.errors", "plait.wording"),
-    "plait.project": (),
-    "plait.settings": ("plait.durations", "plait.errors", "plait.project", "plait.wording"),
-    "plait.portal": ("plait.errors",),
-    "plait.embedded": ("plait.errors", "plait.project", "plait.settings"),
-    "plait.triggers": (),
-    "plait.expressions": ("plait.errors", "plait.value_faults", "plait.wording"),
-    "plait.store": ("plait.errors", "plait.graph", "plait.ids", "plait.triggers"),
+    "plait.settings.project": (),
+    "plait.settings": ("plait.durations", "plait.errors", "plait.settings.project", "plait.wording"),
+    "plait.engine.portal": ("plait.errors",),
+    "plait.embedded": ("plait.errors", "plait.settings.project", "plait.settings"),
+    "plait.graph.triggers": (),
+    "plait.values.expressions": ("plait.errors", "plait.values.faults", "plait.wording"),
+    "plait.store": ("plait.errors", "plait.graph", "plait.ids", "plait.graph.triggers"),
     "plait.maintenance": (
         "plait.errors",
-        "plait.expressions",
+        "plait.values.expressions",
         "plait.graph",
         "plait.ids",
         "plait.store",
-        "plait.triggers",
+        "plait.graph.triggers",
     ),
 }
 
@@ -138,7 +138,7 @@ def test_declarations_do_not_know_the_worker_or_the_store() -> None:
         (importer, imported)
         for module in declaring
         for importer, imported in list_imports(f"plait.{module}")
-        if is_in(imported, "plait.worker", "plait.store", "plait.maintenance", "plait.engine", "plait.cli")
+        if is_in(imported, "plait.worker", "plait.store", "plait.maintenance", "plait.engine.engine", "plait.cli")
     }
     assert wrong == set()
 
@@ -155,7 +155,7 @@ def test_only_the_store_sends_sql() -> None:
     """Elsewhere the driver is imported for the names of its errors alone; transaction.py is the user's connection."""
     marks = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "NOTIFY ", "LISTEN ")
     for name, path in MODULES.items():
-        if is_in(name, "plait.store", "plait.transaction", "plait.embedded", "plait.cli"):
+        if is_in(name, "plait.store", "plait.engine.transaction", "plait.embedded", "plait.cli"):
             continue
         texts = [
             node.value

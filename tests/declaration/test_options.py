@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plait.declare import Declarations
+from plait.declaration.declarations import Declarations
 from plait.errors import DefinitionError
 from plait.graph.definition import TaskDefinition
 from plait.types import Priority, TaskDefaults, parse_duration

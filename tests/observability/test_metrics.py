@@ -14,10 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from observability.conftest import BRISK
 from plait import Context, EmptyModel, Plait
-from plait.health.gateway import merge_metrics
-from plait.health.meter import WORKER_METRICS
-from plait.server import runner
-from plait.server.exporter import SERVER_METRICS
+from plait.server import serve as runner
+from plait.server.metrics import SERVER_METRICS
+from plait.worker.gateway import merge_metrics
+from plait.worker.meter import WORKER_METRICS
 from support.database import Database
 from support.waiting import eventually
 

@@ -9,14 +9,15 @@ from uuid import UUID
 
 import asyncpg
 
+from plait.graph.attempt import Report, RunState, StoredVersion
 from plait.graph.definition import Status, TaskDefinition, WorkflowDefinition
 from plait.ids import new_run_id
 from plait.store.connection import connect
 from plait.store.statements import load_sql
-from plait.store.store import StartRow, Store, StoredVersion, WorkerRow
+from plait.store.store import StartRow, Store, WorkerRow
+from plait.worker.assignment import Assignment
 from plait.worker.flusher import Flusher, _Plan
-from plait.worker.holdings import Assignment, Holdings, RunState
-from plait.worker.reports import Report
+from plait.worker.holdings import Holdings
 
 
 def make_definition(name: str, **parents: Sequence[str]) -> WorkflowDefinition:

@@ -166,6 +166,6 @@ def test_a_run_without_the_fixture_starts_nothing_and_imports_next_to_nothing(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == str(
-        ["plait", "plait.testing", "plait.testing.plugin", "plait.testing.session"]
+        ["plait", "plait.testing", "plait.testing.plugin", "plait.testing.session", "plait.version"]
     )
     assert list(temporary.glob(f"{FOLDER_PREFIX}*")) == []

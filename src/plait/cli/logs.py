@@ -58,7 +58,7 @@ class _TaskFilter(logging.Filter):
         self._inner: logging.Filter | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if self._inner is None and "plait.context" in sys.modules:
+        if self._inner is None and "plait.engine.current" in sys.modules:
             from plait.logs import TaskLogFilter  # noqa: PLC0415 - see above
 
             self._inner = TaskLogFilter(missing=None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.asking import TEXT, looking_for
+from plait.cli.arguments import TEXT, looking_for
 from plait.cli.completing import complete_target, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from plait.embedded.account import Account, can_traverse, choose_account
 from plait.errors import EmbeddedPostgresError
-from plait.project import find_project, is_trusted
+from plait.settings.project import find_project, is_trusted
 
 SPACES = (
     Path("/var/lib/plait"),

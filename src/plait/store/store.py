@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
+from plait.graph.attempt import StoredVersion
 from plait.graph.definition import WorkflowDefinition
+from plait.graph.triggers import RunTrigger
 from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
 from plait.store.control import ControlStore
@@ -24,19 +26,9 @@ from plait.store.retention import RetentionStore
 from plait.store.runs import RunStore
 from plait.store.schedules import ScheduleStore
 from plait.store.statements import load_sql
-from plait.triggers import RunTrigger
 
 if TYPE_CHECKING:
     from asyncpg import Record
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVersion:
-    """A workflow version as the database knows it. ``actions`` holds one action id per task."""
-
-    id: int
-    definition: WorkflowDefinition
-    actions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from plait.types import Duration, parse_duration
 from plait.worker import clock as worker_clock
 
 if TYPE_CHECKING:
-    from plait.portal import Portal
+    from plait.engine.portal import Portal
     from plait.store.connection import Link
 
 

@@ -17,10 +17,10 @@ from plait.types import UNSET, Duration, Unset, parse_duration
 
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.running import Runnable
+    from plait.declaration.runnable import Runnable
+    from plait.declaration.workflow import BaseWorkflow
     from plait.testing.server import DatabaseServer
     from plait.worker.worker import Lifespan
-    from plait.workflow import BaseWorkflow
 
 __all__ = ["PlaitTest", "StalledError"]
 

@@ -15,11 +15,11 @@ from plait.store.connection import iter_backoff
 from plait.worker.holdings import Holdings
 
 if TYPE_CHECKING:
-    from plait.health.meter import Meter
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
     from plait.worker.flusher import Flusher
     from plait.worker.intake import Intake
+    from plait.worker.meter import Meter
     from plait.worker.revoker import Revoker
 
 logger = logging.getLogger("plait.worker")

@@ -5,57 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import math
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from plait.context import Context, current_context
+from plait.declaration.code import TaskCode
+from plait.declaration.context import Context
+from plait.engine.current import CurrentAttempt, Host, current_attempt
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.tracing import find_tracing
-from plait.worker import clock
-from plait.worker.reports import Report, report_failure
+from plait.worker.assignment import Assignment, Execution
+from plait.worker.reports import report_failure
 from plait.worker.threads import ThreadPool
 
-if TYPE_CHECKING:
-    from plait.task import Task
-    from plait.tracing.spans import AttemptSpan
-    from plait.worker.holdings import Assignment
-
-Concluder = Callable[["Assignment", Report], None]
-
+Concluder = Callable[[Assignment, Report], None]
 
 logger = logging.getLogger("plait.worker")
 
 NO_THREAD_PAUSE_US = 1_000_000
-
-
-class Execution:
-    """One attempt while its code runs: its context, its deadline, and how to stop it."""
-
-    __slots__ = ("assignment", "context", "deadline", "started", "submitted", "task", "timeout", "trace")
-
-    def __init__(self, assignment: Assignment, context: Context, timeout: float) -> None:
-        self.assignment = assignment
-        self.context = context
-        self.timeout = timeout
-        self.submitted = time.monotonic()
-        self.started = clock.monotonic()
-        self.deadline = math.inf
-        """By ``plait.worker.clock``; known once the code has begun. Waiting for a blocked loop costs a task no time."""
-        self.task: asyncio.Task[None] | None = None
-        self.trace: AttemptSpan | None = None
-
-    def begin(self) -> None:
-        """The code is called now (user's side)."""
-        self.started = clock.monotonic()
-        self.deadline = self.started + self.timeout
-
-    @property
-    def elapsed_us(self) -> int:
-        return int((clock.monotonic() - self.started) * 1e6)
 
 
 class Caller:
@@ -65,11 +34,11 @@ class Caller:
     worker one that overrides both methods (``Worker.caller``).
     """
 
-    def call(self, code: Task[Any, Any], context: Context) -> Any:
+    def call(self, code: TaskCode[Any], context: Context) -> Any:
         """Run the body of a ``def`` task, on its thread."""
         return code.call(context.input, context)
 
-    def aio_call(self, code: Task[Any, Any], context: Context) -> Awaitable[Any]:
+    def aio_call(self, code: TaskCode[Any], context: Context) -> Awaitable[Any]:
         """Run the body of an ``async def`` task, on the user's loop."""
         return code.aio_call(context.input, context)
 
@@ -85,14 +54,14 @@ class Executor:
         engine_loop: asyncio.AbstractEventLoop,
         user_loop: asyncio.AbstractEventLoop,
         *,
-        make_context: Callable[[Assignment], Context],
+        get_host: Callable[[], Host],
         conclude: Concluder,
         payload_limit: int,
         caller: Caller,
     ) -> None:
         self._engine_loop = engine_loop
         self._user_loop = user_loop
-        self._make_context = make_context
+        self._get_host = get_host
         self._conclude = conclude
         self._payload_limit = payload_limit
         self._caller = caller
@@ -110,7 +79,9 @@ class Executor:
             code = assignment.code
             assert code is not None
             spec = assignment.run.version.definition.tasks[assignment.task]
-            execution = Execution(assignment, self._make_context(assignment), spec.execution_timeout)
+            current = CurrentAttempt(assignment, self._get_host())
+            context = Context(current, code.decode_input)
+            execution = Execution(assignment, current, context, spec.execution_timeout)
             assignment.execution = execution
             if code.is_async:
                 self._to_start.append(execution)
@@ -130,7 +101,7 @@ class Executor:
 
     def stop(self, execution: Execution) -> None:
         """Tell an execution to stop: async code gets ``CancelledError``, sync code sees ``ctx.is_cancelled``."""
-        execution.context._cancelled = True
+        execution.assignment.stopping = True
         if not self._user_loop.is_closed():
             self._user_loop.call_soon_threadsafe(self._cancel_task, execution)
 
@@ -147,56 +118,51 @@ class Executor:
             task.add_done_callback(strong.discard)
 
     async def _run_async(self, execution: Execution) -> None:
-        assignment = execution.assignment
-        if assignment.concluded:
+        code = self._enter(execution)
+        if code is None:
             return
-        current_context.set(execution.context)
-        if self._tracing is not None:
-            execution.trace = self._tracing.start_attempt(execution)
-        code = assignment.code
-        assert code is not None
         try:
             execution.begin()
-            value = await self._caller.aio_call(code, execution.context)
-            report = self._report_output(execution, value)
+            report = self._report_output(execution, code, await self._caller.aio_call(code, execution.context))
         except BaseException as error:
-            # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
-            report = report_failure(assignment, error, execution.elapsed_us)
-            if execution.trace is not None:
-                execution.trace.end_code(report, error)
-        self._hand_back(assignment, report)
+            report = self._report_error(execution, error)
+        self._hand_back(execution.assignment, report)
 
     def _run_sync(self, execution: Execution) -> None:
         contextvars.Context().run(self._run_sync_body, execution)
 
     def _run_sync_body(self, execution: Execution) -> None:
-        assignment = execution.assignment
-        if assignment.concluded:
+        code = self._enter(execution)
+        if code is None:
             return
-        current_context.set(execution.context)
-        if self._tracing is not None:
-            execution.trace = self._tracing.start_attempt(execution)
-        code = assignment.code
-        assert code is not None
         try:
             execution.begin()
-            value = self._caller.call(code, execution.context)
-            report = self._report_output(execution, value)
+            report = self._report_output(execution, code, self._caller.call(code, execution.context))
         except BaseException as error:
-            report = report_failure(assignment, error, execution.elapsed_us)
-            if execution.trace is not None:
-                execution.trace.end_code(report, error)
-        self._hand_back(assignment, report)
+            report = self._report_error(execution, error)
+        self._hand_back(execution.assignment, report)
 
-    def _report_output(self, execution: Execution, value: Any) -> Report:
+    def _enter(self, execution: Execution) -> TaskCode[Any] | None:
+        """From here on the code belongs to this attempt. None when its outcome is decided already."""
+        if execution.assignment.concluded:
+            return None
+        current_attempt.set(execution.current)
+        if self._tracing is not None:
+            execution.trace = self._tracing.start_attempt(execution.assignment, execution.context.worker_id)
+        return execution.assignment.code
+
+    def _report_output(self, execution: Execution, code: TaskCode[Any], value: Any) -> Report:
         elapsed = execution.elapsed_us
-        assignment = execution.assignment
-        code = assignment.code
-        assert code is not None
-        output = code.encode_output(value, limit=self._payload_limit)
-        report = Report(Status.COMPLETED, output, None, None, elapsed)
+        report = Report(Status.COMPLETED, code.encode_output(value, limit=self._payload_limit), elapsed_us=elapsed)
         if execution.trace is not None:
             execution.trace.end_code(report)
+        return report
+
+    def _report_error(self, execution: Execution, error: BaseException) -> Report:
+        # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
+        report = report_failure(execution.assignment, error, execution.elapsed_us)
+        if execution.trace is not None:
+            execution.trace.end_code(report, error)
         return report
 
     def _hand_back(self, assignment: Assignment, report: Report) -> None:

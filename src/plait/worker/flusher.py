@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Report, TaskResult
 from plait.graph.definition import RUN_END, Edge, Status, TaskKind
-from plait.health.pace import Pace
 from plait.store.connection import REFUSALS, iter_backoff
-from plait.worker.holdings import Assignment, Holdings, TaskResult
-from plait.worker.reports import Report, describe_failure
+from plait.values.failures import describe_failure
+from plait.worker.assignment import Assignment, CodeBook
+from plait.worker.holdings import Holdings
+from plait.worker.pace import Pace
 
 if TYPE_CHECKING:
-    from plait.health.meter import Meter
-    from plait.store.hub import Hub
+    from plait.store.changes import ChangeTeller
+    from plait.store.hints import Hub
     from plait.store.store import Finished, Store
-    from plait.store.watch import ChangeTeller
     from plait.tracing.lifetimes import LifetimeReader
-    from plait.worker.intake import CodeBook, Intake
+    from plait.worker.intake import Intake
+    from plait.worker.meter import Meter
 
 logger = logging.getLogger("plait.worker")
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, InvalidValueError
+from plait.graph.attempt import Report, RunState, TaskResult
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
-from plait.worker.holdings import Assignment, Holdings, RunState, TaskResult
-from plait.worker.reports import CANCELLED_BY_REQUEST, Report, describe_failure
+from plait.values.failures import describe_failure
+from plait.worker.assignment import Assignment, CodeBook
+from plait.worker.holdings import Holdings
+from plait.worker.reports import CANCELLED_BY_REQUEST
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.store import Store
-    from plait.task import Task
     from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
@@ -29,7 +31,6 @@ RESULTS_PAGE = 250
 CONDITIONS_PAGE = 100
 """Tasks whose conditions are looked at together."""
 
-CodeBook = Mapping[int, "Task[Any, Any]"]
 """What this worker has code for: tasks by action id."""
 
 

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.values.failures import describe_failure
+from plait.worker.assignment import Assignment
 from plait.worker.conditions import build_park_row
-from plait.worker.holdings import Assignment, Holdings
-from plait.worker.reports import Report, describe_failure
+from plait.worker.holdings import Holdings
 
 if TYPE_CHECKING:
+    from plait.store.changes import ChangeTeller
     from plait.store.events import Parked
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
-    from plait.store.watch import ChangeTeller
 
 logger = logging.getLogger("plait.worker")
 

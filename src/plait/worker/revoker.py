@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
-from plait.worker.holdings import Assignment, Holdings
-from plait.worker.reports import CANCELLED_BY_REQUEST, Report
+from plait.worker.assignment import Assignment
+from plait.worker.holdings import Holdings
+from plait.worker.reports import CANCELLED_BY_REQUEST
 
 if TYPE_CHECKING:
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
 
 logger = logging.getLogger("plait.worker")

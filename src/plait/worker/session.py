@@ -7,17 +7,17 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from plait.context import ContextHost
+from plait.engine.current import Host
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
-from plait.health.worker_health import WorkerHealth
 from plait.ids import new_run_id
 from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
@@ -27,25 +27,25 @@ from plait.maintenance.reaper import Reaper
 from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
 from plait.settings import settings
+from plait.store.changes import ChangeTeller
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.store.store import Store, WorkerRow
-from plait.store.watch import ChangeTeller
+from plait.worker.address import Address
+from plait.worker.assignment import Assignment, CodeBook
 from plait.worker.claimer import Claimer
 from plait.worker.flusher import Flusher
-from plait.worker.heartbeat import Heartbeat
-from plait.worker.holdings import Assignment, Holdings
+from plait.worker.health import WorkerHealth
+from plait.worker.heartbeat import Heartbeat, Timings
+from plait.worker.holdings import Holdings
 from plait.worker.intake import Intake
 from plait.worker.logs import LogWriter
 from plait.worker.parker import Parker
-from plait.worker.reports import Report
 from plait.worker.revoker import Revoker
 from plait.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from plait.engine import Engine
-    from plait.task import Task
+    from plait.engine.engine import Engine
     from plait.worker.executor import Executor
-    from plait.worker.worker import Worker
 
 logger = logging.getLogger("plait.worker")
 
@@ -53,13 +53,27 @@ DRAIN_FLUSH_SECONDS = 10.0
 """How long a stopping worker tries to store its last outcomes; what it cannot store runs again elsewhere."""
 
 
+class Member(Protocol):
+    """The worker that a session belongs to, as far as the session knows it."""
+
+    name: str
+    slots: int
+    timings: Timings
+    id: UUID
+    health: Address | None
+
+    def announce(self) -> None: ...
+
+    def fail(self, error: BaseException | None) -> None: ...
+
+
 class Session:
     """One stay of a worker at the database. All of it runs on the engine's loop, but for the ``*_soon`` methods."""
 
     executor: Executor
-    host: ContextHost
+    host: Host
 
-    def __init__(self, worker: Worker, engine: Engine, codes: Mapping[int, Task[Any, Any]], labels: str | None) -> None:
+    def __init__(self, worker: Member, engine: Engine, codes: CodeBook, labels: str | None) -> None:
         self._worker = worker
         self._engine = engine
         self._labels = labels
@@ -197,15 +211,22 @@ class Session:
         self.flusher.add(assignment, report)
         self.logs.hurry()
 
-    def release_slot_soon(self, assignment: Assignment) -> None:
+    def release_slot_soon(self, attempt: Attempt) -> None:
         """``ctx.release_slot``: from the user's side."""
-        self._loop.call_soon_threadsafe(self.holdings.release_slot, assignment)
+        self._loop.call_soon_threadsafe(self._release_slot, attempt)
 
-    def cancel_soon(self, assignment: Assignment) -> None:
+    def cancel_soon(self, attempt: Attempt) -> None:
         """``ctx.cancel``: from the user's side."""
-        self._loop.call_soon_threadsafe(self._cancel, assignment)
+        self._loop.call_soon_threadsafe(self._cancel, attempt)
 
-    def _cancel(self, assignment: Assignment) -> None:
+    def _release_slot(self, attempt: Attempt) -> None:
+        if (assignment := self.holdings.find(attempt)) is not None:
+            self.holdings.release_slot(assignment)
+
+    def _cancel(self, attempt: Attempt) -> None:
+        assignment = self.holdings.find(attempt)
+        if assignment is None:
+            return
         elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
         self.conclude(assignment, Report(Status.CANCELLED, reason="cancelled by its own code", elapsed_us=elapsed))
         self._stop(assignment)
@@ -215,7 +236,7 @@ class Session:
             try:
                 # Otherwise a child is being started in a transaction of the user's: it would be overlooked.
                 if await self.store.control.meet_starts(assignment.run.id) or self.flusher.draining:
-                    await self._engine.cancel_children(assignment.run.id, assignment.task, assignment.name)
+                    await self._engine.control.cancel_children(assignment.run.id, assignment.task, assignment.name)
                     return 0
             except DatabaseUnavailableError as error:
                 if self.flusher.draining:

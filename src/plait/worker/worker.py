@@ -16,22 +16,22 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.context import Context, ContextHost
+from plait.declaration.code import TaskCode
+from plait.declaration.task import get_code
+from plait.engine.access import Access
+from plait.engine.current import Host
+from plait.engine.portal import new_event_loop
 from plait.errors import DefinitionError, InvalidInputError
 from plait.ids import new_run_id
-from plait.portal import new_event_loop
-from plait.values import encode_metadata
+from plait.values.encoding import encode_metadata
 from plait.worker.executor import Caller, Executor
 from plait.worker.heartbeat import Timings
-from plait.worker.holdings import Assignment
 
 if TYPE_CHECKING:
-    from plait.client import Plait
-    from plait.health.address import Address
-    from plait.portal import Portal
-    from plait.task import Task
+    from plait.declaration.workflow import BaseWorkflow
+    from plait.engine.portal import Portal
+    from plait.worker.address import Address
     from plait.worker.session import Session
-    from plait.workflow import BaseWorkflow
 
 logger = logging.getLogger("plait.worker")
 
@@ -49,7 +49,7 @@ class Worker:
 
     def __init__(
         self,
-        plait: Plait,
+        access: Access,
         name: str,
         *,
         slots: int,
@@ -72,7 +72,7 @@ class Worker:
         """Called when the worker takes tasks under its ``id``, and again whenever a lost lease gave it another id."""
         self.caller = Caller()
         """Calls the code of tasks; to be replaced before the start."""
-        self._plait = plait
+        self._access = access
         self._workflows = list(workflows)
         self._labels = encode_metadata(labels, where=f"worker {name!r}: labels")
         self._lifespan = lifespan
@@ -155,10 +155,10 @@ class Worker:
         self._check_unstarted()
         self._user_loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()
-        # Kept: asking the Plait for it takes a lock, which whoever is interrupted by a signal may hold.
-        portal = self._portal = self._plait.portal
+        # Kept: asking for it takes a lock, which whoever is interrupted by a signal may hold.
+        portal = self._portal = self._access.portal
         async with AsyncExitStack() as stack:
-            stack.enter_context(self._plait._serving())
+            stack.enter_context(self._access.serving())
             if handle_signals:
                 stack.enter_context(_HandledSignals(self._on_signal))
             lifespan = await stack.enter_async_context(_open_lifespan(self._lifespan)) if self._lifespan else None
@@ -250,18 +250,16 @@ class Worker:
         from plait.worker.cron_sync import sync_crons  # noqa: PLC0415 - asyncpg comes with these
         from plait.worker.session import Session  # noqa: PLC0415
 
-        engine = await self._plait.open_engine()
-        codes: dict[int, Task[Any, Any]] = {}
-        owners: dict[int, BaseWorkflow[Any]] = {}
+        engine = await self._access.open_engine()
+        codes: dict[int, TaskCode[Any]] = {}
         for workflow in self._workflows:
-            version = await engine.register(workflow)
+            version = await engine.versions.register(workflow.definition)
             await engine.store.control.serve_workflow(version.definition, version.id)
             for action, spec in zip(version.actions, version.definition.tasks, strict=True):
-                codes[action] = workflow.task_by_name[spec.name]
-                owners[action] = workflow
+                codes[action] = get_code(workflow.task_by_name[spec.name])
         await sync_crons(engine, self._workflows)
         session = Session(self, engine, codes, self._labels)
-        host = ContextHost(
+        host = Host(
             "",
             lifespan,
             session.release_slot_soon,
@@ -270,18 +268,14 @@ class Worker:
             capture_logs=self._capture_logs,
         )
 
-        def make_context(assignment: Assignment) -> Context:
-            action = assignment.run.version.actions[assignment.task]
-            return Context(assignment, owners[action], session.host)
-
         assert self._user_loop is not None
         session.host = host
         session.executor = Executor(
             engine.portal.loop,
             self._user_loop,
-            make_context=make_context,
+            get_host=lambda: session.host,
             conclude=session.conclude,
-            payload_limit=self._plait.payload_limit,
+            payload_limit=self._access.payload_limit,
             caller=self.caller,
         )
         await session.open(_take_id(REPLACES_VARIABLE))
