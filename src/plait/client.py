@@ -19,7 +19,7 @@ from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
 from plait.settings import Settings
 from plait.worker.address import Address
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 from plait.worker.worker import Lifespan, Worker
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class Plait(Declarations):
         auto_upgrade: bring the database's Plait schema up to date at the first use. False: raise ``SchemaError``
             instead when ``plait db upgrade`` is due.
         debug: have the ``plait`` logger tell everything.
+
+    Attributes: ``runs``, ``event``, ``cron``, ``scheduled``, ``filters``, ``workflows``, ``workers`` and ``metrics``,
+    which ask and give orders; ``declared``, every workflow that is bound to it, by name.
     """
 
     def __init__(self, database_url: str | None = None, *, auto_upgrade: bool = True, debug: bool = False) -> None:

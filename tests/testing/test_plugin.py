@@ -48,7 +48,7 @@ TESTS = """
         assert plait_test.run(app.flow) == {"work": "real"}
 
     def test_the_plait_has_its_own_database_again():
-        assert app.plait._database_url == "postgresql://nobody@127.0.0.1:1/production"
+        assert app.plait._access.database_url == "postgresql://nobody@127.0.0.1:1/production"
         assert "plait_test" not in os.environ.get("PLAIT_DATABASE_URL", "")
 """
 

@@ -31,7 +31,7 @@ class LocalWorker:
     """A worker on a thread of this process, for as long as one command waits for its run."""
 
     def __init__(self, plait: Plait, *, slots: int) -> None:
-        from plait.worker.heartbeat import Timings  # noqa: PLC0415 - not needed with --no-worker
+        from plait.worker.identity import Timings  # noqa: PLC0415 - not needed with --no-worker
 
         self._worker: Worker = plait.worker("plait run", slots=slots, timings=Timings(grace=2.0))
         self._worker.on_registered = self._note_start

@@ -64,7 +64,7 @@ def serve_target(text: str, *, name: str, slots: int, grace: float, health_socke
     link = ParentLink.open()
     # Imported with the link open: from here on this process ends with its supervisor.
     from plait.cli.target import load_target  # noqa: PLC0415
-    from plait.worker.heartbeat import Timings  # noqa: PLC0415
+    from plait.worker.identity import Timings  # noqa: PLC0415
 
     target = load_target(text, os.environ.pop(URL_FOR_CHILDREN, None))
     workflows = list(target.plait.declared.values())

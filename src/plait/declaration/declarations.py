@@ -109,7 +109,8 @@ class Declarations:
         if callable(name):
             raise DefinitionError(f"write @plait.task() with parentheses above {name_function(name)}")
         workflow_options, task_options = _split_options(options)
-        read = read_options(task_options, f"plait.task {name!r}" if name else "plait.task")
+        where = f"plait.task {name!r}" if name else "plait.task"
+        read = read_options(task_options, where, WorkflowKeywords.__annotations__)
 
         def declare(fn: Callable[..., Any], frame: FrameType) -> Standalone[Any, Any]:
             standalone: Standalone[Any, Any] = Standalone(

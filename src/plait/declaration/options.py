@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
@@ -58,16 +58,20 @@ class TaskOptions:
     cancel_if: Conditions | None = None
 
 
-def read_options(given: Mapping[str, Any], where: str) -> TaskOptions:
-    """The options given as keywords. Raises ``DefinitionError`` for one that does not exist."""
+def read_options(given: Mapping[str, Any], where: str, others: Iterable[str] = ()) -> TaskOptions:
+    """The options given as keywords. Raises ``DefinitionError`` for one that does not exist; ``others`` exist too,
+    and were taken out before."""
     known = [field.name for field in fields(TaskOptions)]
+    refuse_unknown(given, [*known, *others], f"{where}: there is no task option")
+    return TaskOptions(**given)
+
+
+def refuse_unknown(given: Iterable[str], known: Collection[str], problem: str) -> None:
+    """Raise ``DefinitionError``, with a message that begins with ``problem``, for a name that is not ``known``."""
     for name in given:
         if name not in known:
             hint = suggest(name, known)
-            raise DefinitionError(
-                f"{where}: there is no task option {name!r}{hint}; the options are {', '.join(known)}"
-            )
-    return TaskOptions(**given)
+            raise DefinitionError(f"{problem} {name!r}{hint}; the options are {', '.join(known)}")
 
 
 def define_task(

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from plait.declaration.base import BaseWorkflow, WorkflowKeywords
 from plait.declaration.mockable import Mockable
-from plait.declaration.options import TaskKeywords, TaskOptions, define_task, read_options
+from plait.declaration.options import TaskKeywords, TaskOptions, define_task, read_options, refuse_unknown
 from plait.declaration.runnable import Runnable
 from plait.declaration.signatures import name_function
 from plait.declaration.task import Task, TaskDecorator
@@ -44,6 +44,10 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
     ``input_validator`` is a pydantic model, a dataclass, a ``TypedDict``, ``dict`` or any type pydantic can
     validate; without it the input is an ``EmptyModel``, which keeps whatever fields it is given. Raises
     ``DefinitionError``.
+
+    Attributes: ``name``, ``description``, ``tasks`` in the order of their declaration, ``task_by_name``, and what its
+    options say: ``default_priority``, ``default_additional_metadata``, ``task_defaults``, ``on_events``, ``filters``,
+    ``crons``, ``cron_input``.
     """
 
     @overload
@@ -63,6 +67,8 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
         **options: Unpack[WorkflowKeywords],
     ) -> None: ...
     def __init__(self, name: str, *, input_validator: Any = None, **options: Any) -> None:
+        known = ("input_validator", *WorkflowKeywords.__annotations__)
+        refuse_unknown(options, known, f"workflow {shorten(name)}: there is no workflow option")
         super().__init__(name, input_validator=input_validator, **options)
 
     def task(
@@ -186,7 +192,9 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
 class Standalone(Runnable[TInput, R, TaskRunRef[TInput, R]], Mockable[TInput, R], Generic[TInput, R]):
     """A workflow of one task. Its result is the task's output. Made by ``plait.task(...)``.
 
-    Attributes, beside those of a workflow: ``task``, and ``fn``, the function as written.
+    Attributes: ``task``, and those of a workflow: ``name``, ``description``, ``tasks``, ``task_by_name``,
+    ``default_priority``, ``default_additional_metadata``, ``task_defaults``, ``on_events``, ``filters``, ``crons``,
+    ``cron_input``.
     """
 
     def __init__(

@@ -23,7 +23,10 @@ R = TypeVar("R")
 
 
 class WorkflowRunRef:
-    """A run of a workflow. Every method works from sync and async code alike, also inside a running loop."""
+    """A run of a workflow. Every method works from sync and async code alike, also inside a running loop.
+
+    Attribute: ``workflow_name``, empty for a run that is known by its id alone.
+    """
 
     def __init__(self, access: Access, run_id: UUID, workflow_name: str) -> None:
         self._access = access

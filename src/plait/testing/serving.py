@@ -14,7 +14,7 @@ from plait.engine.current import current_attempt
 from plait.engine.waiter import RunOutcome, RunWaiter
 from plait.graph.attempt import Attempt
 from plait.worker import clock
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 
 if TYPE_CHECKING:
     from plait.client import Plait

@@ -15,8 +15,11 @@ from plait.declaration.context import Context
 from plait.engine.current import CurrentAttempt, Host, current_attempt
 from plait.graph.attempt import Report
 from plait.graph.definition import Status
+from plait.store.changes import ChangeTeller
 from plait.tracing import find_tracing
 from plait.worker.assignment import Assignment, Execution
+from plait.worker.holdings import Holdings
+from plait.worker.identity import Identity
 from plait.worker.reports import report_failure
 from plait.worker.threads import ThreadPool
 
@@ -25,6 +28,9 @@ Concluder = Callable[[Assignment, Report], None]
 logger = logging.getLogger("plait.worker")
 
 NO_THREAD_PAUSE_US = 1_000_000
+
+WORKER_STOPPED = "its worker stopped"
+"""The reason of an attempt that is handed back."""
 
 
 class Caller:
@@ -53,16 +59,23 @@ class Executor:
         self,
         engine_loop: asyncio.AbstractEventLoop,
         user_loop: asyncio.AbstractEventLoop,
+        holdings: Holdings,
+        identity: Identity,
         *,
-        get_host: Callable[[], Host],
+        make_host: Callable[[str], Host],
         conclude: Concluder,
+        changes: ChangeTeller,
         payload_limit: int,
         caller: Caller,
     ) -> None:
         self._engine_loop = engine_loop
         self._user_loop = user_loop
-        self._get_host = get_host
+        self._holdings = holdings
+        self._identity = identity
+        self._make_host = make_host
+        self._host = make_host(str(identity.id))
         self._conclude = conclude
+        self._changes = changes
         self._payload_limit = payload_limit
         self._caller = caller
         self._tracing = find_tracing()
@@ -73,15 +86,19 @@ class Executor:
         self._strong: set[asyncio.Task[None]] = set()
 
     def submit(self, assignments: list[Assignment]) -> None:
-        """Start executions (engine's loop)."""
+        """Start executions; of a worker that stops, hand them back instead (engine's loop)."""
+        if self._identity.is_stopping:  # they came in with the last claim, or were freed by the last results
+            for assignment in assignments:
+                self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=WORKER_STOPPED))
+            return
         wake = False
+        host = self._find_host()
         for assignment in assignments:
             code = assignment.code
             assert code is not None
             spec = assignment.run.version.definition.tasks[assignment.task]
-            current = CurrentAttempt(assignment, self._get_host())
-            context = Context(current, code.decode_input)
-            execution = Execution(assignment, current, context, spec.execution_timeout)
+            current = CurrentAttempt(assignment, host)
+            execution = Execution(assignment, current, Context(current, code.decode_input), spec.execution_timeout)
             assignment.execution = execution
             if code.is_async:
                 self._to_start.append(execution)
@@ -90,6 +107,13 @@ class Executor:
                 self._submit_to_thread(execution)
         if wake:
             self._user_loop.call_soon_threadsafe(self._start_pending)
+        self._changes.tell(assignment.run.id for assignment in assignments)
+
+    def _find_host(self) -> Host:
+        worker_id = str(self._identity.id)  # another one since a lease was lost
+        if self._host.worker_id != worker_id:
+            self._host = self._make_host(worker_id)
+        return self._host
 
     def _submit_to_thread(self, execution: Execution) -> None:
         try:
@@ -99,11 +123,21 @@ class Executor:
             report = Report(Status.RELEASED, retry_us=NO_THREAD_PAUSE_US, reason="its worker could start no thread")
             self._conclude(execution.assignment, report)
 
-    def stop(self, execution: Execution) -> None:
-        """Tell an execution to stop: async code gets ``CancelledError``, sync code sees ``ctx.is_cancelled``."""
-        execution.assignment.stopping = True
+    def stop(self, assignment: Assignment) -> None:
+        """Tell the code of an attempt to stop, if it runs: async code gets ``CancelledError``, sync code sees
+        ``ctx.is_cancelled``."""
+        execution = assignment.execution
+        if execution is None:
+            return
+        assignment.stopping = True
         if not self._user_loop.is_closed():
             self._user_loop.call_soon_threadsafe(self._cancel_task, execution)
+
+    def let_go(self, assignment: Assignment) -> None:
+        """Stop an attempt whose task has come again: its run was cancelled and replayed before this worker noticed."""
+        assignment.concluded = True
+        self.stop(assignment)
+        self._holdings.drop(assignment)
 
     def _cancel_task(self, execution: Execution) -> None:
         if execution.task is not None:

@@ -9,21 +9,20 @@ from plait.worker.endpoint import Endpoint
 from plait.worker.meter import Meter, render_families
 
 if TYPE_CHECKING:
-    from plait.worker.claimer import Claimer
-    from plait.worker.flusher import Flusher
     from plait.worker.heartbeat import Heartbeat
     from plait.worker.holdings import Holdings
+    from plait.worker.identity import Identity
 
 
 class WorkerHealth:
-    """Has the parts of a session count, and answers on the health port. On the engine's loop."""
+    """Answers on the health port, on the engine's loop. ``meter`` has what the parts of the session count."""
 
     def __init__(
-        self, address: Address, holdings: Holdings, claimer: Claimer, flusher: Flusher, heartbeat: Heartbeat
+        self, address: Address, identity: Identity, holdings: Holdings, heartbeat: Heartbeat, meter: Meter
     ) -> None:
-        self.meter = claimer.meter = flusher.meter = Meter()
+        self.meter = meter
+        self._identity = identity
         self._holdings = holdings
-        self._claimer = claimer
         self._heartbeat = heartbeat
         self.is_starting = True
         self._endpoint = Endpoint(address, readiness=self.find_obstacle, metrics=self._render)
@@ -38,11 +37,11 @@ class WorkerHealth:
 
     def find_obstacle(self) -> str | None:
         """Why the worker takes no tasks; None when it does."""
-        if self._claimer.stopping:
+        if self._identity.is_stopping:
             return "the worker is stopping"
         if self.is_starting:
             return "the worker is starting"
-        if self._claimer.worker_id is None:
+        if not self._identity.is_registered:
             return "the worker has lost its lease"
         if self._heartbeat.is_late:
             return "the database does not answer the heartbeat"

@@ -18,6 +18,8 @@ class Holdings:
         self.assignments: dict[tuple[UUID, int], Assignment] = {}
         self.runs: dict[UUID, RunState] = {}
         self.changed = asyncio.Event()
+        self.doubts = 0
+        """How often still to look soon at what the database says is held here: a reply was lost."""
         self.epoch = 0
         """Counts how often everything was let go of; who waited across it works on nothing any more."""
 
@@ -51,6 +53,11 @@ class Holdings:
         run.users -= 1
         if run.users <= 0 and self.runs.get(run.id) is run:
             del self.runs[run.id]
+
+    def doubt(self) -> None:
+        """A reply was lost: what the database says is held here may be more, or less, than what is known here."""
+        self.doubts = 3
+        self.changed.set()
 
     def find(self, attempt: Attempt) -> Assignment | None:
         """An attempt as it is held; None when it is held no more."""

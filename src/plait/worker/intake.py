@@ -38,7 +38,7 @@ class Intake:
     """Turns claimed rows and continued tasks into assignments, and judges each.
 
     ``execute`` gets the assignments whose code is to run, ``conclude`` those that are decided without it, ``park``
-    those that must wait, with the numbers of the conditions they wait for.
+    those that must wait, with the numbers of the conditions they wait for; ``let_go`` those whose task has come again.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Intake:
         execute: Callable[[list[Assignment]], None],
         conclude: Callable[[Assignment, Report], None],
         park: Callable[[Assignment, Sequence[int]], None],
+        let_go: Callable[[Assignment], None],
     ) -> None:
         self._store = store
         self._holdings = holdings
@@ -57,9 +58,9 @@ class Intake:
         self._execute = execute
         self._conclude = conclude
         self._park = park
+        self._let_go = let_go
         self._reader: ConditionReader | None = None
         self._condition_reads = asyncio.Semaphore(2)  # of the pool's few connections, some are for others
-        self.on_returned: Callable[[Assignment], None] = lambda _: None
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
@@ -129,7 +130,7 @@ class Intake:
         )
         earlier = self._holdings.assignments.get(assignment.key)
         if earlier is not None and not earlier.concluded:
-            self.on_returned(earlier)
+            self._let_go(earlier)
         self._holdings.add(assignment)
         return assignment
 

@@ -67,4 +67,4 @@ class Watchdog:
         self._conclude(
             assignment, choose_failure(assignment, describe_failure("TaskTimeoutError", message), execution.elapsed_us)
         )
-        self._executor.stop(execution)
+        self._executor.stop(assignment)
