@@ -90,7 +90,7 @@ def test_the_timeline_of_a_run_shows_attempts_and_the_time_between_them(plait_co
     assert plait_command("run", "flows:diamond", "-o", "json").returncode == 0
     (run,) = json.loads(execute_here("runs", "list", "-o", "json")[1])["items"]
     head, axis, *rows, legend = execute_here("runs", "gantt", run["id"])[1].splitlines()
-    assert head.startswith(f"diamond  {run['run_id']}  COMPLETED")
+    assert head.startswith(f"diamond  {run['id']}  COMPLETED")
     assert axis.split()[0] == "0"
     assert [row.split()[:2] for row in rows] == [[name, "COMPLETED"] for name in ("top", "left", "right", "bottom")]
     assert re.search(r"▓.*█.* attempt 2/3$", rows[2]), "a failed attempt, then a good one"
