@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from plait.engine import transaction
 from plait.engine.current import current_attempt
 from plait.errors import InvalidInputError, NotFoundError
 from plait.features.base import FeatureClient, on_engine, sync_twin
@@ -101,7 +102,6 @@ class EventClient(FeatureClient):
         row = self._make_row(event_key, payload, additional_metadata, priority, scope)
         if connection is None:
             return self._access.portal.call(self._push([row]))[0]
-        from plait.engine.engine import transaction  # noqa: PLC0415 - rarely used
 
         self._access.portal.call(self._access.open_engine())
         transaction.enqueue_events(connection, transaction.render_events([row]))
@@ -121,7 +121,6 @@ class EventClient(FeatureClient):
         row = self._make_row(event_key, payload, additional_metadata, priority, scope)
         if connection is None:
             return (await self._access.portal.acall(self._push([row])))[0]
-        from plait.engine.engine import transaction  # noqa: PLC0415 - rarely used
 
         await self._access.portal.acall(self._access.open_engine())
         await transaction.aio_enqueue_events(connection, transaction.render_events([row]))

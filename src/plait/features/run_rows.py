@@ -17,7 +17,7 @@ from plait.types import TaskStatus, WorkflowRunStatus
 from plait.values.encoding import decode_json
 
 if TYPE_CHECKING:
-    from plait.store.store import StoredVersion
+    from plait.graph.attempt import StoredVersion
 
 ACTIVE = 0
 """The stored status of a run that has not ended."""
