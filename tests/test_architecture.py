@@ -133,9 +133,14 @@ def test_only_the_command_line_imports_the_server_and_only_when_it_serves() -> N
 
 
 def test_only_the_server_knows_the_web() -> None:
-    web = ("fastapi", "starlette", "uvicorn", "prometheus_client")
+    web = ("fastapi", "starlette", "uvicorn")
     importers = {importer for importer, imported in list_imports("plait") if is_in(imported, *web)}
     assert {name for name in importers if not is_in(name, "plait.server")} == set()
+
+
+def test_supervisors_and_workers_without_a_health_port_load_nothing_for_prometheus() -> None:
+    use = "import plait.cli.worker, plait.worker.gateway, plait.worker.worker, plait.worker.session"
+    assert run_python(f"import sys, plait; {use}; print('prometheus_client' in sys.modules)") == "False"
 
 
 def test_the_graph_does_no_input_or_output_and_has_no_clock() -> None:

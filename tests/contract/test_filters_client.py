@@ -48,7 +48,7 @@ def test_a_filter_decides_which_events_start_a_run(plait: Plait, orders: Any, wo
 
     [run] = eventually(lambda: list_runs(passed), "the event started a run")
     assert list_runs(refused) == []  # delivered earlier: events are delivered in order
-    assert plait.runs.get_run_ref(run.workflow_run_id).result(20) == {"orders": {"least": 10}}
+    assert plait.runs.get_run_ref(run.id).result(20) == {"orders": {"least": 10}}
 
     plait.filters.delete(made.id)
     again = plait.event.push("order", {"amount": 5}, scope="shop")

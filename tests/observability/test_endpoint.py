@@ -15,8 +15,8 @@ BODY = 50_000_000
 """Characters of metrics: more than the buffers of a connection hold."""
 
 
-async def render() -> str:
-    return "x" * BODY
+async def render() -> bytes:
+    return b"x" * BODY
 
 
 @pytest.fixture

@@ -203,9 +203,8 @@ class BaseWorkflow(ABC, Generic[TInput]):
         where = f"workflow {self.name!r}"
         if self._definition is not None:
             raise DefinitionError(
-                f"{where}: task {task.name!r} comes too late, the workflow was already run or served: "
-                f"declare all "
-                f"tasks first"
+                f"{where}: task {task.name!r} comes too late, the workflow was already run or served: declare all "
+                "tasks first"
             )
         if task.name in self.task_by_name:
             raise DefinitionError(f"{where} already has a task named {task.name!r}: pass another name=")

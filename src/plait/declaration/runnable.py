@@ -316,11 +316,9 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
     ) -> RunRequest:
         if connection is not None:
             raise InvalidInputError(
-                f"workflow {self.name!r}: a run started inside your own transaction cannot start before "
-                f"you commit, so "
-                f"waiting for it would never end: use run_no_wait(..., connection=...) and ask for the "
-                f"result after "
-                f"the commit"
+                f"workflow {self.name!r}: a run started inside your own transaction cannot start before you commit, so "
+                "waiting for it would never end: use run_no_wait(..., connection=...) and ask for the result after the "
+                "commit"
             )
         return self._make_request(input, options, **keywords)
 
@@ -383,9 +381,8 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
                 )
             if item.workflow is not self:
                 raise InvalidInputError(
-                    f"workflow {self.name!r}: item {place} was made by workflow {item.workflow_name!r}: "
-                    f"pass it to "
-                    f"run_many of that one"
+                    f"workflow {self.name!r}: item {place} was made by workflow {item.workflow_name!r}: pass it to "
+                    "run_many of that one"
                 )
         return [
             RunRequest(

@@ -69,10 +69,9 @@ def check_arity(fn: Function, injected: typing.Iterable[str], where: str) -> Non
         signature.bind(None, None, **dict.fromkeys(injected))
     except TypeError as failure:
         raise DefinitionError(
-            f"{where}: {name_function(fn)}{_without_annotations(signature)} cannot be called with (input, "
-            f"ctx): "
-            f"{failure}. Take exactly two positional parameters; further ones need a default or "
-            f"Annotated[T, Depends(fn)]"
+            f"{where}: {name_function(fn)}{_without_annotations(signature)} cannot be called with (input, ctx): "
+            f"{failure}. Take exactly two positional parameters; further ones need a default or Annotated[T, "
+            "Depends(fn)]"
         ) from None
 
 
@@ -92,9 +91,8 @@ def resolve_annotation(fn: Function, annotation: Any, where: str, local_names: M
         hints = typing.get_type_hints(probe, getattr(inner, "__globals__", {}), names, include_extras=True)
     except (NameError, AttributeError) as failure:
         raise UnresolvedAnnotationError(
-            f"{where} {shorten(annotation)} cannot be resolved: {failure}. Define or import it (not only "
-            f"under "
-            f"TYPE_CHECKING) at the top of the module, or before the task is declared"
+            f"{where} {shorten(annotation)} cannot be resolved: {failure}. Define or import it (not only under "
+            "TYPE_CHECKING) at the top of the module, or before the task is declared"
         ) from failure
     except Exception as failure:
         raise DefinitionError(f"{where} {shorten(annotation)} is not a type: {failure}") from failure
@@ -113,9 +111,8 @@ def build_adapter(annotation: Any, where: str) -> TypeAdapter[Any]:
         ) from failure
     except PydanticSchemaGenerationError as failure:
         raise DefinitionError(
-            f"{where} {_show_type(annotation)} cannot be stored as JSON: use a pydantic model, a "
-            f"dataclass, a "
-            f"TypedDict or plain types"
+            f"{where} {_show_type(annotation)} cannot be stored as JSON: use a pydantic model, a dataclass, a "
+            "TypedDict or plain types"
         ) from failure
     except PydanticUserError as failure:
         reason = _CODE_SUGGESTIONS.get(failure.code or "") or failure.message.splitlines()[0]

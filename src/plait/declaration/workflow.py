@@ -104,9 +104,8 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
         where = f"workflow {self.name!r}"
         if not isinstance(standalone, Standalone):
             raise DefinitionError(
-                f"{where}: add_task({shorten(standalone)}): give it what plait.task(...) returned; "
-                f"functions are "
-                f"added with @workflow.task()"
+                f"{where}: add_task({shorten(standalone)}): give it what plait.task(...) returned; functions are added "
+                "with @workflow.task()"
             )
         source: Task[TInput, R] = standalone.task
         return self._declare(source.fn, TaskKind.TASK, source.name, source._options, parents, {})
@@ -166,9 +165,8 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
                 raise DefinitionError(f"{where}: parent {shorten(parent)} {self._explain_parent(parent)}")
             if parent.workflow is not self:
                 raise DefinitionError(
-                    f"{where}: parent {parent.name!r} belongs to workflow {parent.workflow.name!r}: a task "
-                    f"follows "
-                    f"tasks of its own workflow only; start the other workflow from a task's body instead"
+                    f"{where}: parent {parent.name!r} belongs to workflow {parent.workflow.name!r}: a task follows "
+                    "tasks of its own workflow only; start the other workflow from a task's body instead"
                 )
             if parent.kind is not TaskKind.TASK:
                 raise DefinitionError(

@@ -117,8 +117,8 @@ def parse_run_id(text: str) -> UUID:
     except InvalidInputError as error:
         if isinstance(text, str) and _ENDING.fullmatch(text):
             error.add_note(
-                "the whole id, as plait runs list prints it: the dashboard shows only its end, "
-                "and the button beside it on the run's page copies all of it"
+                "the whole id, as plait runs list prints it: the dashboard shows only its end, and the button beside "
+                "it on the run's page copies all of it"
             )
         raise
 

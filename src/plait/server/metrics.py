@@ -1,22 +1,23 @@
 """Prometheus metrics of the database as a whole, read from it when they are asked for.
 
-Those of one worker process, counters and histograms, are answered by its own health port (``plait/health``).
+Those of one worker process, counters and histograms, are answered by its own health port (``worker/health.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from plait.errors import PlaitError
 from plait.features.workers import WorkerStatus
+from plait.worker.exposition import render_metrics
 
 if TYPE_CHECKING:
     from plait.client import Plait
@@ -58,7 +59,7 @@ class Exporter:
         """The text of the metrics and its media type. A database that is away gives ``plait_up 0`` and nothing else."""
         async with self._lock:
             if self._rendered is None or time.monotonic() - self._rendered[0] > KEPT_SECONDS:
-                self._rendered = (time.monotonic(), _render(await self._collect()))
+                self._rendered = (time.monotonic(), render_metrics(await self._collect()))
             return self._rendered[1], CONTENT_TYPE_LATEST
 
     async def _collect(self) -> list[Metric]:
@@ -70,20 +71,6 @@ class Exporter:
         capped = _gauge("plait_counts_capped", float(activity.queues.capped or recent.capped))
         found = (*_build_queues(activity), *_build_workers(activity), *_build_recent(recent))
         return [_gauge("plait_up", 1), *found, capped]
-
-
-class _Snapshot:
-    def __init__(self, metrics: Iterable[Metric]) -> None:
-        self._metrics = list(metrics)
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._metrics
-
-
-def _render(metrics: Iterable[Metric]) -> bytes:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(metrics))
-    return generate_latest(registry)
 
 
 def _family(name: str, *labels: str) -> GaugeMetricFamily:

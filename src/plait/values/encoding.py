@@ -58,9 +58,8 @@ def encode_value(
     data = _dump(validated, adapter, where, root, error)
     if len(data) > limit:
         raise PayloadTooLargeError(
-            f"{where}: {root} is {len(data):,} bytes of JSON, the limit is {limit:,}: store large data "
-            f"elsewhere and "
-            f"pass a reference to it"
+            f"{where}: {root} is {len(data):,} bytes of JSON, the limit is {limit:,}: store large data elsewhere and "
+            "pass a reference to it"
         )
     if _has_odd_content(data) or _has_odd_shape(data):
         _refuse_fault(validated, adapter, where, root, error)

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import NamedTuple
 
 from plait.errors import OperationError
 from plait.worker.address import Address
-
-logger = logging.getLogger("plait.worker")
 
 REQUEST_SECONDS = 5.0
 """How long a request may take to come, and its answer to be taken."""
@@ -28,7 +26,7 @@ class Answer(NamedTuple):
     """An HTTP answer."""
 
     status: int
-    body: str
+    body: bytes
     media_type: str = "application/json"
 
 
@@ -36,7 +34,7 @@ class Endpoint:
     """Serves until closed. ``readiness`` says None when the process is ready, else why it is not."""
 
     def __init__(
-        self, address: Address, *, readiness: Callable[[], str | None], metrics: Callable[[], Awaitable[str]]
+        self, address: Address, *, readiness: Callable[[], str | None], metrics: Callable[[], Awaitable[bytes]]
     ) -> None:
         self._address = address
         self._readiness = readiness
@@ -92,22 +90,19 @@ class Endpoint:
 
     async def _choose(self, path: str) -> Answer:
         if path == "/livez":
-            return Answer(200, json.dumps({"status": "ok"}))
+            return say(200, "ok")
         if path == "/readyz":
-            return tell_readiness(self._readiness())
+            why_not = self._readiness()
+            return say(200, "ok") if why_not is None else say(503, "not ready", why_not)
         if path == "/metrics":
             return Answer(200, await self._metrics(), METRICS_TYPE)
-        return Answer(404, json.dumps({"status": "not found", "detail": "there are /livez, /readyz and /metrics"}))
+        return say(404, "not found", "there are /livez, /readyz and /metrics")
 
 
-def tell_readiness(why_not: str | None) -> Answer:
-    """The answer of ``/readyz``."""
-    if why_not is None:
-        return Answer(200, json.dumps({"status": "ok"}))
-    return Answer(503, json.dumps({"status": "not ready", "detail": why_not}))
-
-
-_PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+def say(status: int, word: str, detail: str | None = None) -> Answer:
+    """An answer in words."""
+    words = {"status": word} | ({} if detail is None else {"detail": detail})
+    return Answer(status, json.dumps(words).encode())
 
 
 async def build_response(head: bytes, choose: Callable[[str], Awaitable[Answer]]) -> bytes:
@@ -115,17 +110,16 @@ async def build_response(head: bytes, choose: Callable[[str], Awaitable[Answer]]
     words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
     method = words[0]
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        answer = Answer(400, json.dumps({"status": "bad request"}))
+        answer = say(400, "bad request")
     elif method not in ("GET", "HEAD"):
-        answer = Answer(405, json.dumps({"status": "only GET"}))
+        answer = say(405, "only GET")
     else:
         answer = await choose(words[1].partition("?")[0])
-    body = answer.body.encode()
     lines = (
-        f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}",
+        f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",
         f"Content-Type: {answer.media_type}",
-        f"Content-Length: {len(body)}",
+        f"Content-Length: {len(answer.body)}",
         "Cache-Control: no-store",
         "Connection: close",
     )
-    return "".join(f"{line}\r\n" for line in (*lines, "")).encode() + (b"" if method == "HEAD" else body)
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode() + (b"" if method == "HEAD" else answer.body)

@@ -63,10 +63,10 @@ class Gateway:
     def _call(self, coroutine: object) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)  # type: ignore[arg-type]
 
-    async def _collect(self) -> str:
+    async def _collect(self) -> bytes:
         numbers = range(1, self._processes + 1)
         texts = await asyncio.gather(*(self._ask(number) for number in numbers))
-        return merge_metrics((str(number), text) for number, text in zip(numbers, texts, strict=True))
+        return merge_metrics(zip(map(str, numbers), texts, strict=True)).encode()
 
     async def _ask(self, number: int) -> str:
         """The metrics of a process; nothing of one that does not answer, as while it starts."""
@@ -85,22 +85,19 @@ class Gateway:
 
 
 def merge_metrics(texts: Iterable[tuple[str, str]]) -> str:
-    """Metrics of several processes as one exposition: each family once, each sample with its ``process``."""
-    heads: dict[str, list[str]] = {}
-    samples: dict[str, list[str]] = {}
+    """Metrics of several processes as one exposition: each family once, each sample with its ``process``.
+
+    As text: ``prometheus_client`` would take 40 times as long to read it, and the probes would wait.
+    """
+    families: dict[str, list[str]] = {}
     for process, text in texts:
-        family = ""
-        for line in text.splitlines():
-            if line.startswith("# "):
-                family = line.split(" ", 3)[2]
-                if line not in heads.setdefault(family, []):
-                    heads[family].append(line)
-                continue
-            name, brace, rest = line.partition("{")
-            label = f'process="{process}"'
-            if brace and " " not in name:
-                samples.setdefault(family, []).append(f"{name}{{{label},{rest}")
-            else:
-                name, _, value = line.partition(" ")
-                samples.setdefault(family, []).append(f"{name}{{{label}}} {value}")
-    return "".join(f"{line}\n" for family in heads for line in (*heads[family], *samples.get(family, ())))
+        for family in f"\n{text}".split("\n# HELP ")[1:]:
+            description, kind, *samples = family.removesuffix("\n").split("\n")
+            lines = families.setdefault(f"# HELP {description}\n{kind}", [])
+            lines += [_add_label(sample, f'process="{process}"') for sample in samples]
+    return "".join(f"{line}\n" for head, lines in families.items() for line in (head, *lines))
+
+
+def _add_label(sample: str, label: str) -> str:
+    name, _, value = sample.partition(" ")
+    return sample.replace("{", f"{{{label},", 1) if "{" in name else f"{name}{{{label}}} {value}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from plait.worker.address import Address
 from plait.worker.endpoint import Endpoint
-from plait.worker.meter import Meter, render_families
+from plait.worker.exposition import collect_metrics, render_metrics
 
 if TYPE_CHECKING:
     from plait.worker.heartbeat import Heartbeat
     from plait.worker.holdings import Holdings
     from plait.worker.identity import Identity
+    from plait.worker.meter import Meter
 
 
 class WorkerHealth:
@@ -47,11 +49,12 @@ class WorkerHealth:
             return "the database does not answer the heartbeat"
         return None
 
-    async def _render(self) -> str:
+    async def _render(self) -> bytes:
         gauges = {
             "plait_worker_ready": float(self.find_obstacle() is None),
             "plait_worker_slots": self._holdings.slots,
             "plait_worker_slots_in_use": self._holdings.occupied,
             "plait_worker_heartbeat_age_seconds": self._heartbeat.silence,
         }
-        return render_families(self.meter.list_families(gauges))
+        # The counters are read on the loop; the text, which takes longer the more tasks there are, holds nobody up.
+        return await asyncio.to_thread(render_metrics, list(collect_metrics(self.meter, gauges)))

@@ -35,7 +35,6 @@ from plait.worker.children import ChildCanceller
 from plait.worker.claimer import Claimer
 from plait.worker.executor import WORKER_STOPPED, Caller, Executor
 from plait.worker.flusher import Flusher
-from plait.worker.health import WorkerHealth
 from plait.worker.heartbeat import Heartbeat
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
@@ -49,6 +48,7 @@ from plait.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from plait.engine.engine import Engine
+    from plait.worker.health import WorkerHealth
 
 logger = logging.getLogger("plait.worker")
 
@@ -149,11 +149,11 @@ class Session:
             meter=meter,
         )
         self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
-        self.health = (
-            None
-            if health is None or meter is None
-            else WorkerHealth(health, identity, self.holdings, self.heartbeat, meter)
-        )
+        self.health: WorkerHealth | None = None
+        if health is not None and meter is not None:
+            from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
+
+            self.health = WorkerHealth(health, identity, self.holdings, self.heartbeat, meter)
         self._services: list[PeriodicService] = [
             Timers(self.store, hub, self._cancel_expired),
             Reaper(self.store, hub, every=min(5.0, identity.timings.heartbeat)),
