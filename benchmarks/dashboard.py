@@ -133,10 +133,10 @@ def list_calls(api: httpx.Client, runs: int) -> Iterator[tuple[str, Callable[[],
     def get(path: str, **params: Any) -> Callable[[], httpx.Response]:
         return lambda: api.get(path, params=params)
 
-    middle = api.get("runs", params={"until": _ago(15), "limit": 1}).json()["runs"][0]["id"]
-    event = api.get("events", params={"limit": 1}).json()["events"][0]["id"]
-    failed = api.get("runs", params={"status": "FAILED", "limit": 1, "until": _ago(1)}).json()["runs"][0]["id"]
-    wide = api.get("runs", params={"workflow": "wide"}).json()["runs"][0]["id"]
+    middle = api.get("runs", params={"until": _ago(15), "limit": 1}).json()["items"][0]["id"]
+    event = api.get("events", params={"limit": 1}).json()["items"][0]["id"]
+    failed = api.get("runs", params={"status": "FAILED", "limit": 1, "until": _ago(1)}).json()["items"][0]["id"]
+    wide = api.get("runs", params={"workflow": "wide"}).json()["items"][0]["id"]
     yield "runs", get("runs")
     yield "runs, deep", get("runs", before=middle)
     yield "runs, a week ago", get("runs", since=_ago(8), until=_ago(7))

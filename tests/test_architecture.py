@@ -267,9 +267,10 @@ def test_the_engine_stays_below_eight_thousand_lines() -> None:
         "worker.health",
         "worker.meter",
         "store.catalog",
-        "store.dashboard",
+        "store.logs",
         "store.observation",
         "store.retention",
+        "store.runs",
         "maintenance.pruner",
     )
     files = [

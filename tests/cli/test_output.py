@@ -78,7 +78,7 @@ def test_json_and_yaml_hold_the_same(plait_command):
 
 
 def test_what_follows_something_prints_a_document_for_each_thing(plait_command):
-    run_id = json.loads(plait_command("run", "flows:diamond", "--json").stdout)["run_id"]
+    run_id = json.loads(plait_command("run", "flows:diamond", "--json").stdout)["id"]
     lines = [json.loads(line) for line in plait_command("runs", "tail", run_id, "--json").stdout.splitlines()]
     assert lines == list(yaml.safe_load_all(plait_command("runs", "tail", run_id, "-o", "yaml").stdout))
     assert len(lines) > 4
@@ -151,7 +151,7 @@ def test_bulk_orders_show_a_bar_on_a_terminal_and_nothing_elsewhere(plait_comman
 
 
 def test_progress_is_told_page_by_page(plait_command, database, control, monkeypatch):
-    monkeypatch.setattr("plait.features.run_control.MAX_PAGE", 2)
+    monkeypatch.setattr("plait.features.run_control.PAGE", 2)
     flow = next(iter(control.plait.declared.values()))
     from plait.features.runs import RunFilter  # noqa: PLC0415 - see above
 

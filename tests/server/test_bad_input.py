@@ -34,9 +34,9 @@ TEXTS = [
 @pytest.fixture(autouse=True)
 def nothing_is_stored(api: Api, flow: Any) -> Iterator[None]:
     yield
-    assert api.ask("runs")["runs"] == []
-    assert api.ask("events")["events"] == []
-    assert api.ask("crons")["crons"] == []
+    assert api.ask("runs")["items"] == []
+    assert api.ask("events")["items"] == []
+    assert api.ask("crons")["items"] == []
     assert api.get("../../livez").status_code == 200
 
 
@@ -139,7 +139,7 @@ def test_a_query_that_makes_no_sense(api: Api, query: str) -> None:
     "query", ["since=2999-01-01T00:00:00Z", "workflow=%ff%fe", "metadata=%F0%9F%98%80:x", "workflow=" + "a" * 8192]
 )
 def test_a_query_that_finds_nothing(api: Api, query: str) -> None:
-    assert api.ask(f"runs?{query}")["runs"] == []
+    assert api.ask(f"runs?{query}")["items"] == []
 
 
 @pytest.mark.parametrize(

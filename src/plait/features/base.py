@@ -23,8 +23,10 @@ class FeatureClient:
     """Questions and orders about one kind of thing. Every ``aio_`` method has a twin that blocks, made by
     ``sync_twin``; both work from any thread and, the ``aio_`` ones, from any event loop."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, previews: bool = False) -> None:
+        """``previews``: answer JSON that users wrote as text, and only the beginning of long ones."""
         self._access = access
+        self._previews = previews
 
     async def _open_store(self) -> Store:
         return (await self._access.open_engine()).store

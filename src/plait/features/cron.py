@@ -16,12 +16,16 @@ from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
 from plait.features.planned import PlannedRun, plan_by_name, plan_request
 from plait.features.refs import WorkflowRunRef
+from plait.features.shapes import LIST_BYTES, Answer, Id, Json, JsonObject, Page, Seconds, make_page, show_json
 from plait.graph.cron import Timetable, check_cron
 from plait.ids import new_run_id
 from plait.types import UNSET, Duration, Unset
 from plait.types.crons import CatchUp, Cron, define_cron
-from plait.values.encoding import decode_json, encode_metadata
+from plait.values.encoding import encode_metadata
 from plait.wording import shorten
+
+SHOWN_TIMES = 5
+_FAR = datetime(9990, 1, 1, tzinfo=UTC)
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -30,38 +34,44 @@ if TYPE_CHECKING:
     from plait.store.schedules import CronRow
 
 
-@dataclass(frozen=True, slots=True)
-class CronDetails:
-    """One cron. ``declared``: in code, by ``on_crons``. ``next_at`` is None while it is paused, and when it never fires
-    again; ``last_at`` is the newest fire time that got a run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronPreview(Answer):
+    """What an expression means: in words, and its next fire times in its time zone."""
 
-    id: str
-    workflow_name: str
+    explanation: str
+    next_times: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronDetails(Answer):
+    """One cron. ``declared``: in code, by ``on_crons``. ``next_at`` is None while it is paused, and when it never fires
+    again; ``last_at`` is the newest fire time that got a run.
+
+    ``explanation`` is the expression in words; ``next_times`` are the next five by it, in its time zone, whether it is
+    paused or not. Both are empty where this machine does not know the zone.
+    """
+
+    id: Id
+    workflow: str
     name: str
     expression: str
     timezone: str
     catch_up: CatchUp
-    catch_up_bound: timedelta
-    input: Any
-    additional_metadata: dict[str, Any]
+    catch_up_bound: Seconds
+    input: Json
+    metadata: JsonObject
     priority: int
     declared: bool
     paused: bool
     next_at: datetime | None
     last_at: datetime | None
     created_at: datetime
-
-    @property
-    def metadata(self) -> CronDetails:
-        """Itself: programs written for Hatchet ask for ``.metadata.id``."""
-        return self
+    explanation: str
+    next_times: tuple[datetime, ...]
 
     def list_fires(self, count: int = 5, *, after: datetime | None = None) -> list[datetime]:
         """The next fire times by the expression, in its time zone, whether it is paused or not."""
-        timetable = self._read()
-        moment = datetime.now(UTC) if after is None else after
-        fires = timetable.list_fires(moment, datetime.max.replace(tzinfo=UTC) - timedelta(days=1), count)
-        return [timetable.to_local(fire) for fire in fires]
+        return _list_fires(self._read(), count, after)
 
     def explain(self) -> str:
         """The expression in words."""
@@ -69,10 +79,6 @@ class CronDetails:
 
     def _read(self) -> Timetable:
         return check_cron(self.expression, self.timezone, f"cron {self.name!r}")
-
-
-CronPage = list[CronDetails]
-"""Crons by workflow and name."""
 
 
 class CronClient(FeatureClient):
@@ -105,7 +111,7 @@ class CronClient(FeatureClient):
         """
         definition = _define(Cron(expression, timezone, cron_name, catch_up, catch_up_bound), workflow_name)
         planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
-        return await _insert(self._access, planned, definition)
+        return await self._read(await _insert(self._access, planned, definition))
 
     create = sync_twin(aio_create)
 
@@ -125,7 +131,7 @@ class CronClient(FeatureClient):
         additional_metadata: Mapping[str, Any] | None = None,
         limit: int = 100,
         after: str | None = None,
-    ) -> CronPage:
+    ) -> Page[CronDetails]:
         """A page of crons by workflow and name; ``after`` is the id of the last one of the page before.
 
         Args:
@@ -141,7 +147,7 @@ class CronClient(FeatureClient):
             None if after is None else _parse(after),
             check_limit(limit),
         )
-        return [_build(row) for row in rows]
+        return make_page([_build(row, previews=self._previews) for row in rows], limit)
 
     list = sync_twin(aio_list)
 
@@ -171,15 +177,15 @@ class CronClient(FeatureClient):
             found.catch_up if catch_up is None else catch_up,
             found.catch_up_bound if catch_up_bound is None else catch_up_bound,
         )
-        definition = _define(cron, found.workflow_name)
+        definition = _define(cron, found.workflow)
         planned = await plan_by_name(
             self._access,
-            found.workflow_name,
+            found.workflow,
             found.input if input is UNSET else input,
             None,
             found.priority if priority is None else priority,
         )
-        metadata = found.additional_metadata if additional_metadata is UNSET else additional_metadata
+        metadata = found.metadata if additional_metadata is UNSET else additional_metadata
         text = encode_metadata(metadata, where=_name(found))
         return await self._change(found, replace(planned, metadata=text), definition)
 
@@ -204,12 +210,12 @@ class CronClient(FeatureClient):
         """Start one run of a cron at once, paused or not; its timetable stays as it is."""
         found = await self._read(_parse(cron_id))
         engine = await self._access.open_engine()
-        _, now = await engine.store.schedules.find_version(found.workflow_name)
+        _, now = await engine.store.schedules.find_version(found.workflow)
         run_id = new_run_id()
         fire_text = found._read().to_local(now).isoformat()
         if not await engine.change_schedule(engine.store.schedules.run_cron, UUID(found.id), run_id, fire_text):
             raise _not_found(UUID(found.id))
-        return WorkflowRunRef(self._access, run_id, found.workflow_name)
+        return WorkflowRunRef(self._access, run_id, found.workflow)
 
     run_now = sync_twin(aio_run_now)
 
@@ -227,13 +233,18 @@ class CronClient(FeatureClient):
 
     delete = sync_twin(aio_delete)
 
+    def preview(self, expression: str, timezone: str = "UTC") -> CronPreview:
+        """What an expression means. Asks nothing of the database. Raises ``DefinitionError``."""
+        timetable = check_cron(expression, timezone, "expression")
+        return CronPreview(explanation=timetable.explain(), next_times=tuple(_list_fires(timetable, SHOWN_TIMES)))
+
     async def _set_paused(self, key: UUID, paused: bool) -> CronDetails:
         found = await self._read(key)
         engine = await self._access.open_engine()
         store = engine.store.schedules
         next_at = None
         if not paused:
-            _, now = await store.find_version(found.workflow_name)
+            _, now = await store.find_version(found.workflow)
             next_at = found._read().next_fire(now)
         await engine.change_schedule(store.set_cron_paused, key, paused, next_at)
         return await self._read(key)
@@ -252,16 +263,16 @@ class CronClient(FeatureClient):
         return found
 
     async def _read(self, key: UUID) -> CronDetails:
-        return await _read(self._access, key)
+        return await _read(self._access, key, previews=self._previews)
 
 
 async def store_cron(access: Access, request: RunRequest, cron: Cron) -> CronDetails:
     """Store a cron whose input is checked and encoded: ``workflow.create_cron`` (engine's loop)."""
     definition = _define(cron, request.definition.name)
-    return await _insert(access, await plan_request(access, request), definition)
+    return await _read(access, await _insert(access, await plan_request(access, request), definition))
 
 
-async def _insert(access: Access, planned: PlannedRun, definition: CronDefinition) -> CronDetails:
+async def _insert(access: Access, planned: PlannedRun, definition: CronDefinition) -> UUID:
     engine = await access.open_engine()
     _, now = await engine.store.schedules.find_version(planned.workflow)
     row = _make_row(new_run_id(), planned, definition, now)
@@ -270,14 +281,14 @@ async def _insert(access: Access, planned: PlannedRun, definition: CronDefinitio
             f"workflow {planned.workflow!r} already has a cron named {definition.name!r}: give this one another name, "
             f"or change that one with plait.cron.update"
         )
-    return await _read(access, row.id)
+    return row.id
 
 
-async def _read(access: Access, key: UUID) -> CronDetails:
+async def _read(access: Access, key: UUID, *, previews: bool = False) -> CronDetails:
     row = await (await access.open_engine()).store.schedules.read_cron(key)
     if row is None:
         raise _not_found(key)
-    return _build(row)
+    return _build(row, previews=previews)
 
 
 def _define(cron: Cron, workflow_name: str) -> CronDefinition:
@@ -292,7 +303,7 @@ def _parse(cron_id: str) -> UUID:
 
 
 def _name(cron: CronDetails) -> str:
-    return f"cron {cron.name!r} of workflow {cron.workflow_name!r}"
+    return f"cron {cron.name!r} of workflow {cron.workflow!r}"
 
 
 def _not_found(key: UUID) -> NotFoundError:
@@ -318,21 +329,38 @@ def _make_row(key: UUID, planned: PlannedRun, definition: CronDefinition, now: d
     )
 
 
-def _build(row: Record) -> CronDetails:
+def _build(row: Record, *, previews: bool) -> CronDetails:
+    explanation, next_times = _foresee(row["expression"], row["timezone"])
     return CronDetails(
-        str(row["id"]),
-        row["workflow"],
-        row["name"],
-        row["expression"],
-        row["timezone"],
-        row["catch_up"],
-        timedelta(microseconds=row["bound_us"]),
-        decode_json(row["input"]),
-        json.loads(row["metadata"]) if row["metadata"] else {},
-        row["priority"],
-        row["declared"],
-        row["paused"],
-        row["next_at"],
-        row["last_at"],
-        row["created_at"],
+        id=str(row["id"]),
+        workflow=row["workflow"],
+        name=row["name"],
+        expression=row["expression"],
+        timezone=row["timezone"],
+        catch_up=row["catch_up"],
+        catch_up_bound=timedelta(microseconds=row["bound_us"]),
+        input=show_json(bytes(row["input"]), previews, LIST_BYTES),
+        metadata=json.loads(row["metadata"]) if row["metadata"] else {},
+        priority=row["priority"],
+        declared=row["declared"],
+        paused=row["paused"],
+        next_at=row["next_at"],
+        last_at=row["last_at"],
+        created_at=row["created_at"],
+        explanation=explanation,
+        next_times=next_times,
     )
+
+
+def _list_fires(timetable: Timetable, count: int, after: datetime | None = None) -> list[datetime]:
+    moment = datetime.now(UTC) if after is None else after
+    return [timetable.to_local(fire) for fire in timetable.list_fires(moment, _FAR, count)]
+
+
+def _foresee(expression: str, timezone: str) -> tuple[str, tuple[datetime, ...]]:
+    """A timetable in words and its next fire times; nothing where this machine cannot read it."""
+    try:
+        timetable = check_cron(expression, timezone, "cron")
+        return timetable.explain(), tuple(_list_fires(timetable, SHOWN_TIMES))
+    except DefinitionError:  # a zone that this machine does not know
+        return "", ()

@@ -18,6 +18,7 @@ from plait.errors import InvalidInputError, NotFoundError
 from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
 from plait.features.planned import PlannedRun, plan_by_name, plan_request
+from plait.features.shapes import LIST_BYTES, Answer, Id, Json, JsonObject, Page, make_page, show_json
 from plait.ids import new_run_id
 from plait.types import UNSET
 from plait.values.encoding import decode_json, encode_metadata
@@ -36,33 +37,25 @@ class ScheduledRunStatus(StrEnum):
     STARTED = "STARTED"
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduledRun:
-    """A run that starts, or was started, at ``run_at``. ``workflow_run_id`` is None until then, ``created_at`` only for
-    what was scheduled inside a transaction of the caller's."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledRun(Answer):
+    """A run that starts, or was started, at ``run_at``. ``run_id`` is None until then, ``created_at`` only for what was
+    scheduled inside a transaction of the caller's."""
 
-    id: str
-    workflow_name: str
+    id: Id
+    workflow: str
     run_at: datetime
-    input: Any
-    additional_metadata: dict[str, Any]
+    status: ScheduledRunStatus
+    input: Json
+    metadata: JsonObject
     priority: int
     created_at: datetime | None
-    workflow_run_id: str | None
-
-    @property
-    def status(self) -> ScheduledRunStatus:
-        return ScheduledRunStatus.SCHEDULED if self.workflow_run_id is None else ScheduledRunStatus.STARTED
+    run_id: Id | None
 
     @property
     def trigger_at(self) -> datetime:
         """The same as ``run_at``."""
         return self.run_at
-
-    @property
-    def metadata(self) -> ScheduledRun:
-        """Itself: programs written for Hatchet ask for ``.metadata.id``."""
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +72,6 @@ class ScheduledBulkDelete:
 
     deleted_ids: list[str]
     errors: dict[str, str] = field(default_factory=dict)
-
-
-ScheduledPage = list[ScheduledRun]
-"""Scheduled runs, the latest ``run_at`` first."""
 
 
 class ScheduledClient(FeatureClient):
@@ -106,7 +95,7 @@ class ScheduledClient(FeatureClient):
         """
         check_moment(trigger_at, f"workflow {workflow_name!r}: trigger_at")
         planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
-        return await _insert(self._access, planned, trigger_at)
+        return await self._read(await _insert(self._access, planned, trigger_at))
 
     create = sync_twin(aio_create)
 
@@ -126,7 +115,7 @@ class ScheduledClient(FeatureClient):
         additional_metadata: Mapping[str, Any] | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> ScheduledPage:
+    ) -> Page[ScheduledRun]:
         """A page of scheduled runs, the latest ``run_at`` first; ``before``: the id of the last one of the page before.
 
         Args:
@@ -143,7 +132,7 @@ class ScheduledClient(FeatureClient):
             None if before is None else _parse(before),
             check_limit(limit),
         )
-        return [_build(row) for row in rows]
+        return make_page([_build(row, previews=self._previews) for row in rows], limit)
 
     list = sync_twin(aio_list)
 
@@ -212,14 +201,14 @@ class ScheduledClient(FeatureClient):
     bulk_delete = sync_twin(aio_bulk_delete)
 
     async def _read(self, key: UUID) -> ScheduledRun:
-        return await _read(self._access, key)
+        return await _read(self._access, key, previews=self._previews)
 
     async def _explain(self, keys: Iterable[UUID], verb: str) -> dict[str, str]:
         keys = builtins.list(keys)
         if not keys:
             return {}
         rows = await (await self._open_store()).schedules.read_scheduled(keys)
-        known = {row["id"]: _describe_started(_build(row), verb) for row in rows}
+        known = {row["id"]: _describe_started(_build(row, previews=self._previews), verb) for row in rows}
         return {str(key): known.get(key, f"there is no scheduled run {key}") for key in keys}
 
 
@@ -244,32 +233,54 @@ async def aio_store_scheduled(access: Access, request: RunRequest, run_at: datet
 
 
 async def _insert_request(access: Access, request: RunRequest, run_at: datetime) -> ScheduledRun:
-    return await _insert(access, await plan_request(access, request), run_at)
+    return await _read(access, await _insert(access, await plan_request(access, request), run_at))
 
 
-async def _insert(access: Access, planned: PlannedRun, run_at: datetime) -> ScheduledRun:
+async def _insert(access: Access, planned: PlannedRun, run_at: datetime) -> UUID:
     row = _make_row(planned, run_at)
     engine = await access.open_engine()
     await engine.change_schedule(engine.store.schedules.schedule_runs, [row])
-    return await _read(access, row.id)
+    return row.id
 
 
 async def _prepare(access: Access, request: RunRequest, run_at: datetime) -> tuple[ScheduledRow, ScheduledRun]:
     planned = await plan_request(access, request)
     row = _make_row(planned, run_at)
-    metadata = json.loads(planned.metadata) if planned.metadata else {}
     return row, ScheduledRun(
-        str(row.id), planned.workflow, run_at, decode_json(planned.input), metadata, planned.priority, None, None
+        id=str(row.id),
+        workflow=planned.workflow,
+        run_at=run_at,
+        status=ScheduledRunStatus.SCHEDULED,
+        input=decode_json(planned.input),
+        metadata=json.loads(planned.metadata) if planned.metadata else {},
+        priority=planned.priority,
+        created_at=None,
+        run_id=None,
     )
 
 
-async def _read(access: Access, key: UUID) -> ScheduledRun:
+async def _read(access: Access, key: UUID, *, previews: bool = False) -> ScheduledRun:
     rows = await (await access.open_engine()).store.schedules.read_scheduled([key])
     if not rows:
         raise NotFoundError(
             f"there is no scheduled run {key}, or it was deleted; `plait scheduled list` shows those there are"
         )
-    return _build(rows[0])
+    return _build(rows[0], previews=previews)
+
+
+def _build(row: Record, *, previews: bool) -> ScheduledRun:
+    started = row["run_id"] is not None
+    return ScheduledRun(
+        id=str(row["id"]),
+        workflow=row["workflow"],
+        run_at=row["run_at"],
+        status=ScheduledRunStatus.STARTED if started else ScheduledRunStatus.SCHEDULED,
+        input=show_json(bytes(row["input"]), previews, LIST_BYTES),
+        metadata=json.loads(row["metadata"]) if row["metadata"] else {},
+        priority=row["priority"],
+        created_at=row["created_at"],
+        run_id=str(row["run_id"]) if started else None,
+    )
 
 
 def check_moment(moment: object, where: str) -> datetime:
@@ -290,7 +301,7 @@ def _parse(scheduled_id: str) -> UUID:
 
 def _describe_started(scheduled: ScheduledRun, verb: str) -> str:
     return (
-        f"scheduled run {scheduled.id} cannot be {verb}: it has started as run {scheduled.workflow_run_id}; "
+        f"scheduled run {scheduled.id} cannot be {verb}: it has started as run {scheduled.run_id}; "
         f"plait.runs.cancel stops that"
     )
 
@@ -309,16 +320,3 @@ def _make_row(planned: PlannedRun, run_at: datetime) -> ScheduledRow:
     from plait.store.schedules import ScheduledRow  # noqa: PLC0415 - asyncpg comes with it
 
     return ScheduledRow(new_run_id(), planned.version_id, run_at, planned.input, planned.metadata, planned.priority)
-
-
-def _build(row: Record) -> ScheduledRun:
-    return ScheduledRun(
-        str(row["id"]),
-        row["workflow"],
-        row["run_at"],
-        decode_json(row["input"]),
-        json.loads(row["metadata"]) if row["metadata"] else {},
-        row["priority"],
-        row["created_at"],
-        None if row["run_id"] is None else str(row["run_id"]),
-    )

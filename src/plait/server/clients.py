@@ -1,0 +1,48 @@
+"""What the routes ask: the features of one ``Plait``, which show JSON as text and long payloads in part."""
+
+from __future__ import annotations
+
+from plait.client import Plait, get_access
+from plait.errors import PlaitError
+from plait.features.base import FeatureClient, on_engine
+from plait.features.cron import CronClient
+from plait.features.event import EventClient
+from plait.features.filters import FiltersClient
+from plait.features.metrics import MetricsClient
+from plait.features.runs import RunsClient
+from plait.features.scheduled import ScheduledClient
+from plait.features.workers import WorkersClient
+from plait.features.workflows import WorkflowsClient
+from plait.server.answers import Health
+
+
+class Clients(FeatureClient):
+    """The features, and the database that they ask."""
+
+    def __init__(self, plait: Plait) -> None:
+        access = get_access(plait)
+        super().__init__(access)
+        self.runs = RunsClient(access, previews=True)
+        self.event = EventClient(access, previews=True)
+        self.cron = CronClient(access, previews=True)
+        self.scheduled = ScheduledClient(access, previews=True)
+        self.filters = FiltersClient(access, previews=True)
+        self.workflows = WorkflowsClient(access, previews=True)
+        self.workers = WorkersClient(access, previews=True)
+        self.metrics = MetricsClient(access, previews=True)
+
+    @on_engine
+    async def check_health(self) -> Health:
+        """Whether the database answers."""
+        try:
+            await (await self._open_store()).read_server()
+        except PlaitError as error:
+            return Health(status="unavailable", detail=type(error).__name__)
+        return Health(status="ok", detail=None)
+
+    @on_engine
+    async def describe_database(self) -> str:
+        """Where the data is, without the password."""
+        from plait.store.connection import hide_password  # noqa: PLC0415 - asyncpg comes with it
+
+        return hide_password((await self._open_store()).url)
