@@ -1,16 +1,17 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { type FormEvent } from "react";
-import { useQueryClient } from "@tanstack/react-query";
 import { makeUrl, post } from "../api/client";
 import { useCanWrite, useEvent, useEvents } from "../api/queries";
 import { formatJson, tokenize } from "../lib/json";
-import { href, Link, navigate, setSearch, useParam } from "../router";
-import { Ago, Chip, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
+import { RunTable } from "../parts/run-table";
+import { Chip, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
 import { Dialog, notify } from "../ui/dialog";
 import { Glyph } from "../ui/icons";
 import { Payload, readPairs } from "../ui/json";
 import { useCursor } from "../ui/list";
-import { RunTable } from "./run-table";
+import { href, Link, navigate, setSearch, useParam } from "../ui/router";
+import { Ago } from "../ui/times";
 
 export function EventsPage({ id }: { id: string | undefined }) {
   const key = useParam("key") ?? "";

@@ -3,10 +3,11 @@ import { toString as explainCron } from "cronstrue";
 import { post, remove, type Schemas } from "../api/client";
 import { useCanWrite, useCrons, useScheduled } from "../api/queries";
 import { formatAbsolute, formatClock, formatDay, parseTime } from "../lib/time";
-import { href, Link, navigate } from "../router";
-import { Ago, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
+import { Command, Empty, Failed, Rows, Visible } from "../ui/basics";
 import { Menu, notify, notifyError } from "../ui/dialog";
 import { Glyph } from "../ui/icons";
+import { href, Link, navigate } from "../ui/router";
+import { Ago } from "../ui/times";
 
 type Cron = Schemas["CronItem"];
 

@@ -3,11 +3,12 @@ import type { Schemas } from "../api/client";
 import { useQueues, useWorker, useWorkers } from "../api/queries";
 import { formatCount, plural } from "../lib/text";
 import { formatSeconds } from "../lib/time";
-import { href, Link, navigate } from "../router";
-import { Ago, Chip, Command, Empty, Failed, Rows, Took, Visible } from "../ui/basics";
+import { Chip, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
 import { Glyph } from "../ui/icons";
 import { readPairs } from "../ui/json";
 import { useCursor } from "../ui/list";
+import { href, Link, navigate } from "../ui/router";
+import { Ago, Took } from "../ui/times";
 
 type Worker = Schemas["WorkerItem"];
 

@@ -3,17 +3,16 @@ import { ApiError, post } from "../api/client";
 import { useCanWrite, useCrons, useDiff, useRuns, useVersions, useWorkflow, useWorkflowStats, type WorkflowView } from "../api/queries";
 import { plural } from "../lib/text";
 import { formatDuration, formatSeconds } from "../lib/time";
-import { href, Link, navigate, setSearch, useParam } from "../router";
-import { Ago, Empty, Failed, Notice, Tabs, Visible } from "../ui/basics";
+import { RunTable } from "../parts/run-table";
+import { StartRun } from "../parts/start-run";
+import { Empty, Failed, Notice, Rate, Tabs, Visible } from "../ui/basics";
 import { notify } from "../ui/dialog";
 import { Graph } from "../ui/graph";
 import { Glyph } from "../ui/icons";
 import { JsonText } from "../ui/json";
 import { useKeys } from "../ui/keys";
-import { schemaText } from "./run";
-import { RunTable } from "./run-table";
-import { StartRun } from "./start-run";
-import { formatRate } from "./workflows";
+import { href, Link, navigate, setSearch, useParam } from "../ui/router";
+import { Ago } from "../ui/times";
 
 type Tab = "graph" | "runs" | "schema" | "versions";
 
@@ -66,7 +65,7 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
         <Stat label="Finished runs looked at" value={stats.data ? String(stats.data.runs) : "–"} />
         <Stat label="Median" value={stats.data?.p50_ms != null ? formatDuration(stats.data.p50_ms) : "–"} />
         <Stat label="p95" value={stats.data?.p95_ms != null ? formatDuration(stats.data.p95_ms) : "–"} />
-        <Stat label="Failed" value={formatRate(stats.data?.failure_rate)} />
+        <Stat label="Failed" value={<Rate rate={stats.data?.failure_rate} />} />
         <Stat label="Workers with its code" value={String(view.workers)} />
       </dl>
       <div className="columns" style={{ flex: 1, alignItems: "stretch" }}>
@@ -93,7 +92,7 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
               />
             )}
             {tab === "runs" && <RecentRuns name={view.name} />}
-            {tab === "schema" && <div className="panel-body">{view.input_schema ? <JsonText text={schemaText(view.input_schema) as string} /> : <p className="muted">The workflow takes any JSON object.</p>}</div>}
+            {tab === "schema" && <div className="panel-body">{view.input_schema ? <JsonText text={view.input_schema} /> : <p className="muted">The workflow takes any JSON object.</p>}</div>}
             {tab === "versions" && <Versions name={view.name} shown={view.version_id} />}
           </Tabs>
         </section>
@@ -101,7 +100,7 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
       </div>
       {starting && canWrite && (
         <StartRun
-          title={`Start a run of ${view.name}`} schema={schemaText(view.input_schema)} initial={null} priority={view.default_priority} onClose={() => setSearch({ start: null })}
+          title={`Start a run of ${view.name}`} schema={view.input_schema} initial={null} priority={view.default_priority} onClose={() => setSearch({ start: null })}
           onStart={async (order) => {
             const { id } = await post("/api/v1/runs", { body: { workflow: view.name, input: order.input, metadata: order.metadata, priority: order.priority as 1 } });
             notify("The run has started");

@@ -2,10 +2,11 @@ import { useState } from "react";
 import { useWorkflows, useWorkflowStats } from "../api/queries";
 import { plural } from "../lib/text";
 import { formatDuration } from "../lib/time";
-import { href, Link, navigate } from "../router";
-import { Ago, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
+import { Command, Empty, Failed, Rate, Rows, Visible } from "../ui/basics";
 import { Glyph } from "../ui/icons";
 import { useCursor } from "../ui/list";
+import { href, Link, navigate } from "../ui/router";
+import { Ago } from "../ui/times";
 
 export function WorkflowsPage() {
   const [search, setSearch] = useState("");
@@ -74,14 +75,7 @@ function StatCells({ name }: { name: string }) {
     <>
       <td className="right shrink num">{duration(stats?.p50_ms)}</td>
       <td className="right shrink num">{duration(stats?.p95_ms)}</td>
-      <td className="right shrink num" title={stats ? `of the newest ${plural(stats.runs, "finished run")}` : undefined}>{formatRate(stats?.failure_rate)}</td>
+      <td className="right shrink num" title={stats ? `of the newest ${plural(stats.runs, "finished run")}` : undefined}><Rate rate={stats?.failure_rate} /></td>
     </>
   );
-}
-
-export function formatRate(rate: number | null | undefined) {
-  if (rate === null || rate === undefined) return <span className="faint">–</span>;
-  if (rate === 0) return "0 %";
-  const text = rate < 0.01 ? `${(rate * 100).toFixed(1)} %` : `${Math.round(rate * 100)} %`;
-  return <span style={{ color: "var(--failed)" }}>{text}</span>;
 }

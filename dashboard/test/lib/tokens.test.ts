@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseSearch, setWords, splitWords, toggleWord } from "../src/lib/tokens";
+import { parseSearch, setWords, splitWords, toggleWord } from "../../src/lib/tokens";
 
 const NOW = Date.parse("2026-11-24T15:00:03Z");
 

@@ -1,12 +1,12 @@
 /** Ctrl K: go to a page, a workflow, a run by its id, or a search. */
 import { useId, useState } from "react";
 import { useWorkflows } from "../api/queries";
-import { SECTIONS } from "../app";
-import { href, navigate } from "../router";
-import { setTheme } from "../theme";
 import { Visible } from "../ui/basics";
 import { Dialog } from "../ui/dialog";
 import { Glyph, type IconName } from "../ui/icons";
+import { href, navigate } from "../ui/router";
+import { setTheme } from "../ui/theme";
+import { SECTIONS } from "./sections";
 
 interface Entry {
   label: string;

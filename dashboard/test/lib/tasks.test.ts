@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { countRuns, findLast, hasRun, isBackingOff, nameAttempt } from "../src/lib/tasks";
+import { countRuns, findLast, hasRun, isBackingOff, nameAttempt } from "../../src/lib/tasks";
 
 function task(name: string, parents: number[] = [], output_size: number | null = 2, kind = "task") {
   return { name, parents, output_size, kind };

@@ -1,9 +1,10 @@
 /** A table of runs: on the Runs page, and in short wherever runs are named. */
 import type { ReactNode } from "react";
 import type { Run } from "../api/queries";
-import { href, Link, navigate } from "../router";
-import { Ago, Chip, IdText, Rows, Status, Took, Visible } from "../ui/basics";
+import { Chip, IdText, Rows, Status, Visible } from "../ui/basics";
 import { readPairs } from "../ui/json";
+import { href, Link, navigate } from "../ui/router";
+import { Ago, Took } from "../ui/times";
 
 const TRIGGERS: Record<string, string> = { PARENT: "by a run", EVENT: "by an event", CRON: "by a cron", SCHEDULED: "scheduled", REPLAY: "run again" };
 

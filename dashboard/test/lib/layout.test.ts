@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chooseDirection, drawPath, groupAlike, type GraphTask, nameFold, placeGraph } from "../src/lib/layout";
+import { chooseDirection, drawPath, groupAlike, type GraphTask, nameFold, placeGraph } from "../../src/lib/layout";
 
 function task(name: string, parents: string[] = [], kind = "task"): GraphTask {
   return { name, parents, kind };

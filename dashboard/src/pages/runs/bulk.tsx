@@ -1,12 +1,12 @@
 /** Orders about many runs: count first, then confirm, then go on until nothing is left. */
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { post, type Schemas } from "../api/client";
-import type { RunQuery } from "../api/queries";
-import { formatCount, plural } from "../lib/text";
-import { Failed, Notice } from "../ui/basics";
-import { Dialog, notify } from "../ui/dialog";
-import { Glyph } from "../ui/icons";
+import { post, type Schemas } from "../../api/client";
+import type { RunQuery } from "../../api/queries";
+import { formatCount, plural } from "../../lib/text";
+import { Failed, Notice } from "../../ui/basics";
+import { Dialog, notify } from "../../ui/dialog";
+import { Glyph } from "../../ui/icons";
 
 type Action = "cancel" | "replay";
 type Target = Pick<Schemas["BulkOrder"], "ids" | "filter">;

@@ -1,10 +1,10 @@
 /** What tasks logged, live, searchable. */
 import { useEffect, useMemo, useRef, useState } from "react";
-import { useLogs } from "../api/queries";
-import { formatCount } from "../lib/text";
-import { formatAbsolute, formatClock } from "../lib/time";
-import { Failed, Visible } from "../ui/basics";
-import { Glyph } from "../ui/icons";
+import { useLogs } from "../../api/queries";
+import { formatCount } from "../../lib/text";
+import { formatAbsolute, formatClock } from "../../lib/time";
+import { Failed, Visible } from "../../ui/basics";
+import { Glyph } from "../../ui/icons";
 
 export function Logs(props: { run: string; task?: number; tall?: boolean; isActive: boolean; onTask?: (name: string) => void }) {
   const [text, setText] = useState("");

@@ -1,13 +1,13 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
-import { ApiError, reachability } from "./api/client";
-import { pollInterval, watchChanges } from "./api/live";
+import { ApiError, reachability } from "../api/client";
+import { pollInterval, watchChanges } from "../api/live";
+import { applyTheme } from "../ui/theme";
 import { App } from "./app";
-import { applyTheme } from "./theme";
-import "./styles/base.css";
-import "./styles/layout.css";
-import "./styles/components.css";
-import "./styles/run.css";
+import "../styles/base.css";
+import "../styles/layout.css";
+import "../styles/components.css";
+import "../styles/run.css";
 
 applyTheme();
 

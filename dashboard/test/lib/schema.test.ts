@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { getMember, parseJson, writeJson } from "../src/lib/json";
-import { findProblems, makeInitial, readSchema, setMember } from "../src/lib/schema";
+import { getMember, parseJson, writeJson } from "../../src/lib/json";
+import { findProblems, makeInitial, readSchema, setMember } from "../../src/lib/schema";
 
 const SCHEMA = JSON.stringify({
   type: "object",

@@ -1,19 +1,20 @@
 /** Everything about one task of a run. */
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { makeUrl, post } from "../api/client";
-import { type Attempt, type RunView, type TaskItem, useCanWrite, useChildren, useTask } from "../api/queries";
-import { lookOf, TERMINAL_TASK } from "../lib/status";
-import { countRuns, hasRun } from "../lib/tasks";
-import { formatBytes, plural } from "../lib/text";
-import { formatDuration, parseTime } from "../lib/time";
-import { href, Link, setSearch, useParam } from "../router";
-import { Ago, Copy, Failed, IdText, Notice, Status, Tabs, TaskStatus, Took, Visible } from "../ui/basics";
-import { notify, notifyError } from "../ui/dialog";
-import { Glyph } from "../ui/icons";
-import { Payload } from "../ui/json";
+import { makeUrl, post } from "../../api/client";
+import { type Attempt, type RunView, type TaskItem, useCanWrite, useChildren, useTask } from "../../api/queries";
+import { lookOf, TERMINAL_TASK } from "../../lib/status";
+import { countRuns, hasRun } from "../../lib/tasks";
+import { formatBytes, plural } from "../../lib/text";
+import { formatDuration, parseTime } from "../../lib/time";
+import { RunTable } from "../../parts/run-table";
+import { Copy, Failed, IdText, Notice, Status, Tabs, TaskStatus, Visible } from "../../ui/basics";
+import { notify, notifyError } from "../../ui/dialog";
+import { Glyph } from "../../ui/icons";
+import { Payload } from "../../ui/json";
+import { href, Link, setSearch, useParam } from "../../ui/router";
+import { Ago, Took } from "../../ui/times";
 import { Logs } from "./logs";
-import { RunTable } from "./run-table";
 
 type Tab = "task" | "attempts" | "logs" | "children";
 

@@ -1,13 +1,14 @@
 /** The attempts of a run on a time axis. */
 import { useMemo } from "react";
-import type { RunView } from "../api/queries";
-import { type GanttTask, makeGantt, type Segment } from "../lib/gantt";
-import { lookOf } from "../lib/status";
-import { isBackingOff } from "../lib/tasks";
-import { makeVisible } from "../lib/text";
-import { formatDuration, makeTicks, parseTime } from "../lib/time";
-import { useFrames, Visible } from "../ui/basics";
-import { StatusGlyph } from "../ui/icons";
+import type { RunView } from "../../api/queries";
+import { type GanttTask, makeGantt, type Segment } from "../../lib/gantt";
+import { lookOf } from "../../lib/status";
+import { isBackingOff } from "../../lib/tasks";
+import { makeVisible } from "../../lib/text";
+import { formatDuration, makeTicks, parseTime } from "../../lib/time";
+import { Visible } from "../../ui/basics";
+import { StatusGlyph } from "../../ui/icons";
+import { useFrames } from "../../ui/times";
 
 const WORDS: Record<Segment["kind"], string> = { queued: "queued", running: "running", backoff: "backing off", waiting: "waiting" };
 

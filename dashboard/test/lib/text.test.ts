@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { snapSpan, stackBars } from "../src/lib/histogram";
-import { formatBytes, makeVisible, splitPieces } from "../src/lib/text";
-import { formatDuration, formatRelative, formatSeconds } from "../src/lib/time";
+import { snapSpan, stackBars } from "../../src/lib/histogram";
+import { formatBytes, makeVisible, splitPieces } from "../../src/lib/text";
+import { formatDuration, formatRelative, formatSeconds } from "../../src/lib/time";
 
 describe("text that somebody else wrote", () => {
   test("shows escapes, controls, bidi marks and zero widths", () => {

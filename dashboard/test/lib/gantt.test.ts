@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type GanttTask, makeGantt, makeSegments } from "../src/lib/gantt";
-import { makeTicks } from "../src/lib/time";
+import { type GanttTask, makeGantt, makeSegments } from "../../src/lib/gantt";
+import { makeTicks } from "../../src/lib/time";
 
 const T0 = Date.parse("2026-11-24T15:00:00Z");
 const at = (ms: number) => new Date(T0 + ms).toISOString();

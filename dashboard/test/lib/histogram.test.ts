@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { labelAxis } from "../src/lib/histogram";
+import { labelAxis } from "../../src/lib/histogram";
 
 test("an axis says each time once", () => {
   const inSeconds = (time: number) => `${Math.floor(time / 1000)} s`;

@@ -1,11 +1,11 @@
 /** Runs over time. Dragging chooses a span. */
 import { type PointerEvent, useMemo, useRef, useState } from "react";
-import type { Schemas } from "../api/client";
-import { labelAxis, snapSpan, stackBars } from "../lib/histogram";
-import { lookOf } from "../lib/status";
-import { formatCount } from "../lib/text";
-import { formatAbsolute, formatClock, formatDay } from "../lib/time";
-import { Status } from "../ui/basics";
+import type { Schemas } from "../../api/client";
+import { labelAxis, snapSpan, stackBars } from "../../lib/histogram";
+import { lookOf } from "../../lib/status";
+import { formatCount } from "../../lib/text";
+import { formatAbsolute, formatClock, formatDay } from "../../lib/time";
+import { Status } from "../../ui/basics";
 
 const HEIGHT = 100;
 

@@ -1,16 +1,17 @@
 import { useEffect, useMemo, useRef, useState } from "react";
-import { makeRunQuery, useCanWrite, useRuns, useRunStats, useWorkflows } from "../api/queries";
-import { lookOf } from "../lib/status";
-import { formatCount, plural } from "../lib/text";
-import { parseSearch, RUN_STATUSES, setWords, toggleWord } from "../lib/tokens";
-import { href, Link, navigate, setSearch, useParam } from "../router";
-import { Command, Empty, Failed, Notice, Segments, useNow, Visible } from "../ui/basics";
-import { Glyph, StatusGlyph } from "../ui/icons";
-import { useKeys } from "../ui/keys";
-import { useCursor } from "../ui/list";
+import { makeRunQuery, useCanWrite, useRuns, useRunStats, useWorkflows } from "../../api/queries";
+import { lookOf } from "../../lib/status";
+import { formatCount, plural } from "../../lib/text";
+import { parseSearch, RUN_STATUSES, setWords, toggleWord } from "../../lib/tokens";
+import { RunTable } from "../../parts/run-table";
+import { Command, Empty, Failed, Notice, Segments, Visible } from "../../ui/basics";
+import { Glyph, StatusGlyph } from "../../ui/icons";
+import { useKeys } from "../../ui/keys";
+import { useCursor } from "../../ui/list";
+import { href, Link, navigate, setSearch, useParam } from "../../ui/router";
+import { useNow } from "../../ui/times";
 import { BulkBar } from "./bulk";
 import { Histogram } from "./histogram";
-import { RunTable } from "./run-table";
 
 const SPANS = [
   { value: "1h", label: "1 h" },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatJson, getMember, JsonError, layLines, parseJson, tokenize, writeJson } from "../src/lib/json";
+import { formatJson, getMember, JsonError, layLines, parseJson, tokenize, writeJson } from "../../src/lib/json";
 
 describe("JSON as text", () => {
   test("keeps integers that a double cannot hold, and floats as they were written", () => {

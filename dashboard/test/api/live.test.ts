@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { makeRefresher } from "../src/api/live";
+import { makeRefresher } from "../../src/api/live";
 
 describe("asking again for what changed", () => {
   beforeEach(() => void vi.useFakeTimers());

@@ -1,0 +1,96 @@
+/** What can be done with a run: run it again, replay it, cancel it. */
+import { useQueryClient } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { makeUrl, post } from "../../api/client";
+import { type RunView, type TaskItem, useCanWrite, useWorkflow } from "../../api/queries";
+import { lookOf } from "../../lib/status";
+import { plural } from "../../lib/text";
+import { StartRun } from "../../parts/start-run";
+import { Dialog, Menu, notify, notifyError } from "../../ui/dialog";
+import { Glyph } from "../../ui/icons";
+import { href, navigate } from "../../ui/router";
+
+type Open = "cancel" | "replay" | "again" | null;
+
+export function useActions(view: RunView) {
+  const { run } = view;
+  const client = useQueryClient();
+  const canWrite = useCanWrite();
+  const [dialog, setDialog] = useState<Open>(null);
+  const close = () => setDialog(null);
+  const refresh = () => client.invalidateQueries({ queryKey: ["run", run.id] });
+  const cancel = () => {
+    close();
+    post("/api/v1/runs/{run_id}/cancel", { path: { run_id: run.id }, body: {} }).then((answer) => notify(answer.done ? "The run is cancelled" : "The run had ended already"), notifyError).finally(refresh);
+  };
+  const replay = (fromStart: boolean) => {
+    close();
+    post("/api/v1/runs/{run_id}/replay", { path: { run_id: run.id }, body: { from_start: fromStart, tasks: [] } }).then(() => notify("The run goes on"), notifyError).finally(refresh);
+  };
+  const buttons = canWrite && (
+    <>
+      <button type="button" className="button" onClick={() => setDialog("again")}><Glyph name="edit" />Run again…</button>
+      {run.finished_at !== null && (
+        <Menu
+          label="Replay" icon="replay"
+          items={[
+            { label: "What did not complete", hint: view.replayable ? "Completed outputs are kept" : "Everything completed", disabled: !view.replayable, onSelect: () => replay(false) },
+            { label: "All tasks, from the start", hint: "In this run, with the same input", onSelect: () => replay(true) },
+          ]}
+        >
+          Replay
+        </Menu>
+      )}
+      {view.cancellable && <button type="button" className="button danger" onClick={() => setDialog("cancel")}><Glyph name="stop" />Cancel</button>}
+    </>
+  );
+  const element =
+    dialog === "cancel" ? (
+      <Dialog
+        title="Cancel this run?" onClose={close}
+        foot={<><button type="button" className="button" onClick={close}>Keep it</button><button type="button" className="button danger" onClick={cancel} autoFocus>Cancel the run</button></>}
+      >
+        <p>Every task that has not ended becomes cancelled{view.children_total > 0 && `, and so do its ${plural(view.children_total, "child run")} that are active`}. Running code is told, and its results are discarded.</p>
+        <TaskCounts tasks={view.tasks} />
+      </Dialog>
+    ) : dialog === "replay" ? (
+      <Dialog
+        title="Replay this run?" onClose={close}
+        foot={<><button type="button" className="button" onClick={close}>Leave it</button><button type="button" className="button primary" onClick={() => replay(false)} autoFocus>Replay</button></>}
+      >
+        <p>Failed and cancelled tasks run again, and what depends on them. Outputs of completed tasks are kept.</p>
+        <TaskCounts tasks={view.tasks} />
+      </Dialog>
+    ) : dialog === "again" ? (
+      <RunAgain view={view} onClose={close} />
+    ) : null;
+  return { buttons, dialog: element, canWrite, open: setDialog };
+}
+
+function TaskCounts({ tasks }: { tasks: TaskItem[] }) {
+  const counts = new Map<string, number>();
+  for (const task of tasks) counts.set(task.status, (counts.get(task.status) ?? 0) + 1);
+  return <div className="row-wrap">{[...counts].map(([status, count]) => <span key={status} className="status" data-tone={lookOf(status).tone}>{count} {lookOf(status).word.toLowerCase()}</span>)}</div>;
+}
+
+function RunAgain({ view, onClose }: { view: RunView; onClose: () => void }) {
+  const workflow = useWorkflow(view.run.workflow, view.run.version_id);
+  const [whole, setWhole] = useState<string | null>(view.input.truncated ? null : view.input.text);
+  useMemo(() => {
+    // Shown in part only: the whole is fetched as text, never parsed by the browser.
+    if (view.input.truncated) void fetch(makeUrl("/api/v1/runs/{run_id}/input", { run_id: view.run.id })).then((answer) => answer.text()).then(setWhole, notifyError);
+  }, [view.input.truncated, view.run.id]);
+  if (workflow.isPending || whole === null) return null;
+  return (
+    <StartRun
+      title={`Run ${view.run.workflow} again`} note="A new run with the same version and the input below. This run stays as it is." schema={workflow.data?.input_schema ?? null} initial={whole}
+      metadata={view.run.metadata} priority={view.run.priority} onClose={onClose}
+      onStart={async (order) => {
+        const { id } = await post("/api/v1/runs/{run_id}/replay", { path: { run_id: view.run.id }, body: { input: order.input, metadata: order.metadata, priority: order.priority, from_start: false, tasks: [] } });
+        onClose();
+        notify("A new run has started");
+        navigate(href("runs", id));
+      }}
+    />
+  );
+}
