@@ -6,10 +6,8 @@ import { get, type Schemas } from "./client";
 export type Run = Schemas["RunItem"];
 export type RunView = Schemas["RunView"];
 export type TaskItem = Schemas["TaskItem"];
-export type TaskView = Schemas["TaskView"];
 export type Attempt = Schemas["AttemptItem"];
 export type WorkflowView = Schemas["WorkflowView"];
-export type WorkflowItem = Schemas["WorkflowItem"];
 export type LogLine = Schemas["LogLine"];
 
 export interface RunQuery {
@@ -67,21 +65,20 @@ export function useTask(id: string, index: number | null) {
   });
 }
 
-export function useChildren(id: string, enabled: boolean) {
+export function useChildren(id: string) {
   return useInfiniteQuery({
     queryKey: ["children", id],
     queryFn: ({ pageParam, signal }) =>
       get("/api/v1/runs/{run_id}/children", { path: { run_id: id }, query: { after: pageParam ?? undefined, limit: PAGE }, signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
-    enabled,
   });
 }
 
-const LOG_PAGES = 10;
+const MAX_LOG_PAGES = 10;
 
-/** The lines of a run or one of its tasks, oldest first: at most ten pages. */
-export function useLogs(id: string, options: { task?: number; search?: string }, enabled = true) {
+/** The lines of a run or one of its tasks, oldest first: at most `MAX_LOG_PAGES` pages. */
+export function useLogs(id: string, options: { task?: number; search?: string }) {
   return useQuery({
     queryKey: ["logs", id, options],
     queryFn: async ({ signal }) => {
@@ -94,12 +91,11 @@ export function useLogs(id: string, options: { task?: number; search?: string },
           signal,
         });
         lines.push(...found.lines);
-        if (!found.more || page === LOG_PAGES - 1) return { lines, more: found.more };
+        if (!found.more || page === MAX_LOG_PAGES - 1) return { lines, more: found.more };
         after = found.next ?? undefined;
       }
     },
     placeholderData: keepPreviousData,
-    enabled,
   });
 }
 

@@ -34,14 +34,14 @@ export function App() {
   if (session.data && session.data.role === null) return <Login session={session.data} />;
   return (
     <>
-      <a className="skip-link" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to the content</a>
+      <a className="skip-link" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>Skip to content</a>
       <div className="app">
         <Sidebar onHelp={() => setOverlay("help")} onPalette={() => setOverlay("palette")} />
         <div className="main">
           {connection === "offline" && (
             <div className="banner" data-tone="failed" role="alert">
               <Glyph name="warning" />
-              The server cannot be reached. What is shown may be old; runs go on without the dashboard. Trying again…
+              The server cannot be reached. This page may be out of date; runs go on without the dashboard. Trying again…
             </div>
           )}
           <main id="main" tabIndex={-1} className="grow">
@@ -71,7 +71,7 @@ function Pages(): ReactNode {
   }
   return (
     <div className="page">
-      <Empty icon="search" title="There is no such page" isPage>
+      <Empty icon="search" title="Page not found" isPage>
         <p><Link href={href("runs")}>All runs</Link></p>
       </Empty>
     </div>

@@ -3,15 +3,15 @@ import { Dialog } from "../ui/dialog";
 import { SECTIONS } from "./sections";
 
 const KEYS: [string, [string, string][]][] = [
-  ["Anywhere", [["Ctrl K", "go to, or do"], ["/", "search"], ["?", "these keys"], ["Esc", "close"]]],
+  ["Anywhere", [["Ctrl K", "go to a page or a run"], ["/", "search"], ["?", "this list"], ["Esc", "close"]]],
   ["Go to", SECTIONS.map(({ key, label }): [string, string] => [`g ${key}`, label])],
-  ["In lists", [["j k", "down, up"], ["Enter", "open"], ["x", "select"], ["Shift X", "select all shown"]]],
+  ["In lists", [["j k", "next, previous"], ["Enter", "open"], ["x", "select"], ["Shift X", "select all shown"]]],
   ["In a run", [["1 2 3", "graph, timeline, table"], ["j k", "next, previous task"], ["l", "logs"], ["c", "cancel"], ["r", "replay"], ["e", "run again with another input"]]],
 ];
 
 export function Help({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title="Keys" onClose={onClose} className="wide">
+    <Dialog title="Keyboard shortcuts" onClose={onClose} className="wide">
       <div className="keys">
         {KEYS.map(([title, keys]) => (
           <div key={title}>

@@ -32,8 +32,8 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
     ...workflows.map((workflow): Entry => ({ label: `Start a run of ${workflow.name}`, icon: "play", act: go(href("workflows", workflow.name, { start: "1" })) })),
     { label: "Light theme", icon: "sun", act: () => setTheme("light") },
     { label: "Dark theme", icon: "moon", act: () => setTheme("dark") },
-    { label: "Theme as the system", icon: "system", act: () => setTheme("system") },
-    { label: "Keys", icon: "keyboard", keys: "?", act: onHelp },
+    { label: "System theme", icon: "system", act: () => setTheme("system") },
+    { label: "Keyboard shortcuts", icon: "keyboard", keys: "?", act: onHelp },
   ];
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const found = entries.filter((entry) => words.every((word) => entry.label.toLowerCase().includes(word))).slice(0, 60);
@@ -72,7 +72,7 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
             {entry.keys && <span className="after">{entry.keys.split(" ").map((key) => <kbd key={key}>{key}</kbd>)}</span>}
           </li>
         ))}
-        {!found.length && <li role="option" aria-selected="false" aria-disabled="true" className="faint">Nothing is called that</li>}
+        {!found.length && <li role="option" aria-selected="false" aria-disabled="true" className="faint">Nothing found</li>}
       </ul>
     </Dialog>
   );

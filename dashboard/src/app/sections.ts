@@ -5,6 +5,6 @@ export const SECTIONS: { path: string; label: string; icon: IconName; key: strin
   { path: "runs", label: "Runs", icon: "runs", key: "r" },
   { path: "workflows", label: "Workflows", icon: "workflows", key: "w" },
   { path: "workers", label: "Workers", icon: "workers", key: "k" },
-  { path: "schedules", label: "Crons & scheduled", icon: "clock", key: "c" },
+  { path: "schedules", label: "Schedules", icon: "clock", key: "c" },
   { path: "events", label: "Events", icon: "events", key: "e" },
 ];

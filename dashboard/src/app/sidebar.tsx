@@ -17,7 +17,7 @@ export function Sidebar({ onHelp, onPalette }: { onHelp: () => void; onPalette: 
   const queues = useQueues().data;
   const session = useSession().data;
   const client = useQueryClient();
-  const words = { live: "Live", polling: "Asking every 2 s", offline: "Not connected" };
+  const words = { live: "Live", polling: "Updated every 2 s", offline: "Not connected" };
   const logOut = () => {
     remove("/api/v1/session").then(() => client.invalidateQueries(), notifyError);
   };
@@ -42,7 +42,7 @@ export function Sidebar({ onHelp, onPalette }: { onHelp: () => void; onPalette: 
       <div className="sidebar-foot">
         {session?.user && (
           <div className="connection">
-            <span className="ellipsis grow">{session.user}{session.role === "read" && ", may look only"}</span>
+            <span className="ellipsis grow">{session.user}{session.role === "read" && " (read only)"}</span>
             <button type="button" className="button quiet small" onClick={logOut}>Sign out</button>
           </div>
         )}
@@ -52,7 +52,7 @@ export function Sidebar({ onHelp, onPalette }: { onHelp: () => void; onPalette: 
         </div>
         <div className="sidebar-tools">
           <button type="button" className="button quiet icon" onClick={onPalette} aria-label="Go to… (Ctrl K)" title="Go to… (Ctrl K)"><Glyph name="search" /></button>
-          <button type="button" className="button quiet icon" onClick={onHelp} aria-label="Keys (?)" title="Keys (?)"><Glyph name="keyboard" /></button>
+          <button type="button" className="button quiet icon" onClick={onHelp} aria-label="Keyboard shortcuts (?)" title="Keyboard shortcuts (?)"><Glyph name="keyboard" /></button>
           <ThemeButton />
         </div>
       </div>
@@ -61,7 +61,7 @@ export function Sidebar({ onHelp, onPalette }: { onHelp: () => void; onPalette: 
 }
 
 const THEMES: Record<Theme, { next: Theme; icon: IconName; label: string }> = {
-  system: { next: "light", icon: "system", label: "Theme: as the system" },
+  system: { next: "light", icon: "system", label: "Theme: system" },
   light: { next: "dark", icon: "sun", label: "Theme: light" },
   dark: { next: "system", icon: "moon", label: "Theme: dark" },
 };

@@ -23,7 +23,7 @@ export default function WorkflowPage({ name }: { name: string }) {
   return (
     <div className="page">
       {workflow.error instanceof ApiError && workflow.error.status === 404 ? (
-        <Empty icon="search" title="There is no such workflow" isPage><p><Visible text={workflow.error.message} /></p><p><Link href={href("workflows")}>All workflows</Link></p></Empty>
+        <Empty icon="search" title="Workflow not found" isPage><p><Visible text={workflow.error.message} /></p><p><Link href={href("workflows")}>All workflows</Link></p></Empty>
       ) : workflow.error ? <Failed error={workflow.error} /> : <div className="skeleton" style={{ width: 280, height: 26 }} />}
     </div>
   );
@@ -49,7 +49,7 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
     <div className="page page-wide">
       <header className="page-head">
         <div className="titles">
-          <nav className="crumbs" aria-label="Above"><Link href={href("workflows")}>Workflows</Link></nav>
+          <nav className="crumbs" aria-label="Breadcrumb"><Link href={href("workflows")}>Workflows</Link></nav>
           <div className="title-line"><h1><Visible text={view.name} /></h1></div>
           {view.description && <p className="muted"><Visible text={view.description} /></p>}
         </div>
@@ -58,15 +58,15 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
         </div>
       </header>
       {view.workers === 0 && (
-        <Notice tone="queued">No live worker has code of this workflow: its runs stay queued until one starts, e.g. by <code>plait dev TARGET</code>.</Notice>
+        <Notice tone="queued">No live worker serves this workflow: its runs stay queued until one starts, for example by <code>plait dev TARGET</code>.</Notice>
       )}
-      {isOld && <Notice>This is version {view.version_id}, not the one that is served. <Link href={href("workflows", view.name)}>Show that one</Link></Notice>}
+      {isOld && <Notice>This is version {view.version_id}, not the one that is served. <Link href={href("workflows", view.name)}>Show the served version</Link></Notice>}
       <dl className="cards">
-        <Stat label="Finished runs looked at" value={stats.data ? String(stats.data.runs) : "–"} />
+        <Stat label="Finished runs measured" value={stats.data ? String(stats.data.runs) : "–"} />
         <Stat label="Median" value={stats.data?.p50_ms != null ? formatDuration(stats.data.p50_ms) : "–"} />
         <Stat label="p95" value={stats.data?.p95_ms != null ? formatDuration(stats.data.p95_ms) : "–"} />
         <Stat label="Failed" value={<Rate rate={stats.data?.failure_rate} />} />
-        <Stat label="Workers with its code" value={String(view.workers)} />
+        <Stat label="Workers that serve it" value={String(view.workers)} />
       </dl>
       <div className="columns" style={{ flex: 1, alignItems: "stretch" }}>
         <section className="panel run-view">
@@ -82,7 +82,7 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
                   const p50 = taskStats.get(name)?.p50_ms;
                   return {
                     about: [
-                      one?.kind === "on_failure" ? "when the run failed" : one?.kind === "on_success" ? "when all completed" : null,
+                      one?.kind === "on_failure" ? "runs after a failure" : one?.kind === "on_success" ? "runs after success" : null,
                       p50 != null ? `median ${formatDuration(p50)}` : null,
                       one?.retries ? plural(one.retries, "retry", "retries") : null,
                       one?.wait_for ? "waits" : null,
@@ -101,8 +101,8 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
       {starting && canWrite && (
         <StartRun
           title={`Start a run of ${view.name}`} schema={view.input_schema} initial={null} priority={view.default_priority} onClose={() => setSearch({ start: null })}
-          onStart={async (order) => {
-            const { id } = await post("/api/v1/runs", { body: { workflow: view.name, input: order.input, metadata: order.metadata, priority: order.priority as 1 } });
+          onStart={async (request) => {
+            const { id } = await post("/api/v1/runs", { body: { workflow: view.name, input: request.input, metadata: request.metadata, priority: request.priority as 1 } });
             notify("The run has started");
             navigate(href("runs", id));
           }}
@@ -131,7 +131,7 @@ function About({ view }: { view: WorkflowView }) {
           {view.on_events.length > 0 && <><dt>events</dt><dd className="chips wrap">{view.on_events.map((key) => <Link key={key} className="chip" href={href("events", { key })}><span><Visible text={key} /></span></Link>)}</dd></>}
           {crons.length > 0 && <><dt>crons</dt><dd>{crons.map((cron) => <div key={cron.id}><Link href={href("schedules")}><Visible text={cron.name} /></Link> <code className="faint"><Visible text={cron.expression} /></code>{cron.paused && " (paused)"}</div>)}</dd></>}
         </dl>
-        <p className="muted">Choose a task to see its options. In a terminal:</p>
+        <p className="muted">Select a task to see its options. In a terminal:</p>
         <code className="muted" style={{ overflowWrap: "anywhere" }}>plait runs list --workflow {view.name}</code>
       </div>
     </aside>
@@ -172,7 +172,7 @@ function TaskOptions({ task, stats, view }: { task: WorkflowView["tasks"][number
 }
 
 function describeBackoff(task: WorkflowView["tasks"][number]): string {
-  if (task.backoff_factor === null) return "none: at once";
+  if (task.backoff_factor === null) return "none, it is retried at once";
   const most = task.backoff_max_seconds === null ? "" : `, at most ${formatSeconds(task.backoff_max_seconds)}`;
   return `${task.backoff_factor}ᵏ s before retry k${most}${task.backoff_jitter ? ", with jitter" : ""}`;
 }
@@ -180,12 +180,12 @@ function describeBackoff(task: WorkflowView["tasks"][number]): string {
 function RecentRuns({ name }: { name: string }) {
   const runs = useRuns({ workflow: [name] }, 20);
   const rows = runs.data?.pages.flatMap((page) => page.runs);
-  if (rows?.length === 0 && !runs.hasNextPage) return <Empty icon="runs" title="It never ran"><p>Start a run with the button above.</p></Empty>;
+  if (rows?.length === 0 && !runs.hasNextPage) return <Empty icon="runs" title="No runs yet"><p>Start a run with the button above.</p></Empty>;
   return (
     <>
       {runs.error && <Failed error={runs.error} />}
       <RunTable runs={rows} label="Recent runs" showWorkflow={false} />
-      <div className="more"><Link href={href("runs", { q: `workflow:${/^[\w.-]+$/.test(name) ? name : JSON.stringify(name)}` })}>All of its runs</Link></div>
+      <div className="more"><Link href={href("runs", { q: `workflow:${/^[\w.-]+$/.test(name) ? name : JSON.stringify(name)}` })}>All runs of this workflow</Link></div>
     </>
   );
 }
@@ -224,7 +224,7 @@ function Versions({ name, shown }: { name: string; shown: number }) {
           <>
             <h3>From version {before} to {after}</h3>
             {diff.error && <Failed error={diff.error} />}
-            {diff.data && diff.data.workflow.length + diff.data.tasks.length === 0 && <p className="muted">Nothing that is declared.</p>}
+            {diff.data && diff.data.workflow.length + diff.data.tasks.length === 0 && <p className="muted">Nothing in the declaration.</p>}
             <ul className="diff">
               {diff.data?.workflow.map((change) => <Change key={change.field} label={change.field} change={change} />)}
               {diff.data?.tasks.map((task) => (

@@ -27,9 +27,9 @@ export function WorkflowsPage() {
       {found.error && <Failed error={found.error} />}
       <section className="panel" aria-label="Workflows">
         {isEmpty ? (
-          search ? <Empty icon="search" title="No workflow is called that" /> : (
+          search ? <Empty icon="search" title="No workflow matches" /> : (
             <Empty icon="workflows" title="No workflows yet">
-              <p>A workflow is a declared graph of tasks. It appears here when a worker that has its code starts, or when it is run for the first time.</p>
+              <p>A workflow is a declared graph of tasks. It appears here when a worker that serves it starts, or when it first runs.</p>
               <Command>plait dev FILE.py</Command>
             </Empty>
           )
@@ -37,7 +37,7 @@ export function WorkflowsPage() {
           <div className="table-wrap">
             <table aria-label="Workflows">
               <thead>
-                <tr><th>Workflow</th><th className="right shrink">Tasks</th><th>Starts by</th><th className="right shrink">Median</th><th className="right shrink">p95</th><th className="right shrink">Failed</th><th className="right shrink">Served since</th></tr>
+                <tr><th>Workflow</th><th className="right shrink">Tasks</th><th>Triggers</th><th className="right shrink">Median</th><th className="right shrink">p95</th><th className="right shrink">Failed</th><th className="right shrink">Served since</th></tr>
               </thead>
               <tbody>
                 {!rows && <Rows columns={7} />}

@@ -1,5 +1,4 @@
 /** A table of runs: on the Runs page, and in short wherever runs are named. */
-import type { ReactNode } from "react";
 import type { Run } from "../api/queries";
 import { Chip, IdText, Rows, Status, Visible } from "../ui/basics";
 import { readPairs } from "../ui/json";
@@ -17,10 +16,9 @@ export function RunTable(props: {
   showWorkflow?: boolean;
   /** For narrow places: without metadata and the time of the trigger. */
   compact?: boolean;
-  extra?: { title: string; cell: (run: Run) => ReactNode };
 }) {
-  const { runs, selection, showWorkflow = true, compact = false, extra } = props;
-  const columns = (compact ? 3 : 5) + (selection ? 1 : 0) + (showWorkflow ? 1 : 0) + (extra ? 1 : 0);
+  const { runs, selection, showWorkflow = true, compact = false } = props;
+  const columns = (compact ? 3 : 5) + (selection ? 1 : 0) + (showWorkflow ? 1 : 0);
   return (
     <div className="table-wrap">
       <table aria-label={props.label}>
@@ -33,7 +31,6 @@ export function RunTable(props: {
             )}
             <th className="shrink">Status</th>
             {showWorkflow && <th>Workflow</th>}
-            {extra && <th>{extra.title}</th>}
             <th className="shrink">Run</th>
             {!compact && <th>Metadata</th>}
             <th className="right shrink">Duration</th>
@@ -63,7 +60,6 @@ export function RunTable(props: {
                 {showWorkflow && (
                   <td className="nowrap"><Link className="main-cell" href={to}><Visible text={run.workflow} /></Link></td>
                 )}
-                {extra && <td>{extra.cell(run)}</td>}
                 <td className="shrink">
                   {showWorkflow ? <IdText id={run.id} /> : <Link href={to}><IdText id={run.id} /></Link>}
                 </td>

@@ -8,7 +8,7 @@ import { Dialog } from "../ui/dialog";
 import { Glyph } from "../ui/icons";
 import { SchemaForm } from "../ui/schema-form";
 
-export interface RunOrder {
+export interface StartRequest {
   input: string;
   metadata: string | null;
   priority: number | null;
@@ -22,7 +22,7 @@ export function StartRun(props: {
   initial: string | null;
   metadata?: string | null;
   priority: number;
-  onStart: (order: RunOrder) => Promise<void>;
+  onStart: (request: StartRequest) => Promise<void>;
   onClose: () => void;
 }) {
   const field = useMemo(() => {
@@ -108,7 +108,7 @@ export function StartRun(props: {
               <label htmlFor="start-priority">Priority</label>
               <select id="start-priority" className="select" value={priority} onChange={(event) => setPriority(Number(event.target.value))}>
                 <option value={1}>1, low</option>
-                <option value={2}>2, middle</option>
+                <option value={2}>2, medium</option>
                 <option value={3}>3, high</option>
               </select>
             </div>
@@ -140,7 +140,7 @@ function tryFormat(text: string): string {
 function findFault(text: string, mustBeObject = false): string | null {
   try {
     const value = parseJson(text);
-    return mustBeObject && value.kind !== "object" ? "a JSON object is needed" : null;
+    return mustBeObject && value.kind !== "object" ? "must be a JSON object" : null;
   } catch (failure) {
     return failure instanceof JsonError ? failure.message : String(failure);
   }

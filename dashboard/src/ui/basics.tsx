@@ -8,7 +8,7 @@ import { makeVisible, shortId, splitPieces } from "../lib/text";
 import { Glyph, type IconName, StatusGlyph } from "./icons";
 import { RetriesIn } from "./times";
 
-/** Text that somebody else wrote: controls, escapes and bidi marks are shown, and it cannot reorder what is around it. */
+/** Text from users: control and bidi characters are shown by name, and it cannot reorder the text around it. */
 export function Visible({ text }: { text: string }) {
   const pieces = splitPieces(text);
   if (pieces.length === 1 && !pieces[0]?.title) return <bdi>{text}</bdi>;

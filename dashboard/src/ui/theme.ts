@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it. */
+/** Light, dark, or as the system is set. */
 import { useSyncExternalStore } from "react";
 
 export type Theme = "system" | "light" | "dark";
@@ -28,7 +28,7 @@ export function setTheme(next: Theme): void {
   try {
     window.localStorage.setItem(KEY, next);
   } catch {
-    // Kept for this page only.
+    // Without storage it lasts until the page is closed.
   }
   applyTheme();
   for (const listener of listeners) listener();

@@ -1,4 +1,4 @@
-/** Times and durations that go on by themselves. */
+/** Times and durations that keep themselves up to date. */
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { formatAbsolute, formatDuration, formatRelative, parseTime } from "../lib/time";
 
@@ -24,7 +24,7 @@ export function useNow(): number {
   return useSyncExternalStore(subscribeClock, () => clock.now);
 }
 
-/** The present, drawn `fps` times a second while `active`. */
+/** The current time, updated `fps` times a second while `active`. */
 export function useFrames(active: boolean, fps = 4): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -46,7 +46,7 @@ export function Ago({ time }: { time: string | null | undefined }) {
   );
 }
 
-/** From start to end; up to now where there is no end. */
+/** From start to end, or to now while there is no end. */
 export function Took({ start, end, open = true }: { start: string | null; end: string | null; open?: boolean }) {
   const from = parseTime(start);
   const to = parseTime(end);

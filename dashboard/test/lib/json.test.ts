@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatJson, getMember, JsonError, layLines, parseJson, tokenize, writeJson } from "../../src/lib/json";
+import { formatJson, getMember, JsonError, makeLines, parseJson, tokenize, writeJson } from "../../src/lib/json";
 
 describe("JSON as text", () => {
   test("keeps integers that a double cannot hold, and floats as they were written", () => {
@@ -21,24 +21,24 @@ describe("JSON as text", () => {
   });
 
   test("breaks long lists and counts the members of what folds", () => {
-    const lines = layLines(tokenize(JSON.stringify({ list: Array.from({ length: 50 }, (_, n) => `item ${n}`) })));
+    const lines = makeLines(tokenize(JSON.stringify({ list: Array.from({ length: 50 }, (_, n) => `item ${n}`) })));
     expect(lines).toHaveLength(54);
     expect(lines[1]).toMatchObject({ closes: 52, members: 50 });
     expect(lines[0]).toMatchObject({ closes: 53, members: 1 });
   });
 
   test.each([
-    ["", 1, 1, "there is no value"],
-    ["{", 1, 2, "ends too early"],
+    ["", 1, 1, "the JSON is empty"],
+    ["{", 1, 2, "not complete"],
     ['{"a" 1}', 1, 6, "colon"],
     ["[1,\n 2,\n]", 3, 1, "expected a value"],
     ["{a: 1}", 1, 2, "key in quotes"],
     ['"open', 1, 1, "does not end"],
-    ["01", 1, 1, "no JSON value"],
-    ["1 2", 1, 3, "follows the value"],
+    ["01", 1, 1, "not a JSON value"],
+    ["1 2", 1, 3, "after the value"],
     ["[1}", 1, 3, 'expected "," or "]"'],
     ['{"a": tru}', 1, 7, "expected a value"],
-    ["nullx", 1, 1, "no JSON value"],
+    ["nullx", 1, 1, "not a JSON value"],
   ])("%j is refused at line %i, column %i", (text, line, column, message) => {
     let error: unknown;
     try {

@@ -42,8 +42,8 @@ describe("a form from a JSON schema", () => {
   });
 
   test("says what is missing or out of bounds, by path", () => {
-    expect([...findProblems(field, parseJson('{"pages": 10}'))]).toEqual([["name", "A value is needed"], ["pages", "At most 9"]]);
-    expect([...findProblems(field, parseJson('{"name": "x", "pages": 1.5}'))]).toEqual([["pages", "An integer is needed"]]);
+    expect([...findProblems(field, parseJson('{"pages": 10}'))]).toEqual([["name", "A value is required"], ["pages", "Must be at most 9"]]);
+    expect([...findProblems(field, parseJson('{"name": "x", "pages": 1.5}'))]).toEqual([["pages", "Must be an integer"]]);
   });
 
   test("sets and takes out members in place", () => {

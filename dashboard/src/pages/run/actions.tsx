@@ -21,11 +21,11 @@ export function useActions(view: RunView) {
   const refresh = () => client.invalidateQueries({ queryKey: ["run", run.id] });
   const cancel = () => {
     close();
-    post("/api/v1/runs/{run_id}/cancel", { path: { run_id: run.id }, body: {} }).then((answer) => notify(answer.done ? "The run is cancelled" : "The run had ended already"), notifyError).finally(refresh);
+    post("/api/v1/runs/{run_id}/cancel", { path: { run_id: run.id }, body: {} }).then((answer) => notify(answer.done ? "The run is cancelled" : "The run had already ended"), notifyError).finally(refresh);
   };
   const replay = (fromStart: boolean) => {
     close();
-    post("/api/v1/runs/{run_id}/replay", { path: { run_id: run.id }, body: { from_start: fromStart, tasks: [] } }).then(() => notify("The run goes on"), notifyError).finally(refresh);
+    post("/api/v1/runs/{run_id}/replay", { path: { run_id: run.id }, body: { from_start: fromStart, tasks: [] } }).then(() => notify("The run is replayed"), notifyError).finally(refresh);
   };
   const buttons = canWrite && (
     <>
@@ -34,7 +34,7 @@ export function useActions(view: RunView) {
         <Menu
           label="Replay" icon="replay"
           items={[
-            { label: "What did not complete", hint: view.replayable ? "Completed outputs are kept" : "Everything completed", disabled: !view.replayable, onSelect: () => replay(false) },
+            { label: "Failed and cancelled tasks", hint: view.replayable ? "Outputs of completed tasks are kept" : "All tasks completed", disabled: !view.replayable, onSelect: () => replay(false) },
             { label: "All tasks, from the start", hint: "In this run, with the same input", onSelect: () => replay(true) },
           ]}
         >
@@ -48,17 +48,17 @@ export function useActions(view: RunView) {
     dialog === "cancel" ? (
       <Dialog
         title="Cancel this run?" onClose={close}
-        foot={<><button type="button" className="button" onClick={close}>Keep it</button><button type="button" className="button danger" onClick={cancel} autoFocus>Cancel the run</button></>}
+        foot={<><button type="button" className="button" onClick={close}>Close</button><button type="button" className="button danger" onClick={cancel} autoFocus>Cancel the run</button></>}
       >
-        <p>Every task that has not ended becomes cancelled{view.children_total > 0 && `, and so do its ${plural(view.children_total, "child run")} that are active`}. Running code is told, and its results are discarded.</p>
+        <p>Every task that has not ended is cancelled{view.children_total > 0 && `, and so are those of its ${plural(view.children_total, "child run")} that are active`}. Running code is told to stop, and its results are discarded.</p>
         <TaskCounts tasks={view.tasks} />
       </Dialog>
     ) : dialog === "replay" ? (
       <Dialog
         title="Replay this run?" onClose={close}
-        foot={<><button type="button" className="button" onClick={close}>Leave it</button><button type="button" className="button primary" onClick={() => replay(false)} autoFocus>Replay</button></>}
+        foot={<><button type="button" className="button" onClick={close}>Close</button><button type="button" className="button primary" onClick={() => replay(false)} autoFocus>Replay</button></>}
       >
-        <p>Failed and cancelled tasks run again, and what depends on them. Outputs of completed tasks are kept.</p>
+        <p>Failed and cancelled tasks run again, and all tasks that depend on them. Outputs of completed tasks are kept.</p>
         <TaskCounts tasks={view.tasks} />
       </Dialog>
     ) : dialog === "again" ? (
@@ -83,10 +83,10 @@ function RunAgain({ view, onClose }: { view: RunView; onClose: () => void }) {
   if (workflow.isPending || whole === null) return null;
   return (
     <StartRun
-      title={`Run ${view.run.workflow} again`} note="A new run with the same version and the input below. This run stays as it is." schema={workflow.data?.input_schema ?? null} initial={whole}
+      title={`Run ${view.run.workflow} again`} note="This starts a new run of the same version with the input below. The old run stays as it is." schema={workflow.data?.input_schema ?? null} initial={whole}
       metadata={view.run.metadata} priority={view.run.priority} onClose={onClose}
-      onStart={async (order) => {
-        const { id } = await post("/api/v1/runs/{run_id}/replay", { path: { run_id: view.run.id }, body: { input: order.input, metadata: order.metadata, priority: order.priority, from_start: false, tasks: [] } });
+      onStart={async (request) => {
+        const { id } = await post("/api/v1/runs/{run_id}/replay", { path: { run_id: view.run.id }, body: { input: request.input, metadata: request.metadata, priority: request.priority, from_start: false, tasks: [] } });
         onClose();
         notify("A new run has started");
         navigate(href("runs", id));

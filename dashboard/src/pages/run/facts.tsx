@@ -11,7 +11,7 @@ const STARTED_BY: Record<string, { word: string; section: string }> = {
   EVENT: { word: "event", section: "events" },
   CRON: { word: "cron", section: "schedules" },
   SCHEDULED: { word: "scheduled", section: "schedules" },
-  REPLAY: { word: "again, from run", section: "runs" },
+  REPLAY: { word: "run again from", section: "runs" },
 };
 
 export function Facts({ view }: { view: RunView }) {
@@ -21,7 +21,7 @@ export function Facts({ view }: { view: RunView }) {
   return (
     <dl className="facts">
       <div><dt>triggered</dt><dd><Ago time={run.created_at} /></dd></div>
-      <div><dt>{run.finished_at ? "took" : "for"}</dt><dd><Took start={run.created_at} end={run.finished_at} /></dd></div>
+      <div><dt>duration</dt><dd><Took start={run.created_at} end={run.finished_at} /></dd></div>
       {by && look && (
         <div>
           <dt>{look.word}</dt>

@@ -6,7 +6,7 @@ import { formatAbsolute, formatClock } from "../../lib/time";
 import { Failed, Visible } from "../../ui/basics";
 import { Glyph } from "../../ui/icons";
 
-export function Logs(props: { run: string; task?: number; tall?: boolean; isActive: boolean; onTask?: (name: string) => void }) {
+export function Logs(props: { run: string; task?: number; tall?: boolean; isActive: boolean }) {
   const [text, setText] = useState("");
   const [search, setSearch] = useState("");
   const [follow, setFollow] = useState(true);
@@ -36,7 +36,7 @@ export function Logs(props: { run: string; task?: number; tall?: boolean; isActi
       </div>
       {logs.error && <Failed error={logs.error} />}
       {lines && lines.length === 0 ? (
-        <p className="panel-body muted">{search ? "No line holds that." : <>Nothing was logged{props.isActive && " yet"}. <code>ctx.log("…")</code> in a task writes here.</>}</p>
+        <p className="panel-body muted">{search ? "No line contains that." : <>Nothing was logged{props.isActive && " yet"}. <code>ctx.log("…")</code> in a task writes here.</>}</p>
       ) : (
         <div
           ref={list} className={["logs", props.tall && "tall", props.task === undefined && "named"].filter(Boolean).join(" ")} tabIndex={0} role="log" aria-label="Lines"

@@ -33,7 +33,7 @@ export default function RunPage({ id }: { id: string }) {
   return (
     <div className="page" aria-busy={run.isPending}>
       {run.error instanceof ApiError && (run.error.status === 404 || run.error.status === 422) ? (
-        <Empty icon="search" title="There is no such run" isPage>
+        <Empty icon="search" title="Run not found" isPage>
           <p><Visible text={run.error.message} /></p>
           <p><Link href={href("runs")}>All runs</Link></p>
         </Empty>
@@ -78,7 +78,7 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
     <div className="page page-wide">
       <header className="page-head">
         <div className="titles">
-          <nav className="crumbs" aria-label="Above">
+          <nav className="crumbs" aria-label="Breadcrumb">
             <Link href={href("runs")}>Runs</Link> /
             <Link className="ellipsis" href={href("workflows", run.workflow)}><Visible text={run.workflow} /></Link>
           </nav>

@@ -10,15 +10,15 @@ import { Payload } from "../../ui/json";
 import { setSearch } from "../../ui/router";
 import { Children } from "./task-panel";
 
-const MOST_OUTPUTS = 5;
+const MAX_OUTPUTS = 5;
 
 export function RunPanel({ view, onSelect }: { view: RunView; onSelect: (name: string) => void }) {
   const failed = view.tasks.filter((task) => task.status === "FAILED");
   return (
-    <aside className="panel run-side" aria-label="The run">
+    <aside className="panel run-side" aria-label="This run">
       <div className="side-head">
-        <h2>The run</h2>
-        <p className="muted">{view.description ? <Visible text={view.description} /> : "Choose a task to see its output, error, attempts and logs."}</p>
+        <h2>This run</h2>
+        <p className="muted">{view.description ? <Visible text={view.description} /> : "Select a task to see its output, error, attempts and logs."}</p>
       </div>
       <div className="side-body" tabIndex={0} role="group" aria-label="Input and more">
         <Waiting tasks={view.tasks} onSelect={onSelect} />
@@ -49,7 +49,7 @@ export function RunPanel({ view, onSelect }: { view: RunView; onSelect: (name: s
   );
 }
 
-/** One sentence about what holds the run up, when nothing of it runs. */
+/** Why the run waits, when no task of it runs. */
 function Waiting({ tasks, onSelect }: { tasks: TaskItem[]; onSelect: (name: string) => void }) {
   if (tasks.some((task) => task.status === "RUNNING")) return null;
   const queued = tasks.find((task) => task.status === "QUEUED" && task.why) ?? tasks.find((task) => task.status === "PENDING" && task.why && !task.why.startsWith("it waits for its parent"));
@@ -62,14 +62,14 @@ function Waiting({ tasks, onSelect }: { tasks: TaskItem[]; onSelect: (name: stri
   );
 }
 
-/** What a completed run came to: the outputs of the tasks that nothing follows. */
+/** The result of a completed run: the outputs of its last tasks. */
 function Outputs({ view }: { view: RunView }) {
   const sinks = useMemo(() => findLast(view.tasks), [view.tasks]);
   if (view.run.status !== "COMPLETED") return null;
   return (
     <>
-      {sinks.slice(0, MOST_OUTPUTS).map((task) => <Output key={task.name} run={view.run.id} task={task} label={sinks.length === 1 ? "Output" : `Output of ${makeVisible(task.name)}`} />)}
-      {sinks.length > MOST_OUTPUTS && <p className="faint">and outputs of {sinks.length - MOST_OUTPUTS} more tasks</p>}
+      {sinks.slice(0, MAX_OUTPUTS).map((task) => <Output key={task.name} run={view.run.id} task={task} label={sinks.length === 1 ? "Output" : `Output of ${makeVisible(task.name)}`} />)}
+      {sinks.length > MAX_OUTPUTS && <p className="faint">and the outputs of {sinks.length - MAX_OUTPUTS} more tasks</p>}
     </>
   );
 }

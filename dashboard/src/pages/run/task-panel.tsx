@@ -53,7 +53,7 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
         {canWrite && (
           <div className="row-wrap">
             {isTerminal && view.run.finished_at !== null && (
-              <button type="button" className="button small" onClick={() => act(post("/api/v1/runs/{run_id}/replay", { path: { run_id: id }, body: { tasks: [task.index], from_start: false } }), "The task and what depends on it run again")}>
+              <button type="button" className="button small" onClick={() => act(post("/api/v1/runs/{run_id}/replay", { path: { run_id: id }, body: { tasks: [task.index], from_start: false } }), "The task and all that depend on it run again")}>
                 <Glyph name="replay" />Replay from here
               </button>
             )}
@@ -97,7 +97,7 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
               {task.queued_at && <><dt>queued</dt><dd><Ago time={task.queued_at} /></dd></>}
               {hasRun(task) && <><dt>started</dt><dd><Ago time={task.started_at} /></dd></>}
               {task.finished_at && <><dt>ended</dt><dd><Ago time={task.finished_at} /></dd></>}
-              {task.due_at && !isTerminal && <><dt>goes on</dt><dd><Ago time={task.due_at} /></dd></>}
+              {task.due_at && !isTerminal && <><dt>due</dt><dd><Ago time={task.due_at} /></dd></>}
               {task.worker_id && <><dt>worker</dt><dd><Link href={href("workers", task.worker_id)}><IdText id={task.worker_id} /></Link></dd></>}
               <dt>task run</dt><dd className="row"><code className="ellipsis">{`${id}:${task.index}`}</code><Copy text={`${id}:${task.index}`} label="Copy the task run’s id" /></dd>
             </dl>
@@ -129,7 +129,7 @@ function ParentOutput({ run, parent }: { run: string; parent: TaskItem }) {
   );
 }
 
-export function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
+function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
   return (
     <section className="error-box" aria-label="Error">
       <div className="what">
@@ -178,7 +178,7 @@ function AttemptBox({ attempt }: { attempt: Attempt }) {
         <Status status={attempt.outcome} />
         <span className="after"><Ago time={attempt.finished_at} /></span>
       </header>
-      {attempt.superseded && <span className="faint">Superseded by a replay</span>}
+      {attempt.superseded && <span className="faint">Replaced by a replay</span>}
       {started !== null && (
         <>
           <div className="timing" aria-hidden="true">
@@ -199,7 +199,7 @@ function AttemptBox({ attempt }: { attempt: Attempt }) {
 }
 
 export function Children({ run, index }: { run: string; index?: number }) {
-  const found = useChildren(run, true);
+  const found = useChildren(run);
   const rows = found.data?.pages.flatMap((page) => page.children).filter((child) => index === undefined || child.task_index === index);
   return (
     <div className="panel">

@@ -1,4 +1,4 @@
-/** Orders about many runs: count first, then confirm, then go on until nothing is left. */
+/** Actions on many runs: count first, then confirm, then go on until nothing is left. */
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { post, type Schemas } from "../../api/client";
@@ -11,7 +11,7 @@ import { Glyph } from "../../ui/icons";
 type Action = "cancel" | "replay";
 type Target = Pick<Schemas["BulkOrder"], "ids" | "filter">;
 
-async function order(action: Action, target: Target, options: { dry_run?: boolean; from_start?: boolean }, onStep: (result: { matched: number; done: number }) => void) {
+async function perform(action: Action, target: Target, options: { dry_run?: boolean; from_start?: boolean }, onStep: (result: { matched: number; done: number }) => void) {
   const sum = { matched: 0, done: 0 };
   let before: string | null = null;
   do {
@@ -41,7 +41,7 @@ export function BulkBar(props: { ids: string[]; query: RunQuery; hasFilter: bool
         )}
         <button type="button" className="button" onClick={() => setAction("replay")}><Glyph name="replay" />Replay</button>
         <button type="button" className="button danger" onClick={() => setAction("cancel")}><Glyph name="stop" />Cancel</button>
-        <button type="button" className="button quiet icon" aria-label="Select none" onClick={props.onDone}><Glyph name="close" /></button>
+        <button type="button" className="button quiet icon" aria-label="Clear the selection" onClick={props.onDone}><Glyph name="close" /></button>
       </div>
       {action && (
         <BulkDialog
@@ -62,18 +62,17 @@ function BulkDialog({ action, target, onClose, onDone }: { action: Action; targe
   const [error, setError] = useState<unknown>(null);
   useEffect(() => {
     let current = true;
-    order(action, target, { dry_run: true }, (sum) => current && setCount(sum.matched))
+    perform(action, target, { dry_run: true }, (sum) => current && setCount(sum.matched))
       .then(() => current && setCounted(true), (failure) => current && setError(failure));
     return () => { current = false; };
     // Counted once, when the dialog opens.
-    // eslint-disable-next-line
   }, []);
   const word = action === "cancel" ? "Cancel" : "Replay";
   const run = async () => {
     setProgress(0);
     setError(null);
     try {
-      const sum = await order(action, target, action === "replay" ? { from_start: fromStart } : {}, (step) => setProgress(step.done));
+      const sum = await perform(action, target, action === "replay" ? { from_start: fromStart } : {}, (step) => setProgress(step.done));
       notify(action === "cancel" ? `${plural(sum.done, "run")} cancelled` : `${plural(sum.done, "run")} replayed`);
       onDone();
     } catch (failure) {
@@ -88,7 +87,7 @@ function BulkDialog({ action, target, onClose, onDone }: { action: Action; targe
       title={action === "cancel" ? "Cancel runs" : "Replay runs"} onClose={onClose}
       foot={
         <>
-          <button type="button" className="button" onClick={onClose}>{nothing ? "Close" : "Keep them"}</button>
+          <button type="button" className="button" onClick={onClose}>Close</button>
           {!nothing && (
             <button type="button" className={action === "cancel" ? "button danger" : "button primary"} disabled={!isCounted || progress !== null} onClick={run} autoFocus>
               {progress !== null ? `${formatCount(progress)} done…` : `${word} ${count === null ? "…" : plural(count, "run")}`}
@@ -99,16 +98,16 @@ function BulkDialog({ action, target, onClose, onDone }: { action: Action; targe
     >
       {error !== null && <Failed error={error} />}
       {nothing ? (
-        <Notice>{action === "cancel" ? "None of them is active: there is nothing to cancel." : "None of them failed or was cancelled: there is nothing to replay."}</Notice>
+        <Notice>{action === "cancel" ? "None of these runs is active, so there is nothing to cancel." : "None of these runs failed or was cancelled, so there is nothing to replay."}</Notice>
       ) : (
         <p aria-live="polite">
-          {count === null ? "Counting…" : <><b className="num">{plural(count, "run")}</b>{!isCounted && " so far"} {action === "cancel" ? "that are still active" : "that failed or were cancelled"}.</>}
+          {count === null ? "Counting…" : <><b className="num">{plural(count, "run")}</b>{!isCounted && " so far"} to {action}: {action === "cancel" ? "those that are still active" : "those that failed or were cancelled"}.</>}
         </p>
       )}
-      {action === "cancel" && !nothing && <p className="muted">Their tasks that have not ended become cancelled, child runs included. Running code is told, and its results are discarded.</p>}
+      {action === "cancel" && !nothing && <p className="muted">Every task that has not ended is cancelled, in child runs too. Running code is told to stop, and its results are discarded.</p>}
       {action === "replay" && !nothing && (
         <>
-          <p className="muted">Tasks that failed or were cancelled run again, and what depends on them. Outputs of completed tasks are kept.</p>
+          <p className="muted">Failed and cancelled tasks run again, and all tasks that depend on them. Outputs of completed tasks are kept.</p>
           <label className="check"><input type="checkbox" checked={fromStart} onChange={(event) => setFromStart(event.target.checked)} />Run completed tasks again too</label>
         </>
       )}

@@ -22,11 +22,11 @@ const SPANS = [
 
 export function RunsPage() {
   const search = useParam("q") ?? "";
-  // The present of `since:1h`, in steps, so that it stays one query for a while.
+  // `since:1h` counts back from this time. It moves in steps, so that the query stays the same for a while.
   const now = Math.floor(useNow() / 30_000) * 30_000;
   const parsed = useMemo(() => parseSearch(search, now), [search, now]);
   const query = useMemo(() => makeRunQuery(parsed.filter), [parsed]);
-  // A search that is not understood shows nothing: what it leaves out must not be cancelled as "all that match".
+  // A search with a mistake shows no runs: else "cancel all that match" could hit runs that it was meant to leave out.
   const isUnderstood = parsed.problems.length === 0;
   const runs = useRuns(query, undefined, isUnderstood);
   const stats = useRunStats(query);
@@ -65,7 +65,7 @@ export function RunsPage() {
       <header className="page-head">
         <div className="titles"><h1>Runs</h1></div>
         <div className="actions">
-          <Segments label="Time of the trigger" value={span} options={SPANS} onChange={(value) => setQuery(setWords(setWords(search, "until", []), "since", value ? [value] : []))} />
+          <Segments label="Triggered within" value={span} options={SPANS} onChange={(value) => setQuery(setWords(setWords(search, "until", []), "since", value ? [value] : []))} />
         </div>
       </header>
       <SearchField value={search} id={parsed.id} onChange={setQuery} />
@@ -82,7 +82,7 @@ export function RunsPage() {
             </button>
           );
         })}
-        {counts.data?.capped && <span className="faint row" title="Older runs are not counted">of the newest runs</span>}
+        {counts.data?.capped && <span className="faint row" title="Older runs are not counted">newest runs only</span>}
       </div>
       {runs.error && <Failed error={runs.error} />}
       <section className="panel" aria-label="Runs">
@@ -108,7 +108,7 @@ export function RunsPage() {
                 {runs.isFetchingNextPage ? "Loading…" : runs.data?.pages.at(-1)?.cut ? "Search older runs" : "Load older"}
               </button>
             ) : (
-              <span>{plural(rows.length, "run")}, all there are{hasFilter && " that match"}</span>
+              <span>{plural(rows.length, "run")} in all{hasFilter && " match"}</span>
             )}
           </div>
         )}
@@ -177,15 +177,15 @@ function SearchField({ value, id, onChange }: { value: string; id: string | null
 function NoRuns({ hasFilter, isUnderstood, onClear }: { hasFilter: boolean; isUnderstood: boolean; onClear: () => void }) {
   if (hasFilter)
     return (
-      <Empty icon="search" title={isUnderstood ? "No run matches" : "The search is not understood"}>
-        <p>Several values of one key mean any of them; different keys must all hold.</p>
+      <Empty icon="search" title={isUnderstood ? "No run matches" : "The search cannot be read"}>
+        <p>With several values of one key, any of them may match. With several keys, all must match.</p>
         <button type="button" className="button" onClick={onClear}>Show all runs</button>
       </Empty>
     );
   return <NoRunYet />;
 }
 
-/** What to do first: start a run of a workflow that is there, or bring one. */
+/** What to do first: start a run of a known workflow, or a worker. */
 function NoRunYet() {
   const canWrite = useCanWrite();
   const found = useWorkflows();
@@ -195,7 +195,7 @@ function NoRunYet() {
   if (name === undefined)
     return (
       <Empty icon="runs" title="No runs yet">
-        <p>A run is one execution of a workflow, and no workflow is known yet. Start a worker where your code is:</p>
+        <p>A run is one execution of a workflow, and there is no workflow yet. Start a worker where your code is:</p>
         <Command>plait dev FILE.py</Command>
         <p>then start a run here, from a program, or from a terminal:</p>
         <Command>plait run FILE.py:NAME</Command>
@@ -203,9 +203,9 @@ function NoRunYet() {
     );
   return (
     <Empty icon="runs" title="No runs yet">
-      <p>A run is one execution of a workflow, such as <Link className="text-link" href={href("workflows", name)}><Visible text={name} /></Link>. It appears here at once, and its tasks run as soon as a worker has their code.</p>
+      <p>A run is one execution of a workflow, such as <Link className="text-link" href={href("workflows", name)}><Visible text={name} /></Link>. It appears here at once, and its tasks run as soon as a worker serves them.</p>
       {canWrite && <Link className="button primary" href={href("workflows", name, { start: "1" })}><Glyph name="play" />Start a run</Link>}
-      <p>Or choose another of the <Link href={href("workflows")}>workflows</Link>, or start one from a program.</p>
+      <p>Or choose another <Link href={href("workflows")}>workflow</Link>, or start a run from a program.</p>
     </Empty>
   );
 }
