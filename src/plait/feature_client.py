@@ -9,6 +9,9 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from plait.features.shapes import cut_payload
+from plait.values import decode_json
+
 if TYPE_CHECKING:
     from plait.client import Plait
     from plait.store.store import Store
@@ -22,8 +25,14 @@ class FeatureClient:
     """Questions and orders about one kind of thing. Every ``aio_`` method has a twin that blocks, made by
     ``sync_twin``; both work from any thread and, the ``aio_`` ones, from any event loop."""
 
-    def __init__(self, plait: Plait) -> None:
+    def __init__(self, plait: Plait, *, previews: bool = False) -> None:
+        """``previews``: answer JSON that users wrote as text, and only the beginning of long ones."""
         self._plait = plait
+        self._previews = previews
+
+    def _show(self, data: bytes, limit: int, size: int | None = None) -> Any:
+        """Stored JSON as the value that it is; as text of ``limit`` bytes where previews are wanted."""
+        return cut_payload(data, limit, size) if self._previews else decode_json(data)
 
     async def _open_store(self) -> Store:
         return (await self._plait.open_engine()).store

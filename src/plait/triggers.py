@@ -22,14 +22,6 @@ def read_metadata(stored: str | None) -> dict[str, Any]:
     return found
 
 
-def hide_trace(stored: str | None) -> str | None:
-    """``read_metadata`` for those who show the text."""
-    if stored is None or TRACE_KEY not in stored:
-        return stored
-    shown = read_metadata(stored)
-    return json.dumps(shown) if shown else None
-
-
 class TriggerKind(IntEnum):
     """What started a run that nobody's code started directly."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, PlaitError, ResultTimeoutError
+from plait.features.notes import note_task
 from plait.pictures.model import MOST_SHOWN, DrawnTask, build_graph, describe_graph
 from plait.pictures.paint import escape_text
 from plait.pictures.svg import draw_svg
@@ -32,10 +33,6 @@ REPR_SECONDS = 5.0
 """How long a notebook waits for a database that does not answer before it shows a reference without a picture."""
 
 _MOST_ERRORS = 5
-
-_JUDGED = (TaskStatus.SKIPPED, TaskStatus.CANCELLED)
-_NOTHING_RAN = 0.001
-"""Seconds: a task that was skipped or cancelled in less ended without its code having run."""
 
 
 class Screen(Protocol):
@@ -93,7 +90,7 @@ class RunWatch:
         """Whether that was the last time."""
         self._screen.show(details, datetime.now(UTC))
         self._pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - self._begun))
-        return details.run.finished_at is not None
+        return details.finished_at is not None
 
 
 # --- where it is shown -----------------------------------------------------------------------------------------------
@@ -115,8 +112,7 @@ class NotebookScreen:
 
     def show(self, details: RunDetails, now: datetime) -> None:
         """Draw it as it is now."""
-        run = details.run
-        data = {"text/html": draw_run(details, now), "text/plain": f"{_head(details, now)}  {run.workflow_run_id}"}
+        data = {"text/html": draw_run(details, now), "text/plain": f"{_head(details, now)}  {details.id}"}
         if self._handle is None:
             self._handle = self._display(data, raw=True, display_id=True)
         else:
@@ -132,17 +128,16 @@ class LineScreen:
 
     def show(self, details: RunDetails, now: datetime) -> None:
         """Print what is new."""
-        run = details.run
         if not self._begun:
             self._begun = True
-            print(f"run {run.workflow_run_id} of {run.workflow_name}")
+            print(f"run {details.id} of {details.workflow}")
         for task in details.tasks.values():
             before = self._shown.get(task.name, TaskStatus.PENDING)
             self._shown[task.name] = task.status
             if task.status is not before:
                 parts = (f"{task.status:<9}", task.name, note_task(task, now), _tell_error(task))
                 print("  ".join(part for part in parts if part).rstrip())
-        if run.finished_at is not None:
+        if details.finished_at is not None:
             print(_head(details, now), flush=True)
 
 
@@ -173,12 +168,12 @@ def draw_run(details: RunDetails, now: datetime) -> str:
         for task in details.tasks.values()
     ]
     graph = build_graph(tasks)
-    label = f"Run of workflow {details.run.workflow_name}, {details.status.value}"
+    label = f"Run of workflow {details.workflow}, {details.status.value}"
     if len(graph.boxes) > MOST_SHOWN:
         picture = _count_tasks(details)
     else:
         picture = draw_svg(graph, label=label, description=describe_graph(graph))
-    head = f"<strong>{escape_text(_head(details, now))}</strong> <code>{details.run.workflow_run_id}</code>"
+    head = f"<strong>{escape_text(_head(details, now))}</strong> <code>{details.id}</code>"
     errors = "\n".join(escape_text(text) for text in _iter_errors(details))
     below = f'\n<pre style="white-space:pre-wrap">{errors}</pre>' if errors else ""
     return f'<div class="plait-run"><div>{head}</div>\n<div style="overflow-x:auto">{picture}</div>{below}</div>'
@@ -189,28 +184,9 @@ def _count_tasks(details: RunDetails) -> str:
     return f"{len(details.tasks):,} tasks: " + ", ".join(f"{count:,} {status}" for status, count in counts.items())
 
 
-def note_task(task: TaskDetails, now: datetime) -> str:
-    """What there is to say about a task beside its status: its duration, its attempts, what it waits for."""
-    notes = []
-    if task.started_at is not None and task.status is not TaskStatus.PENDING:
-        end = now if task.status is TaskStatus.RUNNING else task.finished_at
-        seconds = 0.0 if end is None else (end - task.started_at).total_seconds()
-        if task.status not in _JUDGED or seconds >= _NOTHING_RAN:
-            notes.append(format_seconds(seconds))
-    attempt = 1 + sum(one.outcome == "RETRIED" for one in task.attempts)
-    if attempt > 1:
-        notes.append(f"attempt {attempt}/{max(attempt, task.max_attempts)}")
-    if task.waits_for:
-        notes.append(f"waits for {' or '.join(task.waits_for)}")
-    elif task.status is TaskStatus.PENDING and task.due_at is not None:
-        notes.append(f"goes on in {format_seconds((task.due_at - now).total_seconds())}")
-    return ", ".join(notes)
-
-
 def _head(details: RunDetails, now: datetime) -> str:
-    run = details.run
-    span = format_seconds(((run.finished_at or now) - run.created_at).total_seconds())
-    return f"{run.workflow_name}  {run.status.value}  {span}"
+    span = format_seconds(((details.finished_at or now) - details.created_at).total_seconds())
+    return f"{details.workflow}  {details.status.value}  {span}"
 
 
 def _iter_errors(details: RunDetails) -> Iterator[str]:
@@ -225,5 +201,5 @@ def _tell_error(task: TaskDetails) -> str:
     """The first line of what failed, without characters that could steer a terminal."""
     if task.error is None or task.status is not TaskStatus.FAILED:
         return ""
-    text = f"{task.error.exc_type}: {task.error.exc}".strip().partition("\n")[0]
+    text = f"{task.error}".strip().partition("\n")[0]
     return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)

@@ -72,7 +72,7 @@ def _find_running() -> str | None:
 
 async def _look_at_runs(plait: Plait, statuses: Any = None) -> Iterable[tuple[str, str]]:
     found = await plait.runs.aio_list(limit=_MOST, statuses=statuses)
-    return [(run.workflow_run_id, f"{run.workflow_name} {run.status.value}") for run in found]
+    return [(run.id, f"{run.workflow} {run.status.value}") for run in found]
 
 
 async def _look_at_workflows(plait: Plait) -> Iterable[tuple[str, str]]:
@@ -81,24 +81,24 @@ async def _look_at_workflows(plait: Plait) -> Iterable[tuple[str, str]]:
 
 async def _look_at_workers(plait: Plait) -> Iterable[tuple[str, str]]:
     found = await plait.workers.aio_list(ended=True, limit=_MOST)
-    return [(one.worker_id, f"{one.name} {one.status.value}") for one in found]
+    return [(one.id, f"{one.name} {one.status.value}") for one in found]
 
 
 async def _look_at_crons(plait: Plait) -> Iterable[tuple[str, str]]:
-    return [(one.id, f"{one.workflow_name} {one.name}") for one in await plait.cron.aio_list(limit=_MOST)]
+    return [(one.id, f"{one.workflow} {one.name}") for one in await plait.cron.aio_list(limit=_MOST)]
 
 
 async def _look_at_scheduled(plait: Plait) -> Iterable[tuple[str, str]]:
     found = await plait.scheduled.aio_list(limit=_MOST)
-    return [(one.id, f"{one.workflow_name} {one.run_at.astimezone():%Y-%m-%d %H:%M}") for one in found]
+    return [(one.id, f"{one.workflow} {one.run_at.astimezone():%Y-%m-%d %H:%M}") for one in found]
 
 
 async def _look_at_events(plait: Plait) -> Iterable[tuple[str, str]]:
-    return [(one.event_id, one.key) for one in await plait.event.aio_list(limit=_MOST)]
+    return [(one.id, one.key) for one in await plait.event.aio_list(limit=_MOST)]
 
 
 async def _look_at_filters(plait: Plait) -> Iterable[tuple[str, str]]:
-    return [(one.filter_id, one.workflow_name) for one in await plait.filters.aio_list(limit=_MOST)]
+    return [(one.id, one.workflow) for one in await plait.filters.aio_list(limit=_MOST)]
 
 
 complete_runs = complete_from(_look_at_runs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,10 @@ from plait.cli.help import command
 from plait.cli.options import DurationType, common_options, output_option, parse_pairs
 from plait.cli.output import paged, print_data, print_result, print_text
 from plait.cli.text import clean, format_seconds, format_table, format_time, to_json
-from plait.errors import DefinitionError
+from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:
     from plait.features.cron import CronDetails
-
-_SHOWN_FIRES = 5
 
 
 @command(
@@ -41,15 +38,15 @@ def list_crons(workflow: str | None, name: str | None, limit: int, after: str | 
     with open_plait() as plait, looking_for("plait crons list"):
         found = plait.cron.list(workflow_name=workflow, cron_name=name, limit=limit, after=after)
     if output != "table":
-        print_data([describe_cron(cron) for cron in found], output)
+        print_data(to_plain(found), output)
         return
     if not found:
         click.echo("no crons")
         return
     head = ("CRON", "WORKFLOW", "NAME", "EXPRESSION", "ZONE", "NEXT", "LAST", "MADE")
     print_text(format_table(head, [_list_cells(cron) for cron in found]))
-    if len(found) == limit:
-        say_hint(f"--after {found[-1].id} for more")
+    if found.next is not None:
+        say_hint(f"--after {found.next} for more")
 
 
 @command(
@@ -64,7 +61,7 @@ def show_cron(cron_id: str, output: str) -> None:
     with open_plait() as plait, looking_for("plait crons list"):
         cron = plait.cron.get(cron_id)
     if output != "table":
-        print_data(describe_cron(cron), output)
+        print_data(to_plain(cron), output)
     else:
         click.echo(_render(cron))
 
@@ -123,7 +120,7 @@ def create_cron(
             catch_up=catch_up,
             catch_up_bound=timedelta(seconds=catch_up_bound),
         )
-    print_result(describe_cron(made), output, made.id)
+    print_result(to_plain(made), output, made.id)
     say_hint(f"plait crons show {made.id} for its next fire times")
 
 
@@ -138,8 +135,8 @@ def pause_crons(cron_ids: Sequence[str], output: str) -> None:
     """Stop crons until they are unpaused."""
     with open_plait() as plait, looking_for("plait crons list"):
         for cron_id in cron_ids:
-            plait.cron.pause(cron_id)
-            print_result({"paused": cron_id}, output, f"paused {cron_id}", line=True)
+            cron = plait.cron.pause(cron_id)
+            print_result(to_plain(cron), output, f"paused {cron_id}", line=True)
 
 
 @command(
@@ -154,8 +151,8 @@ def unpause_crons(cron_ids: Sequence[str], output: str) -> None:
     with open_plait() as plait, looking_for("plait crons list"):
         for cron_id in cron_ids:
             cron = plait.cron.unpause(cron_id)
-            entry = {"unpaused": cron_id, "next_at": cron.next_at}
-            print_result(entry, output, f"unpaused {cron_id}; next at {format_time(cron.next_at)}", line=True)
+            text = f"unpaused {cron_id}; next at {format_time(cron.next_at)}"
+            print_result(to_plain(cron), output, text, line=True)
 
 
 @command(
@@ -169,7 +166,7 @@ def run_cron(cron_id: str, output: str) -> None:
     """Start a run of a cron now, paused or not. Prints the id of the run."""
     with open_plait() as plait, looking_for("plait crons list"):
         run_id = plait.cron.run_now(cron_id).workflow_run_id
-    print_result({"run_id": run_id}, output, run_id)
+    print_result({"id": run_id}, output, run_id)
     say_hint(f"plait runs show {run_id}")
 
 
@@ -191,40 +188,25 @@ def delete_crons(cron_ids: Sequence[str], force: bool, yes: bool, output: str) -
             print_result({"deleted": cron_id}, output, f"deleted {cron_id}", line=True)
 
 
-def describe_cron(cron: CronDetails) -> dict[str, Any]:
-    """A cron as ``-o json`` prints it."""
-    words, fires = _foresee(cron)
-    bound = cron.catch_up_bound.total_seconds()
-    return {**asdict(cron), "catch_up_bound": bound, "in_words": words, "next_fires": fires}
-
-
-def _foresee(cron: CronDetails) -> tuple[str, list[Any]]:
-    """Its timetable in words and its next fire times; nothing where this machine cannot read it."""
-    try:
-        return cron.explain(), [] if cron.paused else list(cron.list_fires(_SHOWN_FIRES))
-    except DefinitionError:
-        return "", []
-
-
 def _list_cells(cron: CronDetails) -> tuple[str, ...]:
     following = "paused" if cron.paused else format_time(cron.next_at) or "never"
     made = "in code" if cron.declared else "here"
     last = format_time(cron.last_at)
-    return cron.id, cron.workflow_name, cron.name, cron.expression, cron.timezone, following, last, made
+    return cron.id, cron.workflow, cron.name, cron.expression, cron.timezone, following, last, made
 
 
 def _render(cron: CronDetails) -> str:
-    words, fires = _foresee(cron)
+    fires = () if cron.paused else cron.next_times
     catch_up = f"up to {format_seconds(cron.catch_up_bound.total_seconds())} old" if cron.catch_up == "all" else ""
     facts = {
-        "workflow": cron.workflow_name,
+        "workflow": cron.workflow,
         "name": cron.name,
         "made": "in code" if cron.declared else f"here, {format_time(cron.created_at)}",
         "timetable": f"{cron.expression} in {cron.timezone}",
-        "in words": words,
+        "in words": cron.explanation,
         "missed times": f"{cron.catch_up} {catch_up}".strip(),
         "input": to_json(cron.input),
-        "metadata": to_json(cron.additional_metadata) if cron.additional_metadata else "",
+        "metadata": to_json(cron.metadata) if cron.metadata else "",
         "priority": str(cron.priority),
         "last": format_time(cron.last_at),
         "paused": "yes" if cron.paused else "",

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import click
 
 from plait.cli.text import can_show, clean_line, format_span, wants_colour
-from plait.cli.tree import COLOURS, ENDED, build_lines, count_attempt, headline, select_lines
+from plait.cli.tree import COLOURS, ENDED, build_lines, headline, select_lines
+from plait.features.notes import count_attempt
 from plait.features.run_views import RunDetails, TaskDetails
 from plait.types import TaskStatus
 
@@ -53,7 +54,7 @@ class ProgressLines:
             self._shown[task.name] = state
             for attempt in task.attempts[attempts_before:]:
                 if attempt.outcome in ("RETRIED", "LOST", "RELEASED"):
-                    why = f"{attempt.error.exc_type}: {attempt.error.exc}" if attempt.error else attempt.reason or ""
+                    why = str(attempt.error) if attempt.error else attempt.reason or ""
                     self._say(task, attempt.outcome, clean_line(why))
             if task.status is not before and task.status not in _SILENT:
                 self._say(task, task.status.value, _describe(task))
@@ -117,7 +118,7 @@ def _describe(task: TaskDetails) -> str:
         return f"attempt {count_attempt(task)}/{task.max_attempts}" if task.max_attempts > 1 else ""
     notes = [format_span(task.started_at, task.finished_at)]
     if task.status is TaskStatus.FAILED and task.error is not None:
-        notes.append(f"{task.error.exc_type}: {task.error.exc}")
+        notes.append(str(task.error))
     elif task.reason:
         notes.append(task.reason)
     return clean_line("  ".join(note for note in notes if note))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,14 +15,14 @@ from plait.cli.failures import say_hint
 from plait.cli.help import command
 from plait.cli.options import MomentType, common_options, output_option, parse_pairs
 from plait.cli.output import paged, print_data, print_result, print_text
-from plait.cli.runs import describe_summary, format_runs
+from plait.cli.runs import format_runs
 from plait.cli.text import clean, format_table, format_time, to_json
+from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:
     from plait.features.event import Event
 
 _SHOWN_PAYLOAD = 60
-_MOST_RUNS = 100
 
 
 @command(
@@ -48,8 +48,8 @@ def push_event(
     extra = parse_pairs(metadata, "--metadata")
     with open_plait() as plait:
         event = plait.event.push(key, value, additional_metadata=extra or None, priority=priority, scope=scope)
-    print_result(describe_event(event), output, event.event_id)
-    say_hint(f"plait events show {event.event_id} for the runs it starts")
+    print_result(to_plain(event), output, event.id)
+    say_hint(f"plait events show {event.id} for the runs it starts")
 
 
 @command(
@@ -80,15 +80,16 @@ def list_events(
             keys=key or None, scopes=scope or None, since=since, until=until, limit=limit, before=before
         )
     if output != "table":
-        print_data([describe_event(event) for event in found], output)
+        print_data(to_plain(found), output)
         return
     if not found:
-        click.echo("no events")
+        click.echo("no events" if found.next is None else "no events among those looked at so far")
         say_hint("plait events push KEY field=value" if not (key or scope or since or until or before) else None)
-        return
-    print_text(format_table(("EVENT", "KEY", "SCOPE", "PUSHED", "PAYLOAD"), [_list_cells(event) for event in found]))
-    if len(found) == limit:
-        say_hint(f"--before {found[-1].event_id} for older ones")
+    else:
+        rows = [_list_cells(event) for event in found]
+        print_text(format_table(("EVENT", "KEY", "SCOPE", "PUSHED", "PAYLOAD"), rows))
+    if found.next is not None:
+        say_hint(f"--before {found.next} for older ones")
 
 
 @command(
@@ -102,41 +103,26 @@ def show_event(event_id: str, output: str) -> None:
     """Show one event: its payload, and the runs it started."""
     with open_plait() as plait, looking_for("plait events list"):
         event = plait.event.get(event_id)
-        runs = plait.runs.list_triggered(event_id, limit=_MOST_RUNS)
     if output != "table":
-        print_data({**describe_event(event), "runs": [describe_summary(run) for run in runs]}, output)
+        print_data(to_plain(event), output)
         return
     scope = "" if event.scope is None else f"  scope {clean(event.scope)}"
-    click.echo(f"{clean(event.key)}  {event.event_id}  {format_time(event.created_at)}{scope}")
+    click.echo(f"{clean(event.key)}  {event.id}  {format_time(event.created_at)}{scope}")
     click.echo(f"payload {clean(to_json(event.payload, indent=2))}")
-    if event.additional_metadata:
-        click.echo(f"metadata {clean(to_json(event.additional_metadata))}")
+    if event.metadata:
+        click.echo(f"metadata {clean(to_json(event.metadata))}")
     if not event.delivered:
         click.echo("not delivered yet")
         say_hint("plait workers list: any worker delivers events, within some milliseconds")
-    elif not runs:
+    elif not event.runs:
         click.echo("started no run")
     else:
-        click.echo(f"\n{format_runs(runs)}")
-    if len(runs) == _MOST_RUNS:
-        click.echo(f"and perhaps more: these are the first {_MOST_RUNS}")
-
-
-def describe_event(event: Event) -> dict[str, Any]:
-    """An event as ``-o json`` prints it."""
-    return {
-        "event_id": event.event_id,
-        "key": event.key,
-        "scope": event.scope,
-        "priority": event.priority,
-        "payload": event.payload,
-        "metadata": event.additional_metadata,
-        "created_at": event.created_at,
-        "delivered": event.delivered,
-    }
+        click.echo(f"\n{format_runs(event.runs)}")
+    if event.runs.next is not None:
+        click.echo(f"and perhaps more: these are the last {len(event.runs)}")
 
 
 def _list_cells(event: Event) -> tuple[str, ...]:
     payload = to_json(event.payload)
     shown = payload if len(payload) <= _SHOWN_PAYLOAD else f"{payload[: _SHOWN_PAYLOAD - 1]}…"
-    return event.event_id, event.key, event.scope or "", format_time(event.created_at), shown
+    return event.id, event.key, event.scope or "", format_time(event.created_at), shown

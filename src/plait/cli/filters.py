@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +15,7 @@ from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import paged, print_data, print_result, print_text
 from plait.cli.text import format_table, to_json
+from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:
     from plait.features.filters import Filter
@@ -39,15 +39,15 @@ def list_filters(workflow: Sequence[str], scope: Sequence[str], limit: int, afte
     with open_plait() as plait:
         found = plait.filters.list(workflow_names=workflow or None, scopes=scope or None, limit=limit, after=after)
     if output != "table":
-        print_data([asdict(one) for one in found], output)
+        print_data(to_plain(found), output)
         return
     if not found:
         click.echo("no filters")
         return
     head = ("FILTER", "WORKFLOW", "SCOPE", "EXPRESSION", "PAYLOAD", "MADE")
     print_text(format_table(head, [_list_cells(one) for one in found]))
-    if len(found) == limit:
-        say_hint(f"--after {found[-1].filter_id} for more")
+    if found.next is not None:
+        say_hint(f"--after {found.next} for more")
 
 
 @command(
@@ -71,7 +71,7 @@ def create_filter(workflow: str, payload: Sequence[str], expression: str, scope:
     value = read_payload(payload, "payload")
     with open_plait() as plait, looking_for("plait workflows list"):
         made = plait.filters.create(workflow, expression, scope, value)
-    print_result(asdict(made), output, made.filter_id)
+    print_result(to_plain(made), output, made.id)
 
 
 @command(
@@ -91,4 +91,4 @@ def delete_filters(filter_ids: Sequence[str], output: str) -> None:
 
 def _list_cells(one: Filter) -> tuple[str, ...]:
     payload = to_json(one.payload) if one.payload else ""
-    return one.filter_id, one.workflow_name, one.scope, one.expression, payload, "in code" if one.declared else "here"
+    return one.id, one.workflow, one.scope, one.expression, payload, "in code" if one.declared else "here"

@@ -122,7 +122,7 @@ def run(
 
 
 def _report_detached(target: Target, workflow: str, run_id: str, output: str | None) -> int:
-    entry = {"run_id": run_id, "workflow": workflow, "status": "QUEUED"}
+    entry = {"id": run_id, "workflow": workflow, "status": "QUEUED"}
     print_result(entry, output or "table", run_id)
     say_hint(f"plait runs show {run_id}; it runs where a worker serves it: plait worker {shlex.quote(target.text)}")
     return 0

@@ -50,10 +50,10 @@ class Tally:
     code: int = 0
 
     def note(self, run_id: str, outcome: str, *, done: bool = False) -> None:
-        self.runs.append({"run_id": run_id, "done": done, "outcome": outcome})
+        self.runs.append({"id": run_id, "done": done, "outcome": outcome})
 
     def note_failure(self, run_id: str, error: PlaitError) -> None:
-        self.runs.append({"run_id": run_id, "done": False, "error": str(error)})
+        self.runs.append({"id": run_id, "done": False, "error": str(error)})
         self.code = EXIT_NOT_FOUND if isinstance(error, NotFoundError) else self.code or EXIT_RUN_FAILED
 
 
@@ -259,7 +259,7 @@ def _report(tally: Tally, output: str) -> int:
         if "error" in run:
             say_error(run["error"])
         else:
-            click.echo(f"{run['run_id']}  {run['outcome']}")
+            click.echo(f"{run['id']}  {run['outcome']}")
     if tally.code == EXIT_NOT_FOUND:
         say_hint("plait runs list")
     elif len(tally.runs) == 1 and "replayed_as" in tally.runs[0]:

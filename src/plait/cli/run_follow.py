@@ -104,7 +104,7 @@ async def _watch_silence(plait: Plait, ids: Sequence[str]) -> None:
             for run_id, silence in [*runs.items()]:
                 details = await plait.runs.aio_get_details(run_id)
                 await silence.judge(details)
-                if silence.said or details.run.finished_at is not None:
+                if silence.said or details.finished_at is not None:
                     del runs[run_id]
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 1.5)
@@ -189,10 +189,10 @@ class ChangeLines:
         fresh = [
             change
             for task in details.tasks.values()
-            for change in iter_changes(task, details.run.finished_at)
+            for change in iter_changes(task, details.finished_at)
             if (change.task, change.attempt, change.status, change.reason) not in self._seen
         ]
-        begin = details.run.created_at
+        begin = details.created_at
         for change in sorted(fresh, key=lambda change: change.time or begin):  # keeps the order within a task
             self._seen.add((change.task, change.attempt, change.status, change.reason))
             self._print(change)
@@ -204,12 +204,12 @@ class ChangeLines:
     def end(self, details: RunDetails) -> None:
         """Print how the run ended."""
         self.show(details)
-        run = details.run
-        self._print(Change(run.finished_at, "", 0, run.status.value, format_span(run.created_at, run.finished_at)))
+        span = format_span(details.created_at, details.finished_at)
+        self._print(Change(details.finished_at, "", 0, details.status.value, span))
 
     def _print(self, change: Change) -> None:
         if self._output != "table":
-            entry: dict[str, Any] = {"time": change.time, "run_id": self._run_id, "status": change.status}
+            entry: dict[str, Any] = {"time": change.time, "id": self._run_id, "status": change.status}
             if change.task:
                 entry |= {"task": change.task, "attempt": change.attempt}
             entry |= {name: text for name, text in (("error", change.error), ("reason", change.reason)) if text}
@@ -230,7 +230,7 @@ def iter_changes(task: TaskDetails, run_finished_at: datetime | None) -> Iterato
     """What is known to have happened to a task, from its attempts and the room it is in."""
     for number, attempt in enumerate(task.attempts, 1):
         yield from _iter_steps(task.name, number, attempt)
-        error = "" if attempt.error is None else f"{attempt.error.exc_type}: {attempt.error.exc}"
+        error = "" if attempt.error is None else str(attempt.error)
         span = format_span(attempt.started_at, attempt.finished_at)
         yield Change(attempt.finished_at, task.name, number, attempt.outcome, span, error, attempt.reason or "")
     number = len(task.attempts) + 1

@@ -19,8 +19,9 @@ from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import print_data
 from plait.cli.running import follow_run
-from plait.cli.text import can_show, clean_line, format_span, style
-from plait.cli.tree import COLOURS, ENDED, count_attempt, headline
+from plait.cli.text import can_show, clean_line, style
+from plait.cli.tree import COLOURS, ENDED, headline
+from plait.features.notes import is_judged, note_attempt, note_duration
 from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
 from plait.pictures.timeline import Bar, Piece, Span, SpanKind, draw_timeline
 from plait.types import TaskStatus
@@ -96,19 +97,19 @@ def draw_rows(details: RunDetails, now: datetime, columns: int, *, ascii_only: b
         Bar(clean_line(task.name), task.status.value, tuple(iter_spans(details, task, now)), _note(task, now))
         for task in details.tasks.values()
     ]
-    begin = min([details.run.created_at, *(span.begin for bar in bars for span in bar.spans)])
-    end = max([details.run.finished_at or now, *(span.end for bar in bars for span in bar.spans)])
+    begin = min([details.created_at, *(span.begin for bar in bars for span in bar.spans)])
+    end = max([details.finished_at or now, *(span.end for bar in bars for span in bar.spans)])
     return draw_timeline(bars, begin, end, width=columns, ascii_only=ascii_only)
 
 
 def describe_gantt(details: RunDetails, now: datetime) -> dict[str, Any]:
     """The timeline as ``-o json`` prints it."""
     return {
-        "run_id": details.run.workflow_run_id,
-        "workflow": details.run.workflow_name,
+        "id": details.id,
+        "workflow": details.workflow,
         "status": details.status.value,
-        "created_at": details.run.created_at,
-        "finished_at": details.run.finished_at,
+        "created_at": details.created_at,
+        "finished_at": details.finished_at,
         "tasks": [
             {
                 "name": task.name,
@@ -126,7 +127,7 @@ def iter_spans(details: RunDetails, task: TaskDetails, now: datetime) -> Iterato
     for number, attempt in enumerate(task.attempts, 1):
         yield from _iter_before(attempt, number, free_since, None)
         begin = attempt.started_at
-        if begin is not None and not _is_judged(attempt):
+        if begin is not None and not is_judged(attempt):
             kind = SpanKind.RAN if attempt.outcome == "COMPLETED" else SpanKind.FAILED
             yield Span(kind, begin, max(begin, attempt.finished_at), number, attempt.outcome)
         following = task.attempts[number] if number < len(task.attempts) else None
@@ -146,14 +147,7 @@ def _find_beginning(details: RunDetails, task: TaskDetails) -> datetime | None:
     """When the last of its parents ended, from which on a task waits for its conditions."""
     ends = [details.tasks[name].finished_at for name in task.parents]
     known = [end for end in ends if end is not None]
-    return max(known, default=details.run.created_at) if len(known) == len(ends) else None
-
-
-def _is_judged(attempt: AttemptDetails) -> bool:
-    """Whether a task ended without its code having run: it was skipped, or cancelled because of a parent."""
-    if attempt.outcome not in ("SKIPPED", "CANCELLED") or attempt.started_at is None:
-        return False
-    return attempt.finished_at - attempt.started_at < timedelta(milliseconds=1)
+    return max(known, default=details.created_at) if len(known) == len(ends) else None
 
 
 def _iter_before(
@@ -168,9 +162,5 @@ def _iter_before(
 
 
 def _note(task: TaskDetails, now: datetime) -> str:
-    end = now if task.status is TaskStatus.RUNNING else task.finished_at
-    ran = task.status is not TaskStatus.PENDING and not (task.attempts and _is_judged(task.attempts[-1]))
-    notes = [format_span(task.started_at, end) if ran else ""]
-    if (attempt := count_attempt(task)) > 1:
-        notes.append(f"attempt {attempt}/{max(attempt, task.max_attempts)}")
-    return "  ".join(note for note in notes if note)
+    duration = "" if task.attempts and is_judged(task.attempts[-1]) else note_duration(task, now)
+    return "  ".join(note for note in (duration, note_attempt(task)) if note)

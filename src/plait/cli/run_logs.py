@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections import OrderedDict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import print_data
 from plait.cli.text import clean, clean_line, style
+from plait.features.shapes import to_plain
 from plait.types import WorkflowRunStatus
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ async def _show(
                 if line.cursor not in recent:
                     printer.show(line)
                     recent[line.cursor] = line
-            if len(page) < PAGE:
+            if page.next is None:
                 break
-            cursor = page[-1].cursor
+            cursor = page.next
         if ended:
             return
         after = _forget(recent) or after
@@ -104,20 +105,9 @@ class _Printer:
         """Print one line."""
         self.count += 1
         if self._output != "table":
-            print_data(_describe(line), self._output, line=True)
+            print_data(to_plain(line), self._output, line=True)
             return
         clock = line.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
         level = style(f"{line.level:<7}", _COLOURS.get(line.level, "cyan"), sys.stdout)
         text = clean(line.text).replace("\n", "\n    ")
-        click.echo(f"{clock} {level} {clean_line(line.task_name)}  {text}")
-
-
-def _describe(line: LogLine) -> dict[str, Any]:
-    return {
-        "at": line.at,
-        "task": line.task_name,
-        "attempt": line.attempt_number,
-        "level": line.level,
-        "text": line.text,
-        "cursor": line.cursor,
-    }
+        click.echo(f"{clock} {level} {clean_line(line.task)}  {text}")

@@ -17,10 +17,11 @@ from plait.cli.failures import say_hint
 from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import print_data
-from plait.cli.runs import describe_details
 from plait.cli.text import can_show, style
 from plait.cli.tree import COLOURS, branch_off, build_line, find_homes, headline, to_ascii
-from plait.features.run_views import RunDetails, TaskDetails
+from plait.features.checks import MAX_PAGE
+from plait.features.run_views import ChildRun, RunDetails, TaskDetails
+from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:
     from plait.client import Plait
@@ -83,15 +84,24 @@ def collect_tree(plait: Plait, run_id: str, *, depth: int, limit: int) -> RunNod
     left = limit - 1
     while queue:
         node, generation = queue.popleft()
-        for child in plait.runs.list_children(node.details.run.workflow_run_id):
+        for child in _iter_children(plait, node.details.id):
             if left and generation < depth:
                 left -= 1
-                below = RunNode(plait.runs.get_details(child.run.workflow_run_id))
-                node.children.setdefault(child.parent_task, []).append(below)
+                below = RunNode(plait.runs.get_details(child.run.id))
+                node.children.setdefault(child.task, []).append(below)
                 queue.append((below, generation + 1))
             else:
-                node.hidden.setdefault(child.parent_task, Counter())[child.run.status.value] += 1
+                node.hidden.setdefault(child.task, Counter())[child.run.status.value] += 1
     return root
+
+
+def _iter_children(plait: Plait, run_id: str) -> Iterator[ChildRun]:
+    after: str | None = None
+    while True:
+        page = plait.runs.list_children(run_id, limit=MAX_PAGE, after=after)
+        yield from page
+        if (after := page.next) is None:
+            return
 
 
 def iter_rows(root: RunNode, now: datetime) -> Iterator[Row]:
@@ -108,11 +118,11 @@ def iter_rows(root: RunNode, now: datetime) -> Iterator[Row]:
 
 
 def describe_node(node: RunNode) -> dict[str, Any]:
-    """The tree as ``-o json`` prints it: every task has its ``children``, and counts of ``hidden`` ones."""
-    entry = describe_details(node.details)
+    """The tree as ``-o json`` prints it: every task has its ``child_runs``, and counts of hidden ones."""
+    entry: dict[str, Any] = to_plain(node.details)
     for task in entry["tasks"]:
-        task["children"] = [describe_node(child) for child in node.children.get(task["name"], ())]
-        task["hidden_children"] = dict(node.hidden.get(task["name"], ()))
+        task["child_runs"] = [describe_node(child) for child in node.children.get(task["name"], ())]
+        task["hidden_child_runs"] = dict(node.hidden.get(task["name"], ()))
     return entry
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from plait.cli.waiting import Silence
 from plait.errors import DatabaseUnavailableError
+from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:
     from plait.cli.displays import Display
@@ -122,13 +123,13 @@ async def follow_run(
 def describe_run(details: RunDetails, output: Any = None) -> dict[str, Any]:
     """A run as the object that ``-o json`` prints."""
     errors = [
-        {"task": task.name, "type": task.error.exc_type, "message": task.error.exc, "trace": task.error.trace}
+        {"task": task.name, **to_plain(task.error)}
         for task in details.tasks.values()
         if task.error is not None and task.status == "FAILED"
     ]
     entry: dict[str, Any] = {
-        "run_id": details.run.workflow_run_id,
-        "workflow": details.run.workflow_name,
+        "id": details.id,
+        "workflow": details.workflow,
         "status": details.status.value,
     }
     if details.status == "COMPLETED":

@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -20,7 +19,8 @@ from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import can_show, clean, format_span, format_table, format_time, style, to_json
 from plait.cli.tree import COLOURS, describe_attempt, render_plain
 from plait.cli.waiting import explain_silence
-from plait.features.run_views import AttemptDetails, RunDetails, RunSummary, TaskDetails
+from plait.features.run_views import RunDetails, RunSummary
+from plait.features.shapes import to_plain
 from plait.types import TaskStatus, WorkflowRunStatus
 
 STATUSES = [status.value for status in WorkflowRunStatus]
@@ -29,7 +29,7 @@ STATUSES = [status.value for status in WorkflowRunStatus]
 @command(
     "list",
     ("what failed since yesterday", "plait runs list --status FAILED --since 1d"),
-    ("ids alone, for other programs", "plait runs list --json | jq -r '.[].run_id'"),
+    ("ids alone, for other programs", "plait runs list --json | jq -r '.items[].id'"),
 )
 @click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), multiple=True, help="Any of these.")
 @click.option("--workflow", metavar="NAME", multiple=True, help="Any of these.", shell_complete=complete_workflows)
@@ -57,15 +57,15 @@ def list_runs(
             before=before,
         )
     if output != "table":
-        print_data([describe_summary(run) for run in found], output)
+        print_data(to_plain(found), output)
         return
     if not found:
-        click.echo("no runs")
+        click.echo("no runs" if found.next is None else "no runs among those looked at so far")
         say_hint("plait run path/to/flows.py:workflow" if not (status or workflow or since or before) else None)
-        return
-    print_text(format_runs(found))
-    if len(found) == limit:
-        say_hint(f"--before {found[-1].workflow_run_id} for older ones")
+    else:
+        print_text(format_runs(found))
+    if found.next is not None:
+        say_hint(f"--before {found.next} for older ones")
 
 
 @command(
@@ -84,7 +84,7 @@ def show_run(run_id: str, with_input: bool, output: str) -> None:
         details = plait.runs.get_details(run_id)
         why = asyncio.run(explain_silence(plait, details)) if output == "table" else None
     if output != "table":
-        print_data(describe_details(details), output)
+        print_data(to_plain(details), output)
         return
     if with_input:
         click.echo(f"input {clean(to_json(details.input, indent=2))}")
@@ -113,10 +113,10 @@ def _iter_details(details: RunDetails) -> Iterator[str]:
                 yield f"  {describe_attempt(attempt)}"
         if task.status is TaskStatus.FAILED and task.error is not None and task.error.trace:
             yield f"\n{clean(task.error.trace.rstrip())}"
-    if details.run.trigger is not None:
-        yield f"\nstarted by {details.run.trigger.lower()} {details.run.trigger_id}"
-    if details.run.additional_metadata:
-        yield f"\nmetadata {clean(to_json(details.run.additional_metadata))}"
+    if details.trigger is not None:
+        yield f"\nstarted by {details.trigger.lower()} {details.trigger_id}"
+    if details.metadata:
+        yield f"\nmetadata {clean(to_json(details.metadata))}"
 
 
 def format_runs(runs: Sequence[RunSummary]) -> str:
@@ -124,63 +124,6 @@ def format_runs(runs: Sequence[RunSummary]) -> str:
     return format_table(("RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK"), [_list_cells(run) for run in runs])
 
 
-def describe_summary(run: RunSummary) -> dict[str, Any]:
-    """A run as ``-o json`` prints it."""
-    return {
-        "run_id": run.workflow_run_id,
-        "workflow": run.workflow_name,
-        "status": run.status.value,
-        "priority": run.priority,
-        "created_at": run.created_at,
-        "finished_at": run.finished_at,
-        "metadata": run.additional_metadata,
-        "trigger": run.trigger,
-        "trigger_id": run.trigger_id,
-    }
-
-
-def describe_details(details: RunDetails) -> dict[str, Any]:
-    """A run with its tasks as ``-o json`` prints it."""
-    tasks = [_describe_task(task) for task in details.tasks.values()]
-    return {**describe_summary(details.run), "input": details.input, "tasks": tasks}
-
-
-def _describe_task(task: TaskDetails) -> dict[str, Any]:
-    return {
-        "name": task.name,
-        "kind": task.kind.value,
-        "parents": list(task.parents),
-        "status": task.status.value,
-        "output": task.output,
-        "error": _describe_error(task.error),
-        "reason": task.reason,
-        "queued_at": task.queued_at,
-        "started_at": task.started_at,
-        "finished_at": task.finished_at,
-        "due_at": task.due_at,
-        "waits_for": list(task.waits_for),
-        "worker_id": task.worker_id,
-        "attempts": [_describe_attempt(attempt) for attempt in task.attempts],
-    }
-
-
-def _describe_attempt(attempt: AttemptDetails) -> dict[str, Any]:
-    return {
-        "attempt": attempt.attempt_number,
-        "outcome": attempt.outcome,
-        "superseded": attempt.superseded,
-        "error": _describe_error(attempt.error),
-        "reason": attempt.reason,
-        "started_at": attempt.started_at,
-        "finished_at": attempt.finished_at,
-        "worker_id": attempt.worker_id,
-    }
-
-
-def _describe_error(error: Any) -> dict[str, str] | None:
-    return None if error is None else {"type": error.exc_type, "message": error.exc, "trace": error.trace}
-
-
 def _list_cells(run: RunSummary) -> tuple[str, ...]:
     took = format_span(run.created_at, run.finished_at)
-    return run.workflow_run_id, run.workflow_name, run.status.value, format_time(run.created_at), took
+    return run.id, run.workflow, run.status.value, format_time(run.created_at), took

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from plait.cli.options import common_options, output_option, parse_pairs
 from plait.cli.output import paged, print_data, print_result
 from plait.cli.text import format_table, format_time
 from plait.errors import PlaitError
+from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:  # generic, in recent versions of click
     from plait.features.scheduled import ScheduledRun
@@ -63,15 +63,15 @@ def list_scheduled(workflow: str | None, status: str | None, limit: int, before:
         statuses = [status.upper()] if status else None
         found = plait.scheduled.list(workflow_name=workflow, statuses=statuses, limit=limit, before=before)
     if output != "table":
-        print_data([describe_scheduled(one) for one in found], output)
+        print_data(to_plain(found), output)
         return
     if not found:
         click.echo("no scheduled runs")
         return
     head = ("SCHEDULED RUN", "WORKFLOW", "AT", "STATUS", "RUN")
     click.echo(format_table(head, [_list_cells(one) for one in found]))
-    if len(found) == limit:
-        say_hint(f"--before {found[-1].id} for more")
+    if found.next is not None:
+        say_hint(f"--before {found.next} for more")
 
 
 @command(
@@ -97,7 +97,7 @@ def create_scheduled(
     extra = parse_pairs(metadata, "--metadata")
     with open_plait() as plait, looking_for("plait workflows list"):
         made = plait.scheduled.create(workflow, run_at, value, extra or None, priority)
-    print_result(describe_scheduled(made), output, made.id)
+    print_result(to_plain(made), output, made.id)
     say_hint(f"plait scheduled update {made.id} TIME to move it")
 
 
@@ -114,7 +114,7 @@ def update_scheduled(scheduled_id: str, run_at: datetime, output: str) -> None:
     with open_plait() as plait, looking_for("plait scheduled list"):
         moved = plait.scheduled.update(scheduled_id, run_at)
     text = f"{moved.id} starts at {format_time(moved.run_at)}"
-    print_result(describe_scheduled(moved), output, text)
+    print_result(to_plain(moved), output, text)
 
 
 @command(
@@ -134,10 +134,5 @@ def delete_scheduled(scheduled_ids: Sequence[str], yes: bool, output: str) -> No
             print_result({"deleted": scheduled_id}, output, f"deleted {scheduled_id}", line=True)
 
 
-def describe_scheduled(one: ScheduledRun) -> dict[str, Any]:
-    """A scheduled run as ``-o json`` prints it."""
-    return {**asdict(one), "status": one.status.value}
-
-
 def _list_cells(one: ScheduledRun) -> tuple[str, ...]:
-    return one.id, one.workflow_name, format_time(one.run_at), one.status.value, one.workflow_run_id or ""
+    return one.id, one.workflow, format_time(one.run_at), one.status.value, one.run_id or ""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from plait.cli.options import DurationType, common_options, output_option
 from plait.cli.output import print_data
 from plait.cli.text import can_show, clean_line, format_seconds, wants_colour
 from plait.errors import PlaitError
+from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:
     from plait.client import Plait
@@ -65,28 +65,13 @@ def _check_terminal() -> None:
 
 def _print_once(activity: Activity, output: str) -> None:
     if output != "table":
-        print_data(_to_data(activity), output)
+        print_data(to_plain(activity), output)
         return
     from plait.cli.top_view import build_picture  # noqa: PLC0415 - not for those who want data
 
     width = get_terminal_size().columns if sys.stdout.isatty() else 160
     for line in build_picture(activity, width=width, height=None, unicode=can_show("█░", sys.stdout)):
         click.echo(line.text)
-
-
-def _to_data(activity: Activity) -> dict[str, Any]:
-    """The picture as data. Queues are by task, not by workflow."""
-    return {
-        "at": activity.at,
-        "paces": [
-            asdict(pace) | {"per_second": pace.per_second, "failed_share": pace.failed_share} for pace in activity.paces
-        ],
-        "workers": [
-            asdict(busy.worker) | {"running": [asdict(task) for task in busy.running]} for busy in activity.workers
-        ],
-        "queues": [asdict(queue) for queue in activity.queues.tasks],
-        "slowest": [asdict(task) for task in activity.slowest],
-    }
 
 
 class _Screen:

@@ -69,7 +69,7 @@ def share_rows(wanted: Sequence[int], room: int) -> list[int]:
 
 
 def _describe_sums(activity: Activity, width: int, unicode: bool) -> list[Line]:
-    live = [busy.worker for busy in activity.workers if busy.worker.status is WorkerStatus.ACTIVE]
+    live = [busy for busy in activity.workers if busy.status is WorkerStatus.ACTIVE]
     slots, used = sum(worker.slots for worker in live), sum(worker.slots_in_use for worker in live)
     queues = activity.queues
     more = "+" if queues.capped else ""
@@ -106,12 +106,12 @@ def draw_bar(used: int, slots: int, width: int, *, unicode: bool = True) -> str:
 def _build_queues(activity: Activity) -> _Table:
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     oldest: dict[str, datetime] = {}
-    for task in activity.queues.tasks:
+    for task in activity.queues.queues:
         for place, count in enumerate((task.ready, task.running, task.waiting)):
-            sums[task.workflow_name][place] += count
+            sums[task.workflow][place] += count
         if task.oldest_ready_at is not None:
-            known = oldest.get(task.workflow_name, task.oldest_ready_at)
-            oldest[task.workflow_name] = min(known, task.oldest_ready_at)
+            known = oldest.get(task.workflow, task.oldest_ready_at)
+            oldest[task.workflow] = min(known, task.oldest_ready_at)
     order = sorted(sums, key=lambda name: (-sums[name][0], -sums[name][1], name))
     rows = [
         (name, *(f"{count:,}" for count in sums[name]), format_span(oldest.get(name), activity.at)) for name in order
@@ -121,13 +121,13 @@ def _build_queues(activity: Activity) -> _Table:
 
 
 def _build_workers(activity: Activity) -> _Table:
-    order = sorted(activity.workers, key=lambda busy: (-busy.worker.slots_in_use, busy.worker.name, busy.worker.pid))
+    order = sorted(activity.workers, key=lambda busy: (-busy.slots_in_use, busy.name, busy.pid))
     rows = [
         (
-            busy.worker.name,
-            busy.worker.status.value,
-            f"{busy.worker.host} pid {busy.worker.pid}",
-            f"{busy.worker.slots_in_use}/{busy.worker.slots}",
+            busy.name,
+            busy.status.value,
+            f"{busy.host} pid {busy.pid}",
+            f"{busy.slots_in_use}/{busy.slots}",
             _describe_running(busy),
         )
         for busy in order
@@ -136,18 +136,18 @@ def _build_workers(activity: Activity) -> _Table:
 
 
 def _describe_running(busy: BusyWorker) -> str:
-    return ", ".join(f"{task.workflow_name}.{task.task_name} {task.running}" for task in busy.running)
+    return ", ".join(f"{task.workflow}.{task.task} {task.running}" for task in busy.running)
 
 
 def _build_slowest(activity: Activity) -> _Table:
-    names = {busy.worker.worker_id: busy.worker.name for busy in activity.workers}
+    names = {busy.id: busy.name for busy in activity.workers}
     rows = [
         (
-            f"{task.workflow_name}.{task.task_name}",
+            f"{task.workflow}.{task.task}",
             format_span(task.started_at, activity.at),
-            str(task.attempt_number),
+            str(task.attempt),
             names.get(task.worker_id, task.worker_id),
-            task.workflow_run_id,
+            task.run_id,
         )
         for task in activity.slowest
     ]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from plait.cli.text import clean_line, format_seconds, format_span
+from plait.cli.text import clean_line, format_span
+from plait.features.notes import iter_waits, note_attempt, note_duration
 from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
 from plait.graph.definition import TaskKind
 from plait.types import TaskStatus, WorkflowRunStatus
@@ -76,10 +77,9 @@ def render_plain(details: RunDetails, now: datetime, *, unicode: bool = True) ->
 
 def headline(details: RunDetails, now: datetime) -> str:
     """Workflow, run id, status and how long it took so far."""
-    run = details.run
-    end = run.finished_at or (now if run.status is WorkflowRunStatus.RUNNING else None)
-    span = format_span(run.created_at, end)
-    return f"{clean_line(run.workflow_name)}  {run.workflow_run_id}  {run.status.value}  {span}".rstrip()
+    end = details.finished_at or (now if details.status is WorkflowRunStatus.RUNNING else None)
+    span = format_span(details.created_at, end)
+    return f"{clean_line(details.workflow)}  {details.id}  {details.status.value}  {span}".rstrip()
 
 
 def select_lines(lines: Sequence[TreeLine], room: int) -> tuple[list[TreeLine], str]:
@@ -103,20 +103,15 @@ def select_lines(lines: Sequence[TreeLine], room: int) -> tuple[list[TreeLine], 
     return [lines[index] for index in sorted(kept)], f"… and {len(hidden)} more: {summary}"
 
 
-def count_attempt(task: TaskDetails) -> int:
-    """Which of its attempts a task is at, as its retries count them: lost and handed back ones do not."""
-    return 1 + sum(attempt.outcome == "RETRIED" for attempt in task.attempts)
-
-
 def describe_attempt(attempt: AttemptDetails) -> str:
     """One ended attempt in a line."""
     parts = [
-        f"attempt {attempt.attempt_number} {attempt.outcome}",
+        f"attempt {attempt.attempt} {attempt.outcome}",
         format_span(attempt.started_at, attempt.finished_at),
     ]
     why = attempt.error or attempt.reason
     if attempt.error is not None:
-        why = f"{attempt.error.exc_type}: {attempt.error.exc}"
+        why = str(attempt.error)
     return "  ".join(part for part in (*parts, clean_line(str(why)) if why else "") if part)
 
 
@@ -157,20 +152,12 @@ def _describe(task: TaskDetails, now: datetime) -> str:
     notes = []
     if task.kind is not TaskKind.TASK:
         notes.append("(on failure)" if task.kind is TaskKind.ON_FAILURE else "(on success)")
-    if task.status is TaskStatus.RUNNING:
-        notes.append(format_span(task.started_at, now))
-    elif task.finished_at is not None and task.status is not TaskStatus.PENDING:
-        notes.append(format_span(task.started_at, task.finished_at))
-    attempt = count_attempt(task)
-    if attempt > 1 or (task.max_attempts > 1 and task.status is TaskStatus.RUNNING):
-        notes.append(f"attempt {attempt}/{max(attempt, task.max_attempts)}")
+    notes.append(note_duration(task, now))
+    notes.append(note_attempt(task, first=task.max_attempts > 1 and task.status is TaskStatus.RUNNING))
     lost = sum(item.outcome == "LOST" for item in task.attempts)
     if lost:
         notes.append(f"{lost} lost")
-    if task.waits_for:
-        notes.append(clean_line(f"waits for {' or '.join(task.waits_for)}"))
-    if task.status is TaskStatus.PENDING and task.due_at is not None:
-        notes.append(f"goes on in {format_seconds((task.due_at - now).total_seconds())}")
+    notes += [clean_line(wait) for wait in iter_waits(task, now)]
     if task.kind is TaskKind.TASK and len(task.parents) > 1:
         shown = ", ".join(task.parents[:4]) + (f" and {len(task.parents) - 4} more" if len(task.parents) > 4 else "")
         notes.append(f"← {clean_line(shown)}")
@@ -182,4 +169,4 @@ def _describe(task: TaskDetails, now: datetime) -> str:
 def _describe_error(task: TaskDetails) -> str:
     if task.error is None or task.status in (TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.CANCELLED):
         return ""
-    return clean_line(f"{task.error.exc_type}: {task.error.exc}")
+    return clean_line(str(task.error))

@@ -66,7 +66,7 @@ async def explain_silence(plait: Plait, details: RunDetails, target: str = "TARG
     queued = next((task.name for task in tasks if task.status is TaskStatus.QUEUED), None)
     if queued is None or any(task.status is TaskStatus.RUNNING for task in tasks):
         return None
-    crew = await _read_crew(plait, details.run.workflow_name, queued)
+    crew = await _read_crew(plait, details.workflow, queued)
     if crew.in_use < crew.slots:
         return None
     why = explain_waiting(Waiting(status=TaskStatus.QUEUED, crew=crew)) or ""

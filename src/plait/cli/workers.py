@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import clean_line, format_seconds, format_span, format_table, format_time, style, to_json
+from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:
     from plait.features.workers import WorkerSummary
@@ -38,7 +38,7 @@ def list_workers(ended: bool, limit: int, output: str) -> None:
     with open_plait() as plait:
         found = plait.workers.list(ended=ended, limit=limit)
     if output != "table":
-        print_data([asdict(worker) for worker in found], output)
+        print_data(to_plain(found), output)
         return
     if not found:
         click.echo("no workers")
@@ -63,10 +63,10 @@ def show_worker(worker_id: str, output: str) -> None:
     with open_plait() as plait, looking_for("plait workers list --ended"):
         details = plait.workers.get(worker_id)
     if output != "table":
-        print_data({**asdict(details.worker), "running": [asdict(task) for task in details.running]}, output)
+        print_data(to_plain(details), output)
         return
-    worker = details.worker
-    click.echo(f"{clean_line(worker.name)}  {worker.worker_id}  {worker.status.value}")
+    worker = details
+    click.echo(f"{clean_line(worker.name)}  {worker.id}  {worker.status.value}")
     ended = f", ended {format_time(worker.ended_at)}" if worker.ended_at else ""
     click.echo(
         f"{_place(worker)}, Plait {clean_line(worker.plait_version)}, since {format_time(worker.started_at)}{ended}"
@@ -80,10 +80,10 @@ def show_worker(worker_id: str, output: str) -> None:
         now = datetime.now(UTC)
         rows = [
             (
-                task.workflow_run_id,
-                task.workflow_name,
-                task.task_name,
-                str(task.attempt_number),
+                task.run_id,
+                task.workflow,
+                task.task,
+                str(task.attempt),
                 format_span(task.started_at, now),
             )
             for task in details.running
@@ -96,7 +96,7 @@ def _list_cells(worker: WorkerSummary) -> tuple[str, ...]:
     serves = ", ".join(worker.serves)
     slots = f"{worker.slots_in_use}/{worker.slots}"
     started = format_time(worker.started_at)
-    return worker.worker_id, worker.name, worker.status.value, _place(worker), slots, age, started, serves
+    return worker.id, worker.name, worker.status.value, _place(worker), slots, age, started, serves
 
 
 def _place(worker: WorkerSummary) -> str:

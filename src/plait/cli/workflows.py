@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +18,7 @@ from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import can_show, clean, clean_line, format_seconds, format_table, format_time, to_json
+from plait.features.shapes import to_plain
 from plait.pictures.mermaid import draw_mermaid
 from plait.pictures.model import FOLD_FROM, DrawnTask, build_graph, describe_graph, read_definition
 from plait.pictures.svg import draw_svg
@@ -46,7 +47,7 @@ def list_workflows(part: str | None, limit: int, after: str | None, output: str)
     with open_plait() as plait:
         found = plait.workflows.list(name_contains=part, limit=limit, after=after)
     if output != "table":
-        print_data([asdict(workflow) for workflow in found], output)
+        print_data(to_plain(found), output)
         return
     if not found:
         click.echo("no workflows")
@@ -54,8 +55,8 @@ def list_workflows(part: str | None, limit: int, after: str | None, output: str)
         return
     head = ("WORKFLOW", "VERSION", "TASKS", "SERVED", "STARTED BY", "DESCRIPTION")
     print_text(format_table(head, [_list_cells(workflow) for workflow in found]))
-    if len(found) == limit:
-        say_hint(f"--after {found[-1].name} for more")
+    if found.next is not None:
+        say_hint(f"--after {found.next} for more")
 
 
 @command(
@@ -71,7 +72,7 @@ def show_workflow(name: str, version_id: int | None, output: str) -> None:
     """Show one workflow: its tasks with their options and conditions, and what starts it."""
     details = _find_workflow(name, version_id)
     if output != "table":
-        print_data(asdict(details), output)
+        print_data(to_plain(details), output)
         return
     print_text("\n".join(_render(details)))
 
@@ -183,7 +184,7 @@ def _find_workflow(name: str, version_id: int | None) -> WorkflowDetails:
     with open_plait() as plait, looking_for("plait workflows list"):
         details = plait.workflows.get(name)
         if version_id is not None and version_id != details.version_id:
-            versions = {version.version_id for version in plait.workflows.list_versions(name, limit=1000)}
+            versions = {version.id for version in plait.workflows.list_versions(name, limit=1000)}
             if version_id not in versions:
                 raise click.UsageError(f"workflow {name!r} has no version {version_id}: it has {_join(versions)}")
             details = plait.workflows.get_version(version_id)

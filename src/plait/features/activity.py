@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from plait.health.pace import WINDOWS
+from plait.features.shapes import Answer, Id
+from plait.features.workers import MOST_WORKERS, WorkerStatus, WorkerSummary
+from plait.store.pace import WINDOWS
 
 if TYPE_CHECKING:
-    from plait.features.workers import WorkerSummary
     from plait.store.store import Store
 
-MOST_WORKERS = 1000
 MOST_GROUPS = 5000
 """Pairs of a worker and a task it runs that are told."""
 
 
 @dataclass(frozen=True, slots=True)
-class TaskQueue:
+class TaskQueue(Answer):
     """One task of a workflow, over all runs: how many are ready for a worker, run, and wait for a time or an event.
 
     Tasks that wait for their parents are in none of these. ``capped``: the counting stopped, there may be more.
     """
 
-    workflow_name: str
-    task_name: str
+    workflow: str
+    task: str
     ready: int = 0
     running: int = 0
     waiting: int = 0
@@ -35,82 +35,66 @@ class TaskQueue:
     capped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class QueueMetrics:
-    """The queues that are not empty, by workflow and task. The sums are lower bounds if ``capped``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMetrics(Answer):
+    """The queues that are not empty, by workflow and task; their sums, which are lower bounds if ``capped``; and the
+    live workers with their slots."""
 
-    tasks: tuple[TaskQueue, ...]
-
-    @property
-    def ready(self) -> int:
-        return sum(task.ready for task in self.tasks)
-
-    @property
-    def running(self) -> int:
-        return sum(task.running for task in self.tasks)
-
-    @property
-    def waiting(self) -> int:
-        return sum(task.waiting for task in self.tasks)
-
-    @property
-    def capped(self) -> bool:
-        return any(task.capped for task in self.tasks)
+    ready: int
+    running: int
+    waiting: int
+    capped: bool
+    slots: int
+    slots_in_use: int
+    workers: int
+    queues: tuple[TaskQueue, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Answer):
     """How many attempts ended in the last ``seconds``, and how many of these failed, retried or not.
 
-    Of all live workers, as each told with its last heartbeat.
+    Of all live workers, as each told with its last heartbeat. ``failed_share`` is from 0 to 1; 0 when nothing ended.
     """
 
     seconds: int
     ended: int
     failed: int
-
-    @property
-    def per_second(self) -> float:
-        return self.ended / self.seconds
-
-    @property
-    def failed_share(self) -> float:
-        """From 0 to 1; 0 when nothing ended."""
-        return self.failed / self.ended if self.ended else 0.0
+    per_second: float
+    failed_share: float
 
 
 @dataclass(frozen=True, slots=True)
-class BusyTask:
+class BusyTask(Answer):
     """How many of a task a worker runs, and since when the oldest of them."""
 
-    workflow_name: str
-    task_name: str
+    workflow: str
+    task: str
     running: int
     oldest_started_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class BusyWorker:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusyWorker(WorkerSummary):
     """A worker with what it runs, the most first."""
 
-    worker: WorkerSummary
     running: tuple[BusyTask, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SlowTask:
+class SlowTask(Answer):
     """A task that runs, and since when."""
 
-    workflow_run_id: str
-    workflow_name: str
-    task_name: str
-    attempt_number: int
-    worker_id: str
+    run_id: Id
+    workflow: str
+    task: str
+    attempt: int
+    worker_id: Id
     started_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class Activity(Answer):
     """A picture of all work at one moment, ``at``, by the clock of the database."""
 
     at: datetime
@@ -120,15 +104,31 @@ class Activity:
     slowest: tuple[SlowTask, ...]
 
 
+def build_queue_metrics(queues: Sequence[TaskQueue], slots: Sequence[tuple[int, int]]) -> QueueMetrics:
+    """The sums of queues; ``slots``: of each live worker how many it has, and how many are in use."""
+    return QueueMetrics(
+        ready=sum(queue.ready for queue in queues),
+        running=sum(queue.running for queue in queues),
+        waiting=sum(queue.waiting for queue in queues),
+        capped=any(queue.capped for queue in queues),
+        slots=sum(total for total, _ in slots),
+        slots_in_use=sum(used for _, used in slots),
+        workers=len(slots),
+        queues=tuple(queues),
+    )
+
+
 async def read_paces(store: Store) -> tuple[Pace, ...]:
     """The sums over all workers that told lately."""
     rows = await store.observation.read_paces(MOST_WORKERS)
     told = [row["pace"] for row in rows if row["pace"] and not row["stale"]]
     sums = [sum(column) for column in zip(*told, strict=True)] or [0] * (2 * len(WINDOWS))
-    return tuple(Pace(seconds, sums[2 * place], sums[2 * place + 1]) for place, seconds in enumerate(WINDOWS))
+    return tuple(_build_pace(seconds, *sums[2 * place : 2 * place + 2]) for place, seconds in enumerate(WINDOWS))
 
 
-async def read_activity(store: Store, workers: Sequence[WorkerSummary], queues: QueueMetrics, slowest: int) -> Activity:
+async def read_activity(
+    store: Store, workers: Sequence[WorkerSummary], queues: Sequence[TaskQueue], slowest: int
+) -> Activity:
     """Everything else that belongs to the picture."""
     groups = await store.observation.survey_running(MOST_GROUPS)
     slow = await store.observation.list_slowest(slowest)
@@ -137,11 +137,12 @@ async def read_activity(store: Store, workers: Sequence[WorkerSummary], queues: 
     for row in groups:
         if (name := names.get(row["action_id"])) is not None:
             busy.setdefault(str(row["worker_id"]), []).append(BusyTask(*name, row["tasks"], row["oldest"]))
+    live = [(one.slots, one.slots_in_use) for one in workers if one.status is WorkerStatus.ACTIVE]
     return Activity(
         slow[0]["now"] if slow else datetime.now(UTC),
         await read_paces(store),
-        tuple(BusyWorker(worker, tuple(busy.get(worker.worker_id, ()))) for worker in workers),
-        queues,
+        tuple(_build_busy(worker, busy.get(worker.id, ())) for worker in workers),
+        build_queue_metrics(queues, live),
         tuple(
             SlowTask(
                 str(row["run_id"]), *names[row["action_id"]], row["attempt"], str(row["worker_id"]), row["started_at"]
@@ -150,3 +151,12 @@ async def read_activity(store: Store, workers: Sequence[WorkerSummary], queues: 
             if row["action_id"] in names
         ),
     )
+
+
+def _build_busy(worker: WorkerSummary, running: Sequence[BusyTask]) -> BusyWorker:
+    known = {one.name: getattr(worker, one.name) for one in fields(WorkerSummary)}
+    return BusyWorker(**known, running=tuple(running))
+
+
+def _build_pace(seconds: int, ended: int, failed: int) -> Pace:
+    return Pace(seconds, ended, failed, ended / seconds, failed / ended if ended else 0.0)

@@ -14,12 +14,16 @@ from plait.errors import DefinitionError, InvalidInputError, NotFoundError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
 from plait.features.named_workflows import Order, order_by_name, order_by_request
+from plait.features.shapes import LIST_BYTES, Answer, Id, Json, JsonObject, Page, Seconds, make_page
 from plait.graph.cron import Timetable, check_cron
 from plait.ids import new_run_id
 from plait.refs import WorkflowRunRef
 from plait.types import UNSET, Duration, Unset
-from plait.values import decode_json, encode_metadata
+from plait.values import encode_metadata
 from plait.wording import shorten
+
+SHOWN_TIMES = 5
+_FAR = datetime(9990, 1, 1, tzinfo=UTC)
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -29,38 +33,44 @@ if TYPE_CHECKING:
     from plait.types import RunRequest
 
 
-@dataclass(frozen=True, slots=True)
-class CronDetails:
-    """One cron. ``declared``: in code, by ``on_crons``. ``next_at`` is None while it is paused, and when it never fires
-    again; ``last_at`` is the newest fire time that got a run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronPreview(Answer):
+    """What an expression means: in words, and its next fire times in its time zone."""
 
-    id: str
-    workflow_name: str
+    explanation: str
+    next_times: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronDetails(Answer):
+    """One cron. ``declared``: in code, by ``on_crons``. ``next_at`` is None while it is paused, and when it never fires
+    again; ``last_at`` is the newest fire time that got a run.
+
+    ``explanation`` is the expression in words; ``next_times`` are the next five by it, in its time zone, whether it is
+    paused or not. Both are empty where this machine does not know the zone.
+    """
+
+    id: Id
+    workflow: str
     name: str
     expression: str
     timezone: str
     catch_up: CatchUp
-    catch_up_bound: timedelta
-    input: Any
-    additional_metadata: dict[str, Any]
+    catch_up_bound: Seconds
+    input: Json
+    metadata: JsonObject
     priority: int
     declared: bool
     paused: bool
     next_at: datetime | None
     last_at: datetime | None
     created_at: datetime
-
-    @property
-    def metadata(self) -> CronDetails:
-        """Itself: programs written for Hatchet ask for ``.metadata.id``."""
-        return self
+    explanation: str
+    next_times: tuple[datetime, ...]
 
     def list_fires(self, count: int = 5, *, after: datetime | None = None) -> list[datetime]:
         """The next fire times by the expression, in its time zone, whether it is paused or not."""
-        timetable = self._read()
-        moment = datetime.now(UTC) if after is None else after
-        fires = timetable.list_fires(moment, datetime.max.replace(tzinfo=UTC) - timedelta(days=1), count)
-        return [timetable.to_local(fire) for fire in fires]
+        return _list_fires(self._read(), count, after)
 
     def explain(self) -> str:
         """The expression in words."""
@@ -68,10 +78,6 @@ class CronDetails:
 
     def _read(self) -> Timetable:
         return check_cron(self.expression, self.timezone, f"cron {self.name!r}")
-
-
-CronPage = list[CronDetails]
-"""Crons by workflow and name."""
 
 
 class CronClient(FeatureClient):
@@ -124,7 +130,7 @@ class CronClient(FeatureClient):
         additional_metadata: Mapping[str, Any] | None = None,
         limit: int = 100,
         after: str | None = None,
-    ) -> CronPage:
+    ) -> Page[CronDetails]:
         """A page of crons by workflow and name; ``after`` is the id of the last one of the page before.
 
         Args:
@@ -140,7 +146,7 @@ class CronClient(FeatureClient):
             None if after is None else _parse(after),
             check_limit(limit),
         )
-        return [_build(row) for row in rows]
+        return make_page([self._build(row) for row in rows], limit)
 
     list = sync_twin(aio_list)
 
@@ -170,15 +176,15 @@ class CronClient(FeatureClient):
             found.catch_up if catch_up is None else catch_up,
             found.catch_up_bound if catch_up_bound is None else catch_up_bound,
         )
-        definition = _define(cron, found.workflow_name)
+        definition = _define(cron, found.workflow)
         order = await order_by_name(
             self._plait,
-            found.workflow_name,
+            found.workflow,
             found.input if input is UNSET else input,
             None,
             found.priority if priority is None else priority,
         )
-        metadata = found.additional_metadata if additional_metadata is UNSET else additional_metadata
+        metadata = found.metadata if additional_metadata is UNSET else additional_metadata
         text = encode_metadata(metadata, where=_name(found))
         return await self._change(found, replace(order, metadata=text), definition)
 
@@ -203,12 +209,12 @@ class CronClient(FeatureClient):
         """Start one run of a cron at once, paused or not; its timetable stays as it is."""
         found = await self._read(_parse(cron_id))
         engine = await self._plait.open_engine()
-        _, now = await engine.store.schedules.find_version(found.workflow_name)
+        _, now = await engine.store.schedules.find_version(found.workflow)
         run_id = new_run_id()
         fire_text = found._read().to_local(now).isoformat()
         if not await engine.change_schedule(engine.store.schedules.run_cron, UUID(found.id), run_id, fire_text):
             raise _not_found(UUID(found.id))
-        return WorkflowRunRef(self._plait, run_id, found.workflow_name)
+        return WorkflowRunRef(self._plait, run_id, found.workflow)
 
     run_now = sync_twin(aio_run_now)
 
@@ -225,6 +231,11 @@ class CronClient(FeatureClient):
             )
 
     delete = sync_twin(aio_delete)
+
+    def preview(self, expression: str, timezone: str = "UTC") -> CronPreview:
+        """What an expression means. Asks nothing of the database. Raises ``DefinitionError``."""
+        timetable = check_cron(expression, timezone, "expression")
+        return CronPreview(explanation=timetable.explain(), next_times=tuple(_list_fires(timetable, SHOWN_TIMES)))
 
     # for workflow.create_cron
 
@@ -258,7 +269,7 @@ class CronClient(FeatureClient):
         store = engine.store.schedules
         next_at = None
         if not paused:
-            _, now = await store.find_version(found.workflow_name)
+            _, now = await store.find_version(found.workflow)
             next_at = found._read().next_fire(now)
         await engine.change_schedule(store.set_cron_paused, key, paused, next_at)
         return await self._read(key)
@@ -281,7 +292,29 @@ class CronClient(FeatureClient):
         row = await (await self._open_store()).schedules.read_cron(key)
         if row is None:
             raise _not_found(key)
-        return _build(row)
+        return self._build(row)
+
+    def _build(self, row: Record) -> CronDetails:
+        explanation, next_times = _foresee(row["expression"], row["timezone"])
+        return CronDetails(
+            id=str(row["id"]),
+            workflow=row["workflow"],
+            name=row["name"],
+            expression=row["expression"],
+            timezone=row["timezone"],
+            catch_up=row["catch_up"],
+            catch_up_bound=timedelta(microseconds=row["bound_us"]),
+            input=self._show(bytes(row["input"]), LIST_BYTES),
+            metadata=json.loads(row["metadata"]) if row["metadata"] else {},
+            priority=row["priority"],
+            declared=row["declared"],
+            paused=row["paused"],
+            next_at=row["next_at"],
+            last_at=row["last_at"],
+            created_at=row["created_at"],
+            explanation=explanation,
+            next_times=next_times,
+        )
 
 
 def _define(cron: Cron, workflow_name: str) -> CronDefinition:
@@ -296,7 +329,7 @@ def _parse(cron_id: str) -> UUID:
 
 
 def _name(cron: CronDetails) -> str:
-    return f"cron {cron.name!r} of workflow {cron.workflow_name!r}"
+    return f"cron {cron.name!r} of workflow {cron.workflow!r}"
 
 
 def _not_found(key: UUID) -> NotFoundError:
@@ -322,21 +355,15 @@ def _make_row(key: UUID, order: Order, definition: CronDefinition, now: datetime
     )
 
 
-def _build(row: Record) -> CronDetails:
-    return CronDetails(
-        str(row["id"]),
-        row["workflow"],
-        row["name"],
-        row["expression"],
-        row["timezone"],
-        row["catch_up"],
-        timedelta(microseconds=row["bound_us"]),
-        decode_json(row["input"]),
-        json.loads(row["metadata"]) if row["metadata"] else {},
-        row["priority"],
-        row["declared"],
-        row["paused"],
-        row["next_at"],
-        row["last_at"],
-        row["created_at"],
-    )
+def _list_fires(timetable: Timetable, count: int, after: datetime | None = None) -> list[datetime]:
+    moment = datetime.now(UTC) if after is None else after
+    return [timetable.to_local(fire) for fire in timetable.list_fires(moment, _FAR, count)]
+
+
+def _foresee(expression: str, timezone: str) -> tuple[str, tuple[datetime, ...]]:
+    """A timetable in words and its next fire times; nothing where this machine cannot read it."""
+    try:
+        timetable = check_cron(expression, timezone, "cron")
+        return timetable.explain(), tuple(_list_fires(timetable, SHOWN_TIMES))
+    except DefinitionError:  # a zone that this machine does not know
+        return "", ()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -16,6 +15,10 @@ from plait.context import current_context
 from plait.errors import InvalidInputError, NotFoundError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text, check_texts, parse_id
+from plait.features.run_search import bound_ids
+from plait.features.run_views import RunSummary
+from plait.features.runs import RunsClient
+from plait.features.shapes import LIST_BYTES, PREVIEW_BYTES, Answer, Id, Json, JsonObject, Page
 from plait.ids import new_run_id
 from plait.running import merge_metadata
 from plait.tracing import find_tracing
@@ -25,25 +28,36 @@ from plait.values import decode_json, encode_metadata, encode_value
 from plait.wording import shorten
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from plait.store.events import EventRow
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
-_FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
+LOOK_AT = 50_000
+"""Events that one page looks at."""
+SHOWN_RUNS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Answer):
     """One event. ``delivered``: its runs were started and the tasks that wait for it were woken; a worker does that,
-    some milliseconds after the push."""
+    some milliseconds after the push. ``created_at`` is None in the answer to a push."""
 
-    event_id: str
+    id: Id
     key: str
-    payload: Any
-    additional_metadata: dict[str, Any]
     scope: str | None
     priority: int | None
+    payload: Json
+    metadata: JsonObject
     created_at: datetime | None
-    delivered: bool = False
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDetails(Event):
+    """One event with the newest runs that it started; ``plait.runs.list(triggered_by=...)`` has the others."""
+
+    runs: Page[RunSummary]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +69,6 @@ class BulkPushEventWithMetadata:
     additional_metadata: Mapping[str, Any] = field(default_factory=dict)
     priority: Priority | int | None = None
     scope: str | None = None
-
-
-EventPage = list[Event]
-"""Events, newest first."""
 
 
 class EventClient(FeatureClient):
@@ -119,7 +129,7 @@ class EventClient(FeatureClient):
         return _build_pushed(row)
 
     @on_engine
-    async def aio_bulk_push(self, events: Sequence[BulkPushEventWithMetadata]) -> EventPage:
+    async def aio_bulk_push(self, events: Sequence[BulkPushEventWithMetadata]) -> builtins.list[Event]:
         """Push many events, in bulk, in this order. All are checked before any is stored."""
         rows = [
             self._make_row(event.key, event.payload, event.additional_metadata, event.priority, event.scope, place)
@@ -130,13 +140,14 @@ class EventClient(FeatureClient):
     bulk_push = sync_twin(aio_bulk_push)
 
     @on_engine
-    async def aio_get(self, event_id: str) -> Event:
-        """One event. Raises ``NotFoundError``."""
-        store = await self._open_store()
-        row = await store.events.read_event(parse_id(event_id, "event"))
-        if row is None:
-            raise NotFoundError(f"there is no event {event_id}; `plait events list` shows those there are")
-        return _build_event(row)
+    async def aio_get(self, event_id: str) -> EventDetails:
+        """One event with the runs that it started. Raises ``NotFoundError``."""
+        row = await self._read(event_id)
+        runs = RunsClient(self._plait, previews=self._previews)
+        return EventDetails(
+            **_read_event(row, self._show(bytes(row["payload"]), PREVIEW_BYTES)),
+            runs=await runs.aio_list(triggered_by=event_id, limit=SHOWN_RUNS),
+        )
 
     get = sync_twin(aio_get)
 
@@ -150,20 +161,43 @@ class EventClient(FeatureClient):
         scopes: Sequence[str] | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> EventPage:
-        """A page of events, newest first; ``before`` is the id of the last event of the page before.
+    ) -> Page[Event]:
+        """A page of events, newest first.
 
-        ``limit`` is 1 to 1000. Which runs an event started: ``plait.runs.list_triggered(event_id)``.
+        As with runs, a page looks at a bounded number of events: go on with ``before=page.next`` until that is None.
+
+        Args:
+            keys, scopes: any of these.
+            since, until: pushed from then on, and before then, by the clock of whoever pushed them.
+            limit: 1 to 1000.
         """
-        store = await self._open_store()
-        below = _LAST_ID if before is None else parse_id(before, "event")
+        store = (await self._open_store()).events
+        count = check_limit(limit)
+        below, first = bound_ids(since, until, None if before is None else parse_id(before, "event"))
         chosen = check_texts(keys, "keys") or None, check_texts(scopes, "scopes") or None
-        rows = await store.events.list_events(below, *chosen, since, until, check_limit(limit))
-        return [_build_event(row) for row in rows]
+        rows = await store.search(below, first, *chosen, LOOK_AT, count, LIST_BYTES if self._previews else None)
+        full = len(rows) == count
+        following = rows[-1]["id"] if full else await store.find_before(below, first, LOOK_AT)
+        events = [
+            Event(**_read_event(row, self._show(bytes(row["payload"]), LIST_BYTES, row["payload_size"])))
+            for row in rows
+        ]
+        return Page(tuple(events), following and str(following), following is not None and not full)
 
     list = sync_twin(aio_list)
 
-    async def _push(self, rows: builtins.list[EventRow]) -> EventPage:
+    @on_engine
+    async def aio_read_payload(self, event_id: str) -> bytes:
+        """The payload of an event, as the JSON that is stored."""
+        return bytes((await self._read(event_id))["payload"])
+
+    async def _read(self, event_id: str) -> Record:
+        row = await (await self._open_store()).events.read_event(parse_id(event_id, "event"))
+        if row is None:
+            raise NotFoundError(f"there is no event {event_id}; `plait events list` shows those there are")
+        return row
+
+    async def _push(self, rows: builtins.list[EventRow]) -> builtins.list[Event]:
         await (await self._plait.open_engine()).push_events(rows)
         return [_build_pushed(row) for row in rows]
 
@@ -213,18 +247,27 @@ def _find_source() -> dict[str, str]:
 
 
 def _build_pushed(row: EventRow) -> Event:
-    metadata = read_metadata(row.metadata)
-    return Event(str(row.id), row.key, decode_json(row.payload), metadata, row.scope, row.priority, None)
-
-
-def _build_event(row: Any) -> Event:
     return Event(
-        str(row["id"]),
-        row["key"],
-        decode_json(row["payload"]),
-        read_metadata(row["metadata"]),
-        row["scope"],
-        row["priority"],
-        row["created_at"],
-        row["position"] is not None,
+        id=str(row.id),
+        key=row.key,
+        scope=row.scope,
+        priority=row.priority,
+        payload=decode_json(row.payload),
+        metadata=read_metadata(row.metadata),
+        created_at=None,
+        delivered=False,
     )
+
+
+def _read_event(row: Any, payload: Any) -> dict[str, Any]:
+    """The fields of an ``Event``."""
+    return {
+        "id": str(row["id"]),
+        "key": row["key"],
+        "scope": row["scope"],
+        "priority": row["priority"],
+        "payload": payload,
+        "metadata": read_metadata(row["metadata"]),
+        "created_at": row["created_at"],
+        "delivered": row["position"] is not None,
+    }

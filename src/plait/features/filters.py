@@ -17,6 +17,7 @@ from plait.event_filters import FILTER_VARIABLES
 from plait.expressions import check_expression
 from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_texts, parse_id
+from plait.features.shapes import PREVIEW_BYTES, Answer, Id, Json, Page, make_page
 from plait.features.workflows import find_workflow
 from plait.ids import new_run_id
 from plait.values import METADATA_LIMIT, decode_json, encode_value
@@ -25,28 +26,22 @@ from plait.wording import shorten
 if TYPE_CHECKING:
     from asyncpg import Record
 
-    from plait.store.store import Store
-
 _FIRST_ID = UUID(int=0)
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter(Answer):
     """One filter: of the events pushed with ``scope``, those start a run of the workflow for which ``expression`` is
     true. The run finds ``payload`` as ``ctx.filter_payload``. ``declared``: in code, by ``default_filters``."""
 
-    filter_id: str
-    workflow_name: str
+    id: Id
+    workflow: str
     scope: str
     expression: str
-    payload: dict[str, Any]
+    payload: Json
     declared: bool
     created_at: datetime
-
-
-FilterPage = list[Filter]
-"""Filters in the order of their ids."""
 
 
 class FiltersClient(FeatureClient):
@@ -79,7 +74,7 @@ class FiltersClient(FeatureClient):
         await find_workflow(store, workflow_name)
         row = await store.catalog.create_filter(new_run_id(), workflow_name, scope, expression, data)
         assert row is not None
-        return _build_filter(row)
+        return self._build(row)
 
     create = sync_twin(aio_create)
 
@@ -91,7 +86,7 @@ class FiltersClient(FeatureClient):
         scopes: Sequence[str] | None = None,
         limit: int = 100,
         after: str | None = None,
-    ) -> FilterPage:
+    ) -> Page[Filter]:
         """A page of filters, declared ones included; ``after`` is the id of the last filter of the page before.
 
         Args:
@@ -101,16 +96,15 @@ class FiltersClient(FeatureClient):
         names, wanted = check_texts(workflow_names, "workflow_names"), check_texts(scopes, "scopes")
         place = _FIRST_ID if after is None else parse_id(after, "filter")
         store = await self._open_store()
-        return [
-            _build_filter(row) for row in await store.catalog.list_filters(place, names, wanted, check_limit(limit))
-        ]
+        rows = await store.catalog.list_filters(place, names, wanted, check_limit(limit))
+        return make_page([self._build(row) for row in rows], limit)
 
     list = sync_twin(aio_list)
 
     @on_engine
     async def aio_get(self, filter_id: str) -> Filter:
         """One filter. Raises ``NotFoundError``."""
-        return await _read(await self._open_store(), parse_id(filter_id, "filter"))
+        return await self._read(parse_id(filter_id, "filter"))
 
     get = sync_twin(aio_get)
 
@@ -137,8 +131,8 @@ class FiltersClient(FeatureClient):
         store, key = await self._open_store(), parse_id(filter_id, "filter")
         row = await store.catalog.update_filter(key, expression, scope, data)
         if row is None:
-            _refuse_declared(await _read(store, key), "change")
-        return _build_filter(row)
+            _refuse_declared(await self._read(key), "change")
+        return self._build(row)
 
     update = sync_twin(aio_update)
 
@@ -147,21 +141,31 @@ class FiltersClient(FeatureClient):
         """Delete a filter. Raises ``NotFoundError``, and ``InvalidInputError`` for one that was declared in code."""
         store, key = await self._open_store(), parse_id(filter_id, "filter")
         if not await store.catalog.delete_filter(key):
-            _refuse_declared(await _read(store, key), "remove")
+            _refuse_declared(await self._read(key), "remove")
 
     delete = sync_twin(aio_delete)
 
+    async def _read(self, key: UUID) -> Filter:
+        row = await (await self._open_store()).catalog.read_filter(key)
+        if row is None:
+            raise NotFoundError(f"there is no filter {key}; `plait filters list` shows those there are")
+        return self._build(row)
 
-async def _read(store: Store, key: UUID) -> Filter:
-    row = await store.catalog.read_filter(key)
-    if row is None:
-        raise NotFoundError(f"there is no filter {key}; `plait filters list` shows those there are")
-    return _build_filter(row)
+    def _build(self, row: Record) -> Filter:
+        return Filter(
+            id=str(row["id"]),
+            workflow=row["workflow"],
+            scope=row["scope"],
+            expression=row["expression"],
+            payload=self._show(row["payload"].encode(), PREVIEW_BYTES),
+            declared=row["declared"],
+            created_at=row["created_at"],
+        )
 
 
 def _refuse_declared(found: Filter, verb: str) -> NoReturn:
     raise InvalidInputError(
-        f"filter {found.filter_id} was declared with workflow {found.workflow_name!r} and would come back with its "
+        f"filter {found.id} was declared with workflow {found.workflow!r} and would come back with its "
         f"next worker: {verb} it there, in default_filters"
     )
 
@@ -189,15 +193,3 @@ def _encode_payload(payload: Mapping[str, Any]) -> str:
         dict(payload), _ANY, where="filter", root="payload", limit=METADATA_LIMIT, error=InvalidInputError
     )
     return json.dumps(decode_json(data), sort_keys=True, separators=(",", ":"))
-
-
-def _build_filter(row: Record) -> Filter:
-    return Filter(
-        str(row["id"]),
-        row["workflow"],
-        row["scope"],
-        row["expression"],
-        json.loads(row["payload"]),
-        row["declared"],
-        row["created_at"],
-    )

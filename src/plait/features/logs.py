@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from plait.errors import InvalidInputError, NotFoundError
+from plait.errors import InvalidInputError
 from plait.features.checks import check_limit
-from plait.wording import shorten, suggest
+from plait.features.run_search import find_task
+from plait.features.shapes import Answer, Page, make_page
+from plait.wording import shorten
 
 if TYPE_CHECKING:
     from plait.graph.definition import WorkflowDefinition
@@ -21,19 +23,15 @@ _CURSOR = re.compile(r"(\d{1,18})\.(\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Answer):
     """One line that a task logged. ``at`` is by the clock of its worker; ``cursor`` is for asking what comes behind."""
 
     at: datetime
-    task_name: str
-    attempt_number: int
+    task: str
+    attempt: int
     level: str
     text: str
     cursor: str
-
-
-LogPage = list[LogLine]
-"""Lines, oldest first."""
 
 
 def parse_cursor(cursor: str | None) -> tuple[int, int]:
@@ -57,19 +55,18 @@ async def read_logs(
     definition: WorkflowDefinition,
     *,
     task: str | None,
+    attempt: int | None,
     search: str | None,
     after: str | None,
     limit: int,
-) -> LogPage:
+) -> Page[LogLine]:
     """A page of the lines of a run or of one of its tasks (engine's loop)."""
-    if task is not None and task not in definition.index_by_name:
-        near = suggest(task, definition.index_by_name)
-        raise NotFoundError(f"workflow {definition.name!r} has no task {shorten(task)}{near}")
     if search is not None and (not isinstance(search, str) or "\0" in search):
         raise InvalidInputError(f"search is {shorten(search)}: give a text without NUL")
-    tasks = range(len(definition.tasks)) if task is None else [definition.index_by_name[task]]
-    rows = await store.dashboard.list_logs(run_id, tasks, parse_cursor(after), search or None, check_limit(limit), None)
-    return [
+    tasks = range(len(definition.tasks)) if task is None else [find_task(definition, task)]
+    place = parse_cursor(after)
+    rows = await store.logs.list(run_id, tasks, place, search or None, check_limit(limit), attempt)
+    lines = [
         LogLine(
             datetime.fromtimestamp(row["seq"] / 1e6, UTC),
             definition.tasks[row["task"]].name,
@@ -80,3 +77,4 @@ async def read_logs(
         )
         for row in rows
     ]
+    return make_page(lines, limit, "cursor")

@@ -11,9 +11,19 @@ from uuid import UUID
 
 from plait.errors import InvalidInputError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
-from plait.features.activity import MOST_WORKERS, Activity, Pace, QueueMetrics, TaskQueue, read_activity, read_paces
+from plait.features.activity import (
+    Activity,
+    Pace,
+    QueueMetrics,
+    TaskQueue,
+    build_queue_metrics,
+    read_activity,
+    read_paces,
+)
 from plait.features.checks import check_limit, check_texts
-from plait.features.workers import WorkersClient
+from plait.features.run_stats import RunCounts
+from plait.features.shapes import Answer
+from plait.features.workers import MOST_WORKERS, WorkersClient, read_live
 from plait.graph.definition import Status
 from plait.ids import bound_run_id
 from plait.wording import shorten
@@ -34,7 +44,7 @@ _OUTCOMES = (Status.SKIPPED, Status.COMPLETED, Status.CANCELLED, Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class TaskStatusStat:
+class TaskStatusStat(Answer):
     """How many, and since when the oldest of them."""
 
     total: int
@@ -42,7 +52,7 @@ class TaskStatusStat:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskStat:
+class TaskStat(Answer):
     """One task over all runs: what of it is queued and what runs."""
 
     queued: TaskStatusStat
@@ -50,18 +60,7 @@ class TaskStat:
 
 
 @dataclass(frozen=True, slots=True)
-class RunCounts:
-    """Runs by status."""
-
-    queued: int = 0
-    running: int = 0
-    completed: int = 0
-    failed: int = 0
-    cancelled: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TaskCounts:
+class TaskCounts(Answer):
     """Tasks by status."""
 
     pending: int = 0
@@ -74,7 +73,7 @@ class TaskCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskMetrics:
+class TaskMetrics(Answer):
     """What became of the runs triggered from ``since`` to before ``until``, and of their tasks.
 
     ``capped``: there are more than ``MOST_COUNTED`` in that time, and the newest of these were looked at.
@@ -92,13 +91,15 @@ class MetricsClient(FeatureClient):
 
     @on_engine
     async def aio_get_queue_metrics(self, *, workflow_names: Sequence[str] | None = None) -> QueueMetrics:
-        """How many tasks are ready, running and waiting now, by workflow and task; of all workflows unless named.
+        """How many tasks are ready, running and waiting now, by workflow and task, and the slots of
+        the live workers; of all workflows unless named.
 
         At most ``MOST_COUNTED`` of each are counted, fewer where many tasks have long queues.
         """
         names = check_texts(workflow_names, "workflow_names")
-        queues = await _read_queues(await self._open_store())
-        return QueueMetrics(tuple(queue for queue in queues if names is None or queue.workflow_name in names))
+        store = await self._open_store()
+        queues = [one for one in await _read_queues(store) if names is None or one.workflow in names]
+        return build_queue_metrics(queues, [(row["slots"], row["held"]) for row in await read_live(store)])
 
     get_queue_metrics = sync_twin(aio_get_queue_metrics)
 
@@ -106,7 +107,7 @@ class MetricsClient(FeatureClient):
     async def aio_get_task_stats(self) -> dict[str, TaskStat]:
         """What is queued and what runs now, by ``"workflow:task"``; the counts of ``get_queue_metrics``."""
         return {
-            f"{queue.workflow_name}:{queue.task_name}": TaskStat(
+            f"{queue.workflow}:{queue.task}": TaskStat(
                 TaskStatusStat(queue.ready, queue.oldest_ready_at),
                 TaskStatusStat(queue.running, queue.oldest_running_at),
             )
@@ -131,8 +132,7 @@ class MetricsClient(FeatureClient):
         """
         store = await self._open_store()
         workers = await WorkersClient(self._plait).aio_list(limit=MOST_WORKERS)
-        queues = QueueMetrics(tuple(await _read_queues(store)))
-        return await read_activity(store, workers, queues, check_limit(slowest))
+        return await read_activity(store, workers, await _read_queues(store), check_limit(slowest))
 
     get_activity = sync_twin(aio_get_activity)
 
@@ -191,7 +191,7 @@ async def _read_queues(store: Store) -> list[TaskQueue]:
         if (row := rooms["waiting"].get(action)) is not None:
             queue = replace(queue, waiting=row["tasks"])
         queues.append(queue)
-    return sorted(queues, key=lambda queue: (queue.workflow_name, queue.task_name))
+    return sorted(queues, key=lambda queue: (queue.workflow, queue.task))
 
 
 def _count_runs(counts: Mapping[tuple[str, int], int]) -> RunCounts:

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from plait.errors import InvalidInputError, NotFoundError, ReplayError
+from plait.errors import InvalidInputError, ReplayError
 from plait.feature_client import on_engine, sync_twin
-from plait.features.checks import MAX_PAGE
-from plait.features.run_reader import UNFINISHED, UNSUCCESSFUL, RunFilter, RunReader, parse_run_id
-from plait.features.run_views import ACTIVE
+from plait.features.named_workflows import order_by_name
+from plait.features.run_rows import ACTIVE
+from plait.features.run_search import (
+    UNFINISHED,
+    UNSUCCESSFUL,
+    RunFilter,
+    RunReader,
+    build_search,
+    find_task,
+    parse_run_id,
+)
+from plait.features.shapes import Answer, Id
 from plait.graph.definition import Status, WorkflowDefinition
 from plait.ids import new_run_id
 from plait.refs import WorkflowRunRef
 from plait.triggers import RunTrigger, TriggerKind
-from plait.types import UNSET, WorkflowRunStatus, check_priority
+from plait.types import UNSET, WorkflowRunStatus, check_index_key, check_priority
 from plait.values import encode_metadata, encode_value
-from plait.wording import suggest
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
+PAGE = 500
+"""Runs that a bulk order deals with at a time."""
+MOST_SEARCHES = 10
+"""Pages, besides full ones, that a bounded bulk order looks at."""
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class _Bounds(NamedTuple):
+    """How many runs a bulk order deals with at most, about, and where it goes on."""
+
+    most: int | None
+    before: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +55,43 @@ class BulkCancelReplayOpts:
     filters: RunFilter | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BulkResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkResult(Answer):
     """``matched`` runs were meant (when dry, would be), ``done`` of them were cancelled or replayed, descendants that
-    were cancelled with them included."""
+    were cancelled with them included. ``next``: it stopped after as many as it was to deal with at a time; give it as
+    ``before`` to go on."""
 
     matched: int
     done: int
+    dry_run: bool
+    next: Id | None = None
 
 
 class RunControl(RunReader):
     """The orders of ``plait.runs``. All raise ``NotFoundError`` for unknown ids."""
+
+    @on_engine
+    async def aio_create(
+        self,
+        workflow_name: str,
+        input: Any = UNSET,
+        additional_metadata: Mapping[str, Any] | None = None,
+        priority: int | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> WorkflowRunRef:
+        """Start a run of a workflow by its name: of the version that is declared in this process, else of the one that
+        is served. Where its code is at hand, ``workflow.run_no_wait`` knows the type of the input."""
+        from plait.store.store import StartRow  # noqa: PLC0415 - asyncpg comes with it
+
+        key = check_index_key(idempotency_key, "idempotency_key")
+        order = await order_by_name(self._plait, workflow_name, input, additional_metadata, priority)
+        engine = await self._plait.open_engine()
+        row = StartRow(new_run_id(), order.version_id, order.input, order.metadata, order.priority, key)
+        [run_id] = await engine.start_rows([row])
+        return WorkflowRunRef(self._plait, run_id, workflow_name)
+
+    create = sync_twin(aio_create)
 
     # cancelling
 
@@ -65,7 +110,7 @@ class RunControl(RunReader):
     cancel = sync_twin(aio_cancel)
 
     @on_engine
-    async def aio_cancel_task(self, workflow_run_id: str, task_name: str) -> None:
+    async def aio_cancel_task(self, workflow_run_id: str, task_name: str | int) -> None:
         """Cancel one task of a run, with the child runs it started; what depends on it is cancelled too, the rest of
         the run goes on.
 
@@ -85,7 +130,7 @@ class RunControl(RunReader):
             )
         engine.hub.publish("cancel", [row["id"].hex])
         engine.hub.publish("timer", [])
-        await engine.cancel_children(row["id"], task, task_name)
+        await engine.cancel_children(row["id"], task, definition.tasks[task].name)
 
     cancel_task = sync_twin(aio_cancel_task)
 
@@ -97,21 +142,25 @@ class RunControl(RunReader):
         ids: Sequence[str] | None = None,
         filter: RunFilter | None = None,
         dry_run: bool = False,
+        reason: str = "the run was cancelled",
+        most: int | None = None,
+        before: str | None = None,
         on_progress: Callable[[BulkResult], None] | None = None,
     ) -> BulkResult:
-        """Cancel runs by id, or all active ones that match a filter; ``dry_run`` only counts them.
+        """Cancel the active ones of the runs with these ids, or all active ones that match a filter; ``dry_run`` only
+        counts them.
 
-        ``on_progress`` is told how far it is, after every page, on the engine's thread: it must be quick.
+        With a filter it goes on to the end; given ``most`` it stops after about so many, and the answer's ``next``,
+        given as ``before``, goes on. ``on_progress`` is told how far it is, after every page, on the engine's thread:
+        it must be quick.
         """
         engine = await self._plait.open_engine()
-        matched = done = 0
-        async for page in self._iter_pages(opts, ids, filter, UNFINISHED):
-            matched += len(page)
-            if not dry_run:
-                done += len(await engine.cancel_runs(page, "the run was cancelled"))
-            if on_progress is not None:
-                on_progress(BulkResult(matched, done))
-        return BulkResult(matched, done)
+
+        async def cancel(page: Sequence[UUID]) -> int:
+            return len(await engine.cancel_runs(page, _check_reason(reason)))
+
+        chosen = _choose_runs(opts, ids, filter)
+        return await self._deal(chosen, UNFINISHED, _Bounds(most, before), None if dry_run else cancel, on_progress)
 
     bulk_cancel = sync_twin(aio_bulk_cancel)
 
@@ -169,48 +218,70 @@ class RunControl(RunReader):
         filter: RunFilter | None = None,
         from_start: bool = False,
         dry_run: bool = False,
+        most: int | None = None,
+        before: str | None = None,
         on_progress: Callable[[BulkResult], None] | None = None,
     ) -> BulkResult:
-        """Replay runs by id, or all failed and cancelled ones that match a filter; ``dry_run`` only counts them. Runs
-        that are active, or have nothing to run again, are left alone. ``on_progress``: see ``bulk_cancel``."""
+        """Replay the failed and cancelled ones of the runs with these ids, or all of those that match a filter;
+        ``dry_run`` only counts them. With ``from_start``, completed ones that were named by id, too. The other
+        arguments are those of ``bulk_cancel``."""
         engine = await self._plait.open_engine()
-        matched = done = 0
-        async for page in self._iter_pages(opts, ids, filter, UNSUCCESSFUL):
-            matched += len(page)
-            if not dry_run:
-                done += len(await engine.replay_runs(page, _choose_tasks(from_start, ())))
-            if on_progress is not None:
-                on_progress(BulkResult(matched, done))
-        return BulkResult(matched, done)
+
+        async def replay(page: Sequence[UUID]) -> int:
+            return len(await engine.replay_runs(page, _choose_tasks(from_start, ())))
+
+        chosen = _choose_runs(opts, ids, filter)
+        allowed = (
+            (*UNSUCCESSFUL, WorkflowRunStatus.COMPLETED) if from_start and chosen.filters is None else UNSUCCESSFUL
+        )
+        return await self._deal(chosen, allowed, _Bounds(most, before), None if dry_run else replay, on_progress)
 
     bulk_replay = sync_twin(aio_bulk_replay)
 
     # within
 
-    async def _iter_pages(
+    async def _deal(
         self,
-        opts: BulkCancelReplayOpts | None,
-        ids: Sequence[str] | None,
-        filter: RunFilter | None,
-        default: Sequence[WorkflowRunStatus],
-    ) -> AsyncIterator[Sequence[UUID]]:
-        """The ids of a bulk order's runs, in pages."""
-        if opts is not None:
-            ids, filter = opts.ids, opts.filters
-        if (ids is None) == (filter is None):
-            raise InvalidInputError("give either ids=[...] or filter=RunFilter(...); an empty RunFilter() is all runs")
-        if ids is not None:
-            yield list(dict.fromkeys(parse_run_id(run_id) for run_id in ids))
+        chosen: BulkCancelReplayOpts,
+        allowed: Sequence[WorkflowRunStatus],
+        bounds: _Bounds,
+        carry_out: Callable[[Sequence[UUID]], Awaitable[int]] | None,
+        tell: Callable[[BulkResult], None] | None,
+    ) -> BulkResult:
+        """Deal with the chosen runs of allowed statuses, page by page; without ``carry_out`` they are only counted."""
+        result = BulkResult(matched=0, done=0, dry_run=carry_out is None)
+        most = bounds.most if chosen.ids is None else None
+        searches = 0
+        async for page, following in self._iter_pages(chosen, allowed, bounds.before):
+            done = await carry_out(page) if page and carry_out is not None else 0
+            result = replace(result, matched=result.matched + len(page), done=result.done + done)
+            if tell is not None and page:
+                tell(result)
+            searches += 1
+            if most is not None and (result.matched >= most or searches >= most // PAGE + MOST_SEARCHES):
+                return replace(result, next=None if following is None else str(following))
+        return result
+
+    async def _iter_pages(
+        self, chosen: BulkCancelReplayOpts, allowed: Sequence[WorkflowRunStatus], before: str | None
+    ) -> AsyncIterator[tuple[Sequence[UUID], UUID | None]]:
+        """The ids of a bulk order's runs, in pages, each with where the next begins."""
+        if chosen.ids is not None:
+            ids = await self._choose(list(dict.fromkeys(parse_run_id(run_id) for run_id in chosen.ids)), allowed)
+            for start in range(0, len(ids), PAGE):
+                yield ids[start : start + PAGE], None
             return
-        assert filter is not None
-        statuses = [status for status in filter.statuses or default if WorkflowRunStatus(status) in default]
+        assert chosen.filters is not None
+        statuses = [one for one in chosen.filters.statuses or allowed if WorkflowRunStatus(one) in allowed]
         if not statuses:
             return
-        wanted = replace(filter, statuses=statuses)
-        before: UUID | None = None
-        while rows := await self._list_rows(wanted, MAX_PAGE, before):
-            before = rows[-1]["id"]
-            yield [row["id"] for row in rows]
+        place = None if before is None else parse_run_id(before)
+        search = build_search(replace(chosen.filters, statuses=statuses), place)
+        following: UUID | None = search.before
+        while following is not None:
+            found = await self._search(search._replace(before=following), PAGE)
+            following = found.next
+            yield [row["id"] for row in found.rows], following
 
     async def _replay_as_new(
         self,
@@ -245,12 +316,17 @@ class RunControl(RunReader):
         return WorkflowRunRef(self._plait, run_id, definition.name)
 
 
-def _find_tasks(definition: WorkflowDefinition, names: Sequence[str]) -> list[int]:
-    known = definition.index_by_name
-    for name in names:
-        if name not in known:
-            raise NotFoundError(f"workflow {definition.name!r} has no task {name!r}{suggest(name, known)}")
-    return [known[name] for name in names]
+def _choose_runs(
+    opts: BulkCancelReplayOpts | None, ids: Sequence[str] | None, filter: RunFilter | None
+) -> BulkCancelReplayOpts:
+    chosen = BulkCancelReplayOpts(ids=ids, filters=filter) if opts is None else opts
+    if (chosen.ids is None) == (chosen.filters is None):
+        raise InvalidInputError("give either ids=[...] or filter=RunFilter(...); an empty RunFilter() is all runs")
+    return chosen
+
+
+def _find_tasks(definition: WorkflowDefinition, names: Sequence[str | int]) -> list[int]:
+    return [find_task(definition, name) for name in names]
 
 
 def _choose_tasks(from_start: bool, tasks: Collection[int]) -> Any:

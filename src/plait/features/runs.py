@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from plait.errors import NotFoundError
 from plait.feature_client import on_engine, sync_twin
-from plait.features.checks import check_limit
-from plait.features.logs import LogPage, read_logs
+from plait.features.checks import MAX_PAGE, check_limit
+from plait.features.logs import LogLine, read_logs
 from plait.features.run_control import BulkCancelReplayOpts, BulkResult, RunControl
-from plait.features.run_reader import FIRST_ID, RunFilter, build_filters, parse_run_id
-from plait.features.run_views import ChildRun, RunDetails, RunSummary, build_details, build_summary
+from plait.features.run_rows import TaskBuilder, build_summary, read_status, read_summary
+from plait.features.run_search import FIRST_ID, RunFilter, build_search, find_task, no_run, parse_run_id
+from plait.features.run_stats import MOST_BARS, RunCount, RunStats, read_stats
+from plait.features.run_views import ChildRun, RunDetails, RunSummary, TaskDetails
+from plait.features.shapes import PREVIEW_BYTES, Page, show_payload
+from plait.features.workers import read_crews
 from plait.refs import WorkflowRunRef
-from plait.triggers import read_child_key
+from plait.triggers import TriggerKind, read_child_key
 from plait.types import WorkflowRunStatus
+from plait.values import decode_json
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from plait.store.store import Store, StoredVersion
 
 __all__ = ["BulkCancelReplayOpts", "BulkResult", "RunFilter", "RunsClient", "parse_run_id"]
-
-Page = list[RunSummary]
-"""Runs, newest first. (A name of its own: inside ``RunsClient``, ``list`` is the method.)"""
 
 
 class RunsClient(RunControl):
@@ -43,8 +50,7 @@ class RunsClient(RunControl):
     @on_engine
     async def aio_get_status(self, workflow_run_id: str) -> WorkflowRunStatus:
         """Where a run stands."""
-        row, definition = await self._read_run(workflow_run_id)
-        return build_summary(row, definition.name).status
+        return read_status((await self._read_run(workflow_run_id))[0])
 
     get_status = sync_twin(aio_get_status)
 
@@ -57,13 +63,32 @@ class RunsClient(RunControl):
 
     @on_engine
     async def aio_get_details(self, workflow_run_id: str) -> RunDetails:
-        """One run with its input and, for every task, status, output, error and attempts."""
-        store = await self._open_store()
-        row, _ = await self._read_run(workflow_run_id)
-        version = await store.read_version(row["version_id"])
-        return build_details(row, version, await store.read_tasks(row["id"], version.actions))
+        """One run with its input and, for every task, status, output, error, attempts, and why it waits."""
+        store, row, version = await self._read_view(workflow_run_id)
+        builder = await self._survey(store, row, version, 0 if self._previews else None)
+        return RunDetails(
+            **read_summary(row),
+            description=version.definition.description,
+            input=show_payload(row["input"], row["input_size"]) if self._previews else decode_json(row["input"]),
+            trigger_name=row["trigger_name"],
+            trigger_task=await _name_parent_task(store, row),
+            children=row["children"],
+            replays=row["replays"],
+            tasks=builder.build_all(),
+        )
 
     get_details = sync_twin(aio_get_details)
+
+    @on_engine
+    async def aio_get_task(self, workflow_run_id: str, task: str | int) -> TaskDetails:
+        """One task of a run, by its name or its ``index``; of this one, ``logs`` says whether it logged anything."""
+        store, row, version = await self._read_view(workflow_run_id)
+        index = find_task(version.definition, task)
+        logged = bool(await store.logs.list(row["id"], [index], (0, -1), None, 1, None))
+        limit = PREVIEW_BYTES if self._previews else None
+        return (await self._survey(store, row, version, limit, index, logs=logged)).build(index)
+
+    get_task = sync_twin(aio_get_task)
 
     @on_engine
     async def aio_list(
@@ -74,16 +99,24 @@ class RunsClient(RunControl):
         statuses: Sequence[WorkflowRunStatus] | None = None,
         workflow_names: Sequence[str] | None = None,
         additional_metadata: Mapping[str, Any] | None = None,
+        triggers: Sequence[str] | None = None,
+        triggered_by: str | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> Page:
-        """A page of runs, newest first; ``before`` is the id of the last run of the page before.
+    ) -> Page[RunSummary]:
+        """A page of runs, newest first.
+
+        A page looks at a bounded number of runs, whatever the filter: so it may have fewer than ``limit``, none even,
+        and still not be the last. Go on with ``before=page.next`` until that is None, or use ``iterate``.
 
         Args:
-            since, until: bounds of the time they were triggered.
+            since, until: triggered from then on, and before then, by the clock of whoever triggered them.
             statuses, workflow_names: any of these.
-            additional_metadata: runs whose metadata contains all of this.
+            additional_metadata: runs whose metadata contains all of this; a string is compared as text.
+            triggers: started by any of these: ``PARENT``, ``EVENT``, ``CRON``, ``SCHEDULED``, ``REPLAY``.
+            triggered_by: started by the event, cron or scheduled run with this id, or replays of the run with it.
             limit: 1 to 1000.
+            before: ``next`` of the page before, or the id of a run: older ones.
         """
         wanted = RunFilter(
             since=since,
@@ -91,49 +124,81 @@ class RunsClient(RunControl):
             statuses=statuses,
             workflow_names=workflow_names,
             additional_metadata=additional_metadata,
+            triggers=triggers,
+            triggered_by=triggered_by,
         )
-        before_id = None if before is None else parse_run_id(before)
-        rows = await self._list_rows(wanted, check_limit(limit), before_id)
-        return [build_summary(row, row["workflow"]) for row in rows]
+        return await self.aio_search(wanted, limit=limit, before=before)
 
     list = sync_twin(aio_list)
 
     @on_engine
-    async def aio_count(self, filter: RunFilter | None = None) -> int:
-        """How many runs match. Reads all between the filter's bounds of time."""
-        store = await self._open_store()
-        return await store.count_runs(*build_filters(filter or RunFilter(), None))
+    async def aio_search(
+        self, filter: RunFilter | None = None, *, limit: int = 50, before: str | None = None
+    ) -> Page[RunSummary]:
+        """``list`` with its filter in one object."""
+        search = build_search(filter or RunFilter(), None if before is None else parse_run_id(before))
+        found = await self._search(search, check_limit(limit))
+        following = None if found.next is None else str(found.next)
+        return Page(tuple(build_summary(row) for row in found.rows), following, found.cut)
+
+    search = sync_twin(aio_search)
+
+    def iterate(self, filter: RunFilter | None = None) -> Iterator[RunSummary]:
+        """All runs that match, newest first, read page by page. With a filter that few pass, that looks at all runs
+        there are within its bounds of time, for as long as it is asked to go on."""
+        before: str | None = None
+        while True:
+            page = self.search(filter, limit=MAX_PAGE, before=before)
+            yield from page
+            if (before := page.next) is None:
+                return
+
+    async def aio_iterate(self, filter: RunFilter | None = None) -> AsyncIterator[RunSummary]:
+        """``iterate`` without blocking the loop."""
+        before: str | None = None
+        while True:
+            page = await self.aio_search(filter, limit=MAX_PAGE, before=before)
+            for run in page:
+                yield run
+            if (before := page.next) is None:
+                return
+
+    @on_engine
+    async def aio_count(self, filter: RunFilter | None = None) -> RunCount:
+        """How many runs match. The newest are counted, so many; where there are more, the answer is ``capped``."""
+        stats = await read_stats(await self._open_store(), filter or RunFilter(), 1)
+        return RunCount(stats.counts.total, stats.capped)
 
     count = sync_twin(aio_count)
 
     @on_engine
-    async def aio_list_children(self, workflow_run_id: str) -> builtins.list[ChildRun]:
-        """The runs that the tasks of a run started, oldest first."""
-        store = await self._open_store()
-        row, definition = await self._read_run(workflow_run_id)
-        links = {link["run_id"]: link for link in await store.control.read_children([row["id"]])}
-        rows = await store.list_given_runs(sorted(links))
-        return [
-            ChildRun(
-                build_summary(found, found["workflow"]),
-                definition.tasks[links[found["id"]]["parent_task"]].name,
-                read_child_key(links[found["id"]]["key"]),
-            )
-            for found in rows
-        ]
+    async def aio_get_stats(self, filter: RunFilter | None = None, *, bars: int = 48) -> RunStats:
+        """Counts per status and a histogram, over the newest of the runs that match; ``bars`` 1 to 200."""
+        return await read_stats(await self._open_store(), filter or RunFilter(), check_limit(bars, most=MOST_BARS))
 
-    list_children = sync_twin(aio_list_children)
+    get_stats = sync_twin(aio_get_stats)
 
     @on_engine
-    async def aio_list_triggered(self, trigger_id: str, *, limit: int = 100, after: str | None = None) -> Page:
-        """The runs that an event, a cron or a scheduled run started, or that are replays of a run with a new input;
-        oldest first. ``after`` is the id of the last run of the page before."""
+    async def aio_list_children(
+        self, workflow_run_id: str, *, limit: int = 100, after: str | None = None
+    ) -> Page[ChildRun]:
+        """A page of the runs that the tasks of a run started, oldest first; ``limit`` 1 to 1000, ``after`` is ``next``
+        of the page before."""
         store = await self._open_store()
-        bound = FIRST_ID if after is None else parse_run_id(after)
-        rows = await store.list_triggered(parse_run_id(trigger_id), bound, limit)
-        return [build_summary(row, row["workflow"]) for row in rows]
+        row, definition = await self._read_run(workflow_run_id)
+        place = FIRST_ID if after is None else parse_run_id(after)
+        rows = await store.runs.list_children(row["id"], place, check_limit(limit))
+        children = tuple(
+            ChildRun(
+                run=build_summary(found),
+                task=definition.tasks[found["parent_task"]].name,
+                child_key=read_child_key(found["key"]),
+            )
+            for found in rows
+        )
+        return Page(children, children[-1].run.id if len(children) == limit else None)
 
-    list_triggered = sync_twin(aio_list_triggered)
+    list_children = sync_twin(aio_list_children)
 
     @on_engine
     async def aio_list_logs(
@@ -141,10 +206,11 @@ class RunsClient(RunControl):
         workflow_run_id: str,
         *,
         task: str | None = None,
+        attempt: int | None = None,
         search: str | None = None,
         after: str | None = None,
         limit: int = 500,
-    ) -> LogPage:
+    ) -> Page[LogLine]:
         """A page of what the tasks of a run logged, oldest first.
 
         ``after`` is the ``cursor`` of the last line of the page before, ``search`` a text that lines hold, in capitals
@@ -152,6 +218,59 @@ class RunsClient(RunControl):
         """
         row, definition = await self._read_run(workflow_run_id)
         store = await self._open_store()
-        return await read_logs(store, row["id"], definition, task=task, search=search, after=after, limit=limit)
+        return await read_logs(
+            store, row["id"], definition, task=task, attempt=attempt, search=search, after=after, limit=limit
+        )
 
     list_logs = sync_twin(aio_list_logs)
+
+    # for downloads
+
+    @on_engine
+    async def aio_read_input(self, workflow_run_id: str) -> bytes:
+        """The input of a run, as the JSON that is stored."""
+        return bytes((await self._read_run(workflow_run_id))[0]["input"])
+
+    @on_engine
+    async def aio_read_payload(self, workflow_run_id: str, task: str | int, what: Literal["output", "error"]) -> bytes:
+        """The output or the error of a task, as the JSON that is stored."""
+        store, row, version = await self._read_view(workflow_run_id)
+        index = find_task(version.definition, task)
+        found = await store.runs.survey_tasks(row["id"], version.actions, None, index)
+        for attempt in reversed([one for one in found if one["task"] == index and one["room"] == "attempt"]):
+            if attempt["output"] is not None or attempt["error"] is not None:
+                if attempt[what] is not None:
+                    return bytes(attempt[what])
+                break
+        raise NotFoundError(f"task {version.definition.tasks[index].name!r} of run {workflow_run_id} has no {what}")
+
+    # within
+
+    async def _read_view(self, workflow_run_id: str) -> tuple[Store, Record, StoredVersion]:
+        store = await self._open_store()
+        row = await store.runs.read_view(parse_run_id(workflow_run_id), PREVIEW_BYTES if self._previews else None)
+        if row is None:
+            raise no_run(workflow_run_id)
+        return store, row, await store.read_version(row["version_id"])
+
+    async def _survey(
+        self,
+        store: Store,
+        row: Record,
+        version: StoredVersion,
+        output_bytes: int | None,
+        task: int | None = None,
+        *,
+        logs: bool | None = None,
+    ) -> TaskBuilder:
+        rows = await store.runs.survey_tasks(row["id"], version.actions, output_bytes, task)
+        queued = {version.actions[found["task"]] for found in rows if found["room"] == "ready"}
+        crews = await read_crews(store, queued) if queued else {}
+        return TaskBuilder(row, version, rows, crews, previews=self._previews, logs=logs)
+
+
+async def _name_parent_task(store: Store, row: Record) -> str | None:
+    if row["trigger_kind"] != TriggerKind.PARENT or row["parent_version"] is None or row["trigger_task"] is None:
+        return None
+    tasks = (await store.read_version(row["parent_version"])).definition.tasks
+    return str(tasks[row["trigger_task"]].name)

@@ -15,6 +15,7 @@ from plait.errors import InvalidInputError, NotFoundError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
 from plait.features.named_workflows import Order, order_by_name, order_by_request
+from plait.features.shapes import LIST_BYTES, Answer, Id, Json, JsonObject, Page, make_page
 from plait.ids import new_run_id
 from plait.types import UNSET
 from plait.values import decode_json, encode_metadata
@@ -34,33 +35,25 @@ class ScheduledRunStatus(StrEnum):
     STARTED = "STARTED"
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduledRun:
-    """A run that starts, or was started, at ``run_at``. ``workflow_run_id`` is None until then, ``created_at`` only for
-    what was scheduled inside a transaction of the caller's."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledRun(Answer):
+    """A run that starts, or was started, at ``run_at``. ``run_id`` is None until then, ``created_at`` only for what was
+    scheduled inside a transaction of the caller's."""
 
-    id: str
-    workflow_name: str
+    id: Id
+    workflow: str
     run_at: datetime
-    input: Any
-    additional_metadata: dict[str, Any]
+    status: ScheduledRunStatus
+    input: Json
+    metadata: JsonObject
     priority: int
     created_at: datetime | None
-    workflow_run_id: str | None
-
-    @property
-    def status(self) -> ScheduledRunStatus:
-        return ScheduledRunStatus.SCHEDULED if self.workflow_run_id is None else ScheduledRunStatus.STARTED
+    run_id: Id | None
 
     @property
     def trigger_at(self) -> datetime:
         """The same as ``run_at``."""
         return self.run_at
-
-    @property
-    def metadata(self) -> ScheduledRun:
-        """Itself: programs written for Hatchet ask for ``.metadata.id``."""
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +70,6 @@ class ScheduledBulkDelete:
 
     deleted_ids: list[str]
     errors: dict[str, str] = field(default_factory=dict)
-
-
-ScheduledPage = list[ScheduledRun]
-"""Scheduled runs, the latest ``run_at`` first."""
 
 
 class ScheduledClient(FeatureClient):
@@ -124,7 +113,7 @@ class ScheduledClient(FeatureClient):
         additional_metadata: Mapping[str, Any] | None = None,
         limit: int = 50,
         before: str | None = None,
-    ) -> ScheduledPage:
+    ) -> Page[ScheduledRun]:
         """A page of scheduled runs, the latest ``run_at`` first; ``before``: the id of the last one of the page before.
 
         Args:
@@ -141,7 +130,7 @@ class ScheduledClient(FeatureClient):
             None if before is None else _parse(before),
             check_limit(limit),
         )
-        return [_build(row) for row in rows]
+        return make_page([self._build(row) for row in rows], limit)
 
     list = sync_twin(aio_list)
 
@@ -239,9 +228,16 @@ class ScheduledClient(FeatureClient):
     async def _prepare(self, request: RunRequest, run_at: datetime) -> tuple[ScheduledRow, ScheduledRun]:
         order = await order_by_request(self._plait, request)
         row = _make_row(order, run_at)
-        metadata = json.loads(order.metadata) if order.metadata else {}
         return row, ScheduledRun(
-            str(row.id), order.workflow, run_at, decode_json(order.input), metadata, order.priority, None, None
+            id=str(row.id),
+            workflow=order.workflow,
+            run_at=run_at,
+            status=ScheduledRunStatus.SCHEDULED,
+            input=decode_json(order.input),
+            metadata=json.loads(order.metadata) if order.metadata else {},
+            priority=order.priority,
+            created_at=None,
+            run_id=None,
         )
 
     async def _store(self, order: Order, run_at: datetime) -> ScheduledRun:
@@ -256,14 +252,28 @@ class ScheduledClient(FeatureClient):
             raise NotFoundError(
                 f"there is no scheduled run {key}, or it was deleted; `plait scheduled list` shows those there are"
             )
-        return _build(rows[0])
+        return self._build(rows[0])
+
+    def _build(self, row: Record) -> ScheduledRun:
+        started = row["run_id"] is not None
+        return ScheduledRun(
+            id=str(row["id"]),
+            workflow=row["workflow"],
+            run_at=row["run_at"],
+            status=ScheduledRunStatus.STARTED if started else ScheduledRunStatus.SCHEDULED,
+            input=self._show(bytes(row["input"]), LIST_BYTES),
+            metadata=json.loads(row["metadata"]) if row["metadata"] else {},
+            priority=row["priority"],
+            created_at=row["created_at"],
+            run_id=str(row["run_id"]) if started else None,
+        )
 
     async def _explain(self, keys: Iterable[UUID], verb: str) -> dict[str, str]:
         keys = builtins.list(keys)
         if not keys:
             return {}
         rows = await (await self._open_store()).schedules.read_scheduled(keys)
-        known = {row["id"]: _describe_started(_build(row), verb) for row in rows}
+        known = {row["id"]: _describe_started(self._build(row), verb) for row in rows}
         return {str(key): known.get(key, f"there is no scheduled run {key}") for key in keys}
 
 
@@ -285,7 +295,7 @@ def _parse(scheduled_id: str) -> UUID:
 
 def _describe_started(scheduled: ScheduledRun, verb: str) -> str:
     return (
-        f"scheduled run {scheduled.id} cannot be {verb}: it has started as run {scheduled.workflow_run_id}; "
+        f"scheduled run {scheduled.id} cannot be {verb}: it has started as run {scheduled.run_id}; "
         f"plait.runs.cancel stops that"
     )
 
@@ -304,16 +314,3 @@ def _make_row(order: Order, run_at: datetime) -> ScheduledRow:
     from plait.store.schedules import ScheduledRow  # noqa: PLC0415 - asyncpg comes with it
 
     return ScheduledRow(new_run_id(), order.version_id, run_at, order.input, order.metadata, order.priority)
-
-
-def _build(row: Record) -> ScheduledRun:
-    return ScheduledRun(
-        str(row["id"]),
-        row["workflow"],
-        row["run_at"],
-        decode_json(row["input"]),
-        json.loads(row["metadata"]) if row["metadata"] else {},
-        row["priority"],
-        row["created_at"],
-        None if row["run_id"] is None else str(row["run_id"]),
-    )

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from plait.errors import NotFoundError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
+from plait.features.shapes import Answer, Id, JsonObject, Page
+from plait.features.why import Crew
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from asyncpg import Record
 
     from plait.store.catalog import Action
+    from plait.store.store import Store
 
 MAX_HELD = 1000
+MOST_WORKERS = 1000
 
 
 class WorkerStatus(StrEnum):
@@ -30,22 +34,22 @@ class WorkerStatus(StrEnum):
     ENDED = "ENDED"
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSummary:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSummary(Answer):
     """One worker process. ``serves`` has the tasks it has code for, by workflow; ``slots_in_use`` counts what it holds.
 
     ``heartbeat_age`` is the seconds since its last heartbeat by the database's clock; None where its end was reported
     by others. ``plait_version`` is the version of Plait it runs.
     """
 
-    worker_id: str
+    id: Id
     name: str
     status: WorkerStatus
     host: str
     pid: int
     slots: int
     slots_in_use: int
-    labels: dict[str, Any]
+    labels: JsonObject
     serves: dict[str, tuple[str, ...]]
     plait_version: str
     started_at: datetime
@@ -54,37 +58,28 @@ class WorkerSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldTask:
+class HeldTask(Answer):
     """A task that a worker runs now."""
 
-    workflow_run_id: str
-    workflow_name: str
-    task_name: str
-    attempt_number: int
+    run_id: Id
+    workflow: str
+    task: str
+    attempt: int
     started_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDetails:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDetails(WorkerSummary):
     """One worker with what it runs now, the longest running first, at most ``MAX_HELD`` of it."""
 
-    worker: WorkerSummary
     running: tuple[HeldTask, ...]
-
-    @property
-    def status(self) -> WorkerStatus:
-        return self.worker.status
-
-
-WorkerPage = list[WorkerSummary]
-"""Workers, last started first."""
 
 
 class WorkersClient(FeatureClient):
     """Questions about workers. A process gets a new id whenever it starts, and after it lost its lease."""
 
     @on_engine
-    async def aio_list(self, *, ended: bool = False, limit: int = 100) -> WorkerPage:
+    async def aio_list(self, *, ended: bool = False, limit: int = 100) -> Page[WorkerSummary]:
         """Workers that live or fell silent, last started first; with ``ended`` as many that ended lately as well.
 
         Args:
@@ -93,7 +88,7 @@ class WorkersClient(FeatureClient):
         store = await self._open_store()
         rows = await store.catalog.survey_workers(check_limit(limit), ended=bool(ended))
         names = await store.catalog.read_actions(sorted({action for row in rows for action in row["actions"]}))
-        return [_build_summary(row, names) for row in rows]
+        return Page(tuple(WorkerSummary(**_read_summary(row, names)) for row in rows))
 
     list = sync_twin(aio_list)
 
@@ -106,13 +101,29 @@ class WorkersClient(FeatureClient):
         if row is None:
             raise NotFoundError(f"there is no worker {worker_id}; `plait workers list` shows those there are")
         held = await store.catalog.list_held(key, MAX_HELD)
-        summary = _build_summary(row, await store.catalog.read_actions(row["actions"]))
-        return WorkerDetails(summary, tuple(_build_held(task) for task in held))
+        summary = _read_summary(row, await store.catalog.read_actions(row["actions"]))
+        return WorkerDetails(**summary, running=tuple(_build_held(task) for task in held))
 
     get = sync_twin(aio_get)
 
 
-def _build_summary(row: Record, names: Mapping[int, Action]) -> WorkerSummary:
+async def read_crews(store: Store, actions: set[int]) -> dict[int, Crew]:
+    """For each of some actions, the live workers that have its code."""
+    crews: dict[int, Crew] = {}
+    for worker in await read_live(store):
+        for action in actions & set(worker["actions"]):
+            crew = crews.get(action, Crew())
+            crews[action] = Crew(crew.workers + 1, crew.slots + worker["slots"], crew.in_use + worker["held"])
+    return crews
+
+
+async def read_live(store: Store) -> Sequence[Record]:
+    """The workers that live, as ``survey_workers`` gives them."""
+    return [row for row in await store.catalog.survey_workers(MOST_WORKERS, ended=False) if not row["late"]]
+
+
+def _read_summary(row: Record, names: Mapping[int, Action]) -> dict[str, Any]:
+    """The fields of a ``WorkerSummary``."""
     serves: dict[str, tuple[str, ...]] = {}
     for action in sorted(names[number] for number in row["actions"] if number in names):
         serves[action.workflow] = (*serves.get(action.workflow, ()), action.task)
@@ -120,21 +131,21 @@ def _build_summary(row: Record, names: Mapping[int, Action]) -> WorkerSummary:
         status = WorkerStatus.ENDED
     else:
         status = WorkerStatus.LATE if row["late"] else WorkerStatus.ACTIVE
-    return WorkerSummary(
-        str(row["id"]),
-        row["name"],
-        status,
-        row["host"],
-        row["pid"],
-        row["slots"],
-        row["held"],
-        json.loads(row["labels"]) if row["labels"] else {},
-        serves,
-        row["plait"],
-        row["started_at"],
-        row["ended_at"],
-        row["silent_seconds"],
-    )
+    return {
+        "id": str(row["id"]),
+        "name": row["name"],
+        "status": status,
+        "host": row["host"],
+        "pid": row["pid"],
+        "slots": row["slots"],
+        "slots_in_use": row["held"],
+        "labels": json.loads(row["labels"]) if row["labels"] else {},
+        "serves": serves,
+        "plait_version": row["plait"],
+        "started_at": row["started_at"],
+        "ended_at": row["ended_at"],
+        "heartbeat_age": row["silent_seconds"],
+    }
 
 
 def _build_held(row: Record) -> HeldTask:

@@ -6,11 +6,16 @@ import builtins
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from plait.crons import CatchUp
 from plait.errors import InvalidInputError, NotFoundError, OperationError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text
+from plait.features.shapes import PREVIEW_BYTES, Answer, Json, MaybeJsonObject, Page, make_page
+from plait.features.versions import VersionDiff, compare_definitions
+from plait.features.workers import read_live
+from plait.features.workflow_stats import MOST_MEASURED, WorkflowStats, read_workflow_stats
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import ConditionGroups, TaskKind, WorkflowDefinition
 from plait.wording import shorten, suggest
@@ -24,11 +29,12 @@ _LAST_VERSION = 2**31 - 1
 _MOST_NAMES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowSummary:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowSummary(Answer):
     """One workflow as its served version declares it, or its newest where none is served (``served_at`` is None).
 
-    ``created_at`` is when that version was stored, ``served_at`` when a worker last announced it.
+    ``created_at`` is when that version was stored, ``served_at`` when a worker last announced it. ``crons`` are
+    expressions.
     """
 
     name: str
@@ -41,21 +47,23 @@ class WorkflowSummary:
     crons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowVersion:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowVersion(Answer):
     """One stored definition of a workflow. ``served_at`` is None unless events, crons and schedules start this one."""
 
-    version_id: int
+    id: int
     digest: str
     created_at: datetime
     served_at: datetime | None
     task_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowTask:
-    """One task of a workflow. Durations are seconds. Conditions are text for people, None where there are none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowTask(Answer):
+    """One task of a workflow; ``index`` is its place in the order of the graph. Durations are seconds. Conditions are
+    text for people, None where there are none."""
 
+    index: int
     name: str
     kind: TaskKind
     parents: tuple[str, ...]
@@ -70,29 +78,30 @@ class WorkflowTask:
     cancel_if: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowCron:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowCron(Answer):
     """A timetable that was declared with a workflow."""
 
     name: str
     expression: str
     timezone: str
-    catch_up: str
-    input: Any
+    catch_up: CatchUp
+    input: Json
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowFilter:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowFilter(Answer):
     """A filter that was declared with a workflow. ``plait.filters`` also knows those made at run time."""
 
-    expression: str
     scope: str
-    payload: dict[str, Any]
+    expression: str
+    payload: Json
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowDetails:
-    """One version of a workflow with its tasks, in graph order, hooks last."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowDetails(Answer):
+    """One version of a workflow with its tasks, in graph order, hooks last. ``workers`` counts the live workers that
+    have code of it."""
 
     name: str
     description: str | None
@@ -100,16 +109,14 @@ class WorkflowDetails:
     digest: str
     created_at: datetime
     served_at: datetime | None
+    task_count: int
     default_priority: int
-    input_schema: dict[str, Any] | None
+    input_schema: MaybeJsonObject
     tasks: tuple[WorkflowTask, ...]
     on_events: tuple[str, ...]
     crons: tuple[WorkflowCron, ...]
     filters: tuple[WorkflowFilter, ...]
-
-
-WorkflowPage = list[WorkflowSummary]
-"""Workflows in order of their names. (A name of its own: inside ``WorkflowsClient``, ``list`` is the method.)"""
+    workers: int
 
 
 class WorkflowsClient(FeatureClient):
@@ -121,7 +128,7 @@ class WorkflowsClient(FeatureClient):
     @on_engine
     async def aio_list(
         self, *, limit: int = 50, after: str | None = None, name_contains: str | None = None
-    ) -> WorkflowPage:
+    ) -> Page[WorkflowSummary]:
         """A page of workflows in order of their names.
 
         Args:
@@ -132,22 +139,24 @@ class WorkflowsClient(FeatureClient):
         wanted = check_text(name_contains, "name_contains") if name_contains else None
         place = check_text(after, "after") if after else ""
         store = await self._open_store()
-        return [_build_summary(row) for row in await store.catalog.list_workflows(place, wanted, check_limit(limit))]
+        rows = await store.catalog.list_workflows(place, wanted, check_limit(limit))
+        return make_page([_build_summary(row) for row in rows], limit, "name")
 
     list = sync_twin(aio_list)
 
     @on_engine
     async def aio_get(self, name: str) -> WorkflowDetails:
         """A workflow by name: the version that is served, else the newest. Raises ``NotFoundError``."""
-        return _build_details(await find_workflow(await self._open_store(), name))
+        store = await self._open_store()
+        return await self._build_details(store, await find_workflow(store, name))
 
     get = sync_twin(aio_get)
 
     @on_engine
     async def aio_list_versions(
         self, name: str, *, limit: int = 50, before: int | None = None
-    ) -> builtins.list[WorkflowVersion]:
-        """Versions of a workflow, newest first; ``before`` is the ``version_id`` of the last of the page before.
+    ) -> Page[WorkflowVersion]:
+        """Versions of a workflow, newest first; ``before`` is the ``id`` of the last of the page before.
 
         Raises ``NotFoundError``.
         """
@@ -155,9 +164,7 @@ class WorkflowsClient(FeatureClient):
         await find_workflow(store, name)
         below = _LAST_VERSION if before is None else _check_version(before)
         rows = await store.catalog.list_versions(name, below, check_limit(limit))
-        return [
-            WorkflowVersion(row["id"], row["digest"], row["created_at"], row["served_at"], row["tasks"]) for row in rows
-        ]
+        return make_page([_build_version(row) for row in rows], limit)
 
     list_versions = sync_twin(aio_list_versions)
 
@@ -166,15 +173,76 @@ class WorkflowsClient(FeatureClient):
         """One version by its ``version_id`` (an int); by a name (a str) as ``get`` does. Raises ``NotFoundError``."""
         store = await self._open_store()
         if isinstance(name_or_id, str):
-            return _build_details(await find_workflow(store, name_or_id))
+            return await self._build_details(store, await find_workflow(store, name_or_id))
         row = await store.catalog.read_version(_check_version(name_or_id))
         if row is None:
             raise NotFoundError(
                 f"there is no workflow version {name_or_id}; plait.workflows.list_versions(name) has all"
             )
-        return _build_details(row)
+        return await self._build_details(store, row)
 
     get_version = sync_twin(aio_get_version)
+
+    @on_engine
+    async def aio_compare(self, name: str, before: int, after: int) -> VersionDiff:
+        """What changed from one version of a workflow to another, by their ids. Raises ``NotFoundError``."""
+        store = await self._open_store()
+        definitions: builtins.list[WorkflowDefinition] = []
+        for version_id in (before, after):
+            definition = (await store.read_version(_check_version(version_id))).definition
+            if definition.name != name:
+                raise NotFoundError(f"workflow version {version_id} is one of {definition.name!r}, not of {name!r}")
+            definitions.append(definition)
+        changes, tasks = compare_definitions(*definitions)
+        return VersionDiff(workflow=name, before=before, after=after, changes=changes, tasks=tasks)
+
+    compare = sync_twin(aio_compare)
+
+    @on_engine
+    async def aio_get_stats(self, name: str, *, last: int = 500) -> WorkflowStats:
+        """How the newest finished runs of a workflow went: at most ``last`` of them, 1 to 2000, among the newest runs
+        of all workflows. Raises ``NotFoundError``."""
+        store = await self._open_store()
+        row = await find_workflow(store, name)
+        version = await store.read_version(row["id"])
+        return await read_workflow_stats(store, version, check_limit(last, most=MOST_MEASURED))
+
+    get_stats = sync_twin(aio_get_stats)
+
+    async def _build_details(self, store: Store, row: Record) -> WorkflowDetails:
+        definition = _read_definition(row)
+        actions = set((await store.read_version(row["id"])).actions)
+        workers = sum(not actions.isdisjoint(worker["actions"]) for worker in await read_live(store))
+        return WorkflowDetails(
+            name=definition.name,
+            description=definition.description,
+            version_id=row["id"],
+            digest=row["digest"],
+            created_at=row["created_at"],
+            served_at=row["served_at"],
+            task_count=len(definition.tasks),
+            default_priority=definition.default_priority,
+            input_schema=definition.input_schema,
+            tasks=tuple(_build_task(definition, index) for index in range(len(definition.tasks))),
+            on_events=definition.on_events,
+            crons=tuple(
+                WorkflowCron(
+                    name=cron.name,
+                    expression=cron.expression,
+                    timezone=cron.timezone,
+                    catch_up=cron.catch_up,
+                    input=self._show(cron.input.encode(), PREVIEW_BYTES),
+                )
+                for cron in definition.crons
+            ),
+            filters=tuple(
+                WorkflowFilter(
+                    scope=one.scope, expression=one.expression, payload=self._show(one.payload.encode(), PREVIEW_BYTES)
+                )
+                for one in definition.filters
+            ),
+            workers=workers,
+        )
 
 
 async def find_workflow(store: Store, name: str) -> Record:
@@ -192,48 +260,41 @@ async def find_workflow(store: Store, name: str) -> Record:
 def _check_version(version_id: object) -> int:
     if isinstance(version_id, int) and not isinstance(version_id, bool) and 0 < version_id <= _LAST_VERSION:
         return version_id
-    raise InvalidInputError(f"{shorten(version_id)} is no workflow version: give the version_id of one, a whole number")
+    raise InvalidInputError(f"{shorten(version_id)} is no workflow version: give the id of one, a whole number")
 
 
 def _build_summary(row: Record) -> WorkflowSummary:
     # Not as a definition: a list must not fail because one of them was stored by a newer Plait.
     data = json.loads(row["definition"])
     return WorkflowSummary(
-        row["workflow"],
-        data.get("description"),
-        row["id"],
-        row["created_at"],
-        row["served_at"],
-        len(data["tasks"]),
-        tuple(data.get("on_events", ())),
-        tuple(cron["expression"] for cron in data.get("crons", ())),
+        name=row["workflow"],
+        description=data.get("description"),
+        version_id=row["id"],
+        created_at=row["created_at"],
+        served_at=row["served_at"],
+        task_count=len(data["tasks"]),
+        on_events=tuple(data.get("on_events", ())),
+        crons=tuple(cron["expression"] for cron in data.get("crons", ())),
     )
 
 
-def _build_details(row: Record) -> WorkflowDetails:
+def _read_definition(row: Record) -> WorkflowDefinition:
     try:
-        definition = WorkflowDefinition.from_json(row["definition"])
+        return WorkflowDefinition.from_json(row["definition"])
     except ValueError as failure:
         raise OperationError(
             f"version {row['id']} of workflow {row['workflow']!r} was stored by a newer Plait ({failure}): "
             "upgrade Plait here"
         ) from failure
-    return WorkflowDetails(
-        definition.name,
-        definition.description,
-        row["id"],
-        row["digest"],
-        row["created_at"],
-        row["served_at"],
-        definition.default_priority,
-        definition.input_schema,
-        tuple(_build_task(definition, index) for index in range(len(definition.tasks))),
-        definition.on_events,
-        tuple(
-            WorkflowCron(cron.name, cron.expression, cron.timezone, cron.catch_up, json.loads(cron.input))
-            for cron in definition.crons
-        ),
-        tuple(WorkflowFilter(one.expression, one.scope, json.loads(one.payload)) for one in definition.filters),
+
+
+def _build_version(row: Record) -> WorkflowVersion:
+    return WorkflowVersion(
+        id=row["id"],
+        digest=row["digest"],
+        created_at=row["created_at"],
+        served_at=row["served_at"],
+        task_count=row["tasks"],
     )
 
 
@@ -244,16 +305,17 @@ def _build_task(definition: WorkflowDefinition, index: int) -> WorkflowTask:
         return describe_groups(definition, index, groups) if groups else None
 
     return WorkflowTask(
-        task.name,
-        task.kind,
-        tuple(definition.tasks[parent].name for parent in task.parents),
-        task.retries,
-        task.backoff_factor,
-        task.backoff_max_seconds,
-        task.backoff_jitter,
-        task.execution_timeout,
-        task.schedule_timeout,
-        describe(task.wait_for),
-        describe(task.skip_if),
-        describe(task.cancel_if),
+        index=index,
+        name=task.name,
+        kind=task.kind,
+        parents=tuple(definition.tasks[parent].name for parent in task.parents),
+        retries=task.retries,
+        backoff_factor=task.backoff_factor,
+        backoff_max_seconds=task.backoff_max_seconds,
+        backoff_jitter=task.backoff_jitter,
+        execution_timeout=task.execution_timeout,
+        schedule_timeout=task.schedule_timeout,
+        wait_for=describe(task.wait_for),
+        skip_if=describe(task.skip_if),
+        cancel_if=describe(task.cancel_if),
     )

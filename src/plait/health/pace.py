@@ -6,8 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-WINDOWS = (10, 60, 300)
-"""Seconds over which it is told."""
+from plait.store.pace import WINDOWS
 
 
 class Pace:

@@ -10,12 +10,12 @@ from fastapi.routing import APIRoute
 
 from plait.server import errors, static_files
 from plait.server.accounts import Account
+from plait.server.answers import Problem
 from plait.server.broker import Broker
-from plait.server.desk import Desk
+from plait.server.clients import Clients
 from plait.server.exporter import Exporter
 from plait.server.gate import Authorize, Gate
 from plait.server.guard import LOOPBACK_NAMES, Guard
-from plait.server.models.common import Problem
 from plait.server.routes import catalog, health, runs, session, stream, triggers
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def build_routes() -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         generate_unique_id_function=_name_operation,
-        separate_input_output_schemas=False,
     )
     api = APIRouter(prefix=API, responses=_PROBLEMS)
     for router in (
@@ -88,9 +87,9 @@ def create_app(
             it serves this machine alone, under its loopback names and those given here.
     """
     app = build_routes()
-    desk = Desk(plait)
-    gate = Gate(accounts, authorize, desk)
-    app.state.desk = desk
+    clients = Clients(plait)
+    gate = Gate(accounts, authorize, clients)
+    app.state.clients = clients
     app.state.gate = gate
     app.state.broker = Broker(plait)
     app.state.exporter = Exporter(plait)

@@ -24,7 +24,7 @@ from plait.errors import (
     ReplayError,
     SchemaError,
 )
-from plait.server.models.common import Problem
+from plait.server.answers import Problem
 
 logger = logging.getLogger("plait.server")
 

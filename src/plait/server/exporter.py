@@ -98,8 +98,8 @@ def _build_queues(activity: Activity) -> Iterator[Metric]:
     names = ("tasks_ready", "tasks_running", "tasks_waiting", "oldest_ready_seconds", "oldest_running_seconds")
     families = [_family(f"plait_{name}", "workflow", "task") for name in names]
     ready, running, waiting, oldest_ready, oldest_running = families
-    for queue in activity.queues.tasks:
-        labels = [queue.workflow_name, queue.task_name]
+    for queue in activity.queues.queues:
+        labels = [queue.workflow, queue.task]
         ready.add_metric(labels, queue.ready)
         running.add_metric(labels, queue.running)
         waiting.add_metric(labels, queue.waiting)
@@ -110,7 +110,7 @@ def _build_queues(activity: Activity) -> Iterator[Metric]:
 
 
 def _build_workers(activity: Activity) -> Iterator[Metric]:
-    live = [busy.worker for busy in activity.workers if busy.worker.status is WorkerStatus.ACTIVE]
+    live = [worker for worker in activity.workers if worker.status is WorkerStatus.ACTIVE]
     yield _gauge("plait_workers", len(live))
     yield _gauge("plait_slots", sum(worker.slots for worker in live))
     yield _gauge("plait_slots_in_use", sum(worker.slots_in_use for worker in live))

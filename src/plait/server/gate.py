@@ -20,11 +20,12 @@ from fastapi import Request, Response
 
 from plait.server.access import Access
 from plait.server.accounts import Account, Role, derive_key, hash_secret, verify_secret
+from plait.server.answers import SessionView
 from plait.server.errors import ProblemError
-from plait.server.models.session import LoginOrder, SessionView
+from plait.server.requests import LoginRequest
 
 if TYPE_CHECKING:
-    from plait.server.desk import Desk
+    from plait.server.clients import Clients
 
 SESSION_SECONDS = 12 * 3600.0
 FAILURES, FAILURE_SECONDS = 5, 60.0
@@ -82,10 +83,10 @@ class Throttle:
 class Gate:
     """Admits requests. Without accounts and without ``authorize`` everybody whom the guard lets through may do all."""
 
-    def __init__(self, accounts: Sequence[Account], authorize: Authorize | None, desk: Desk) -> None:
+    def __init__(self, accounts: Sequence[Account], authorize: Authorize | None, clients: Clients) -> None:
         self._accounts = tuple(accounts)
         self._authorize = authorize
-        self._desk = desk
+        self._clients = clients
         self._key = derive_key(accounts)
         self.cookie = f"plait_{self._key.hex()[:8]}"
         self.throttle = Throttle()
@@ -137,11 +138,11 @@ class Gate:
         identity = await self.identify(request)
         return await self._view(identity)
 
-    async def sign_in(self, request: Request, response: Response, order: LoginOrder) -> SessionView:
+    async def sign_in(self, request: Request, response: Response, body: LoginRequest) -> SessionView:
         """Check a password or token and set the cookie. Raises 401 or 429."""
-        kind: Literal["user", "token"] = "token" if order.token else "user"
-        secret = order.token or order.password
-        account = await self._check(request, kind, order.user, secret) if secret and self._accounts else None
+        kind: Literal["user", "token"] = "token" if body.token else "user"
+        secret = body.token or body.password
+        account = await self._check(request, kind, body.user, secret) if secret and self._accounts else None
         if account is None:
             raise ProblemError(401, "unauthorized", "wrong name, password or token")
         response.set_cookie(
@@ -180,7 +181,7 @@ class Gate:
             user=None if identity is None else identity.name,
             login=login,
             plait_version=None if identity is None else __version__,
-            database=None if identity is None else await self._desk.describe_database(),
+            database=None if identity is None else await self._clients.describe_database(),
         )
 
     # secrets

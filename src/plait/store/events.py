@@ -85,9 +85,25 @@ class EventStore:
         row = await self._pool.fetchrow(load_sql("push_events"), *spread_events(rows))
         return row["push_events"] if row else None
 
-    async def list_events(self, *filters: Any) -> list[Record]:
-        """A page of events; ``filters`` as ``list_events.sql`` numbers them."""
-        return await self._pool.fetch(load_sql("list_events"), *filters)
+    async def search(
+        self,
+        before: UUID,
+        first: UUID,
+        keys: Sequence[str] | None,
+        scopes: Sequence[str] | None,
+        look_at: int,
+        limit: int,
+        payload_bytes: int | None,
+    ) -> list[Record]:
+        """At most ``limit`` events that pass, among the newest ``look_at`` from ``first`` to below ``before``."""
+        return await self._pool.fetch(
+            load_sql("search_events"), before, first, keys, scopes, look_at, limit, payload_bytes
+        )
+
+    async def find_before(self, before: UUID, first: UUID, places: int) -> UUID | None:
+        """The id of the event ``places`` before another; None when there are not so many down to ``first``."""
+        row = await self._pool.fetchrow(load_sql("find_event_before"), before, first, places)
+        return row["id"] if row else None
 
     async def read_event(self, event_id: UUID) -> Record | None:
         """One event, or None."""

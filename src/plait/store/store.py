@@ -17,10 +17,11 @@ from plait.graph.definition import WorkflowDefinition
 from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
 from plait.store.control import ControlStore
-from plait.store.dashboard import DashboardStore
 from plait.store.events import EventStore
+from plait.store.logs import LogStore
 from plait.store.observation import ObservationStore
 from plait.store.retention import RetentionStore
+from plait.store.runs import RunStore
 from plait.store.schedules import ScheduleStore
 from plait.store.statements import load_sql
 from plait.triggers import RunTrigger
@@ -100,7 +101,8 @@ class Store:
         self.events = EventStore(self.pool)
         self.control = ControlStore(self.pool)
         self.catalog = CatalogStore(self.pool)
-        self.dashboard = DashboardStore(self.pool)
+        self.runs = RunStore(self.pool)
+        self.logs = LogStore(self.pool)
         self.schedules = ScheduleStore(self.pool)
         self.retention = RetentionStore(self.pool)
         self.observation = ObservationStore(self.pool)
@@ -223,30 +225,9 @@ class Store:
         row = await self.pool.fetchrow(load_sql("peek_priority"), actions)
         return (row["priority"] or 0) if row else 0
 
-    async def list_runs(self, *filters: Any) -> list[Record]:
-        """A page of runs; ``filters`` as ``list_runs.sql`` numbers them."""
-        return await self.pool.fetch(load_sql("list_runs"), *filters)
-
-    async def count_runs(self, *filters: Any) -> int:
-        """How many runs pass the filters, as ``count_runs.sql`` numbers them."""
-        row = await self.pool.fetchrow(load_sql("count_runs"), *filters)
-        return row["runs"] if row else 0
-
-    async def list_given_runs(self, run_ids: Sequence[UUID]) -> list[Record]:
-        """These runs, in id order."""
-        return await self.pool.fetch(load_sql("list_given_runs"), run_ids)
-
-    async def list_triggered(self, trigger_id: UUID, after: UUID, limit: int) -> list[Record]:
-        """A page of the runs that something started, behind run ``after``."""
-        return await self.pool.fetch(load_sql("list_triggered"), trigger_id, after, limit)
-
     async def read_run(self, run_id: UUID) -> Record | None:
         """One run, or None."""
         return await self.pool.fetchrow(load_sql("read_run"), run_id)
-
-    async def read_tasks(self, run_id: UUID, actions: Sequence[int]) -> list[Record]:
-        """All attempts of a run's tasks and the rooms its open tasks are in."""
-        return await self.pool.fetch(load_sql("read_tasks"), run_id, actions)
 
     # workers and maintenance
 

@@ -21,7 +21,7 @@ import asyncpg
 from plait.context import Context, current_context
 from plait.errors import DatabaseUnavailableError
 from plait.store.connection import LinkPool, iter_backoff
-from plait.store.dashboard import DashboardStore, LogRow
+from plait.store.logs import LogRow, LogStore
 from plait.store.watch import LOGGED, ChangeTeller
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class LogWriter:
 
     def __init__(self, url: str, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = LinkPool(url, size=1, name="plait logs")
-        self._store = DashboardStore(self._pool)
+        self._store = LogStore(self._pool)
         self._teller = ChangeTeller(hub, LOGGED)
         self._loop = loop
         self._pending: deque[LogRow] = deque()
@@ -183,7 +183,7 @@ class LogWriter:
     async def _write(self, batch: list[LogRow]) -> None:
         for delay in iter_backoff():
             try:
-                await self._store.insert_logs(batch)
+                await self._store.insert(batch)
                 break
             except DatabaseUnavailableError as error:
                 logger.debug("logs wait for the database: %s", error)

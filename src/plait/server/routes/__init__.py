@@ -1,1 +1,1 @@
-"""The routes: parse, ask, answer. What they ask is in ``plait.server.desk``."""
+"""The routes: parse, ask, answer. What they ask is in ``plait.server.clients``."""

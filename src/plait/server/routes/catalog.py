@@ -7,35 +7,31 @@ from uuid import UUID
 
 from fastapi import Query
 
+from plait.errors import InvalidInputError, NotFoundError
+from plait.features.activity import QueueMetrics
+from plait.features.filters import Filter
+from plait.features.shapes import Page
+from plait.features.versions import VersionDiff
+from plait.features.workers import WorkerDetails, WorkerSummary
+from plait.features.workflow_stats import MOST_MEASURED, WorkflowStats
+from plait.features.workflows import WorkflowDetails, WorkflowSummary, WorkflowVersion
 from plait.server.access import READ, WRITE, make_router
-from plait.server.models.catalog import (
-    FilterChange,
-    FilterItem,
-    FilterOrder,
-    FilterPage,
-    QueueList,
-    VersionDiff,
-    VersionPage,
-    WorkerList,
-    WorkerView,
-    WorkflowPage,
-    WorkflowStats,
-    WorkflowView,
-)
-from plait.server.models.common import Done, Limit, VersionId
-from plait.server.routes.deps import At, WorkflowName
+from plait.server.answers import Done
+from plait.server.json_text import parse_object
+from plait.server.requests import FilterChange, FilterRequest, Limit, VersionId
+from plait.server.routes.deps import Ask, Text, WorkflowName, choose_one, name_id
 
 router = make_router("workflows")
 workers = make_router("workers")
 filters = make_router("filters")
 
-Text = Annotated[str | None, Query(min_length=1, max_length=500)]
-
 
 @router.get("/workflows", **READ)
-async def list_workflows(desk: At, search: Text = None, after: Text = None, limit: Limit = 100) -> WorkflowPage:
+async def list_workflows(
+    ask: Ask, search: Text = None, after: Text = None, limit: Limit = 100
+) -> Page[WorkflowSummary]:
     """A page of workflows, in order of their names."""
-    return await desk.catalog.list_workflows(search, after, limit)
+    return await ask.workflows.aio_list(limit=limit, after=after, name_contains=search)
 
 
 # A name may hold slashes: what comes behind it is looked for first.
@@ -43,77 +39,89 @@ async def list_workflows(desk: At, search: Text = None, after: Text = None, limi
 
 @router.get("/workflows/{name:path}/versions", **READ)
 async def list_versions(
-    desk: At, name: WorkflowName, before: VersionId | None = None, limit: Limit = 50
-) -> VersionPage:
+    ask: Ask, name: WorkflowName, before: VersionId | None = None, limit: Limit = 50
+) -> Page[WorkflowVersion]:
     """Versions of a workflow, newest first."""
-    return await desk.catalog.list_versions(name, before, limit)
+    return await ask.workflows.aio_list_versions(name, limit=limit, before=before)
 
 
 @router.get("/workflows/{name:path}/versions/{version_id}", **READ)
-async def get_version(desk: At, name: WorkflowName, version_id: VersionId) -> WorkflowView:
+async def get_version(ask: Ask, name: WorkflowName, version_id: VersionId) -> WorkflowDetails:
     """One version of a workflow."""
-    return await desk.catalog.get_version(name, version_id)
+    details = await ask.workflows.aio_get_version(version_id)
+    if details.name != name:
+        raise NotFoundError(f"workflow version {version_id} is one of {details.name!r}, not of {name!r}")
+    return details
 
 
 @router.get("/workflows/{name:path}/diff", **READ)
-async def compare_versions(desk: At, name: WorkflowName, before: VersionId, after: VersionId) -> VersionDiff:
+async def compare_versions(ask: Ask, name: WorkflowName, before: VersionId, after: VersionId) -> VersionDiff:
     """What changed between two versions."""
-    return await desk.catalog.compare(name, before, after)
+    return await ask.workflows.aio_compare(name, before, after)
 
 
 @router.get("/workflows/{name:path}/stats", **READ)
 async def get_workflow_stats(
-    desk: At, name: WorkflowName, last: Annotated[int, Query(ge=1, le=2000, description="Finished runs.")] = 500
+    ask: Ask,
+    name: WorkflowName,
+    last: Annotated[int, Query(ge=1, le=MOST_MEASURED, description="Finished runs.")] = 500,
 ) -> WorkflowStats:
     """Durations and failure rate of the newest finished runs."""
-    return await desk.catalog.get_stats(name, last)
+    return await ask.workflows.aio_get_stats(name, last=last)
 
 
 @router.get("/workflows/{name:path}", **READ)
-async def get_workflow(desk: At, name: WorkflowName) -> WorkflowView:
+async def get_workflow(ask: Ask, name: WorkflowName) -> WorkflowDetails:
     """The served version of a workflow, else its newest."""
-    return await desk.catalog.get_workflow(name)
+    return await ask.workflows.aio_get(name)
 
 
 @workers.get("/workers", **READ)
-async def list_workers(desk: At, ended: bool = False, limit: Limit = 200) -> WorkerList:
+async def list_workers(ask: Ask, ended: bool = False, limit: Limit = 200) -> Page[WorkerSummary]:
     """Workers that live or fell silent, last started first; with `ended`, those that ended lately too."""
-    return await desk.catalog.list_workers(ended, limit)
+    return await ask.workers.aio_list(ended=ended, limit=limit)
 
 
 @workers.get("/workers/{worker_id}", **READ)
-async def get_worker(desk: At, worker_id: UUID) -> WorkerView:
+async def get_worker(ask: Ask, worker_id: UUID) -> WorkerDetails:
     """One worker, with what it runs now."""
-    return await desk.catalog.get_worker(worker_id)
+    return await ask.workers.aio_get(str(worker_id))
 
 
 @workers.get("/queues", **READ)
-async def list_queues(desk: At, workflow: Text = None) -> QueueList:
+async def list_queues(ask: Ask, workflow: Text = None) -> QueueMetrics:
     """What is ready, runs and waits now, by workflow and task."""
-    return await desk.catalog.list_queues(workflow)
+    return await ask.metrics.aio_get_queue_metrics(workflow_names=choose_one(workflow))
 
 
 @filters.get("/filters", **READ)
 async def list_filters(
-    desk: At, workflow: Text = None, scope: Text = None, after: UUID | None = None, limit: Limit = 100
-) -> FilterPage:
+    ask: Ask, workflow: Text = None, scope: Text = None, after: UUID | None = None, limit: Limit = 100
+) -> Page[Filter]:
     """A page of event filters."""
-    return await desk.catalog.list_filters(workflow, scope, after, limit)
+    return await ask.filters.aio_list(
+        workflow_names=choose_one(workflow), scopes=choose_one(scope), limit=limit, after=name_id(after)
+    )
 
 
 @filters.post("/filters", status_code=201, **WRITE)
-async def create_filter(desk: At, order: FilterOrder) -> FilterItem:
+async def create_filter(ask: Ask, body: FilterRequest) -> Filter:
     """Make an event filter."""
-    return await desk.catalog.create_filter(order)
+    payload = parse_object(body.payload, "payload")
+    return await ask.filters.aio_create(body.workflow, body.expression, body.scope, payload)
 
 
 @filters.patch("/filters/{filter_id}", **WRITE)
-async def update_filter(desk: At, filter_id: UUID, order: FilterChange) -> FilterItem:
+async def update_filter(ask: Ask, filter_id: UUID, body: FilterChange) -> Filter:
     """Change an event filter that was not declared in code."""
-    return await desk.catalog.update_filter(filter_id, order)
+    payload = None if body.payload is None else parse_object(body.payload, "payload")
+    if (body.expression, body.scope, payload) == (None, None, None):
+        raise InvalidInputError("give expression, scope or payload: there is nothing to change")
+    return await ask.filters.aio_update(str(filter_id), expression=body.expression, scope=body.scope, payload=payload)
 
 
 @filters.delete("/filters/{filter_id}", **WRITE)
-async def delete_filter(desk: At, filter_id: UUID) -> Done:
+async def delete_filter(ask: Ask, filter_id: UUID) -> Done:
     """Delete an event filter that was not declared in code."""
-    return await desk.catalog.delete_filter(filter_id)
+    await ask.filters.aio_delete(str(filter_id))
+    return Done(done=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from plait.server.access import PUBLIC, READ, make_router
-from plait.server.models.session import Health
-from plait.server.routes.deps import At
+from plait.server.answers import Health
+from plait.server.routes.deps import Ask
 
 router = make_router("health")
 
@@ -14,13 +14,13 @@ router = make_router("health")
 @router.get("/livez", **PUBLIC)
 async def livez() -> Health:
     """The process answers."""
-    return Health(status="ok")
+    return Health(status="ok", detail=None)
 
 
 @router.get("/readyz", responses={503: {"model": Health}}, **PUBLIC)
-async def readyz(desk: At, response: Response) -> Health:
+async def readyz(ask: Ask, response: Response) -> Health:
     """The database answers, and its schema fits."""
-    health = await desk.check_health()
+    health = await ask.check_health()
     if health.status != "ok":
         response.status_code = 503
     return health

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from plait.server.access import PUBLIC, make_router
-from plait.server.models.common import Done
-from plait.server.models.session import LoginOrder, SessionView
+from plait.server.answers import Done, SessionView
+from plait.server.requests import LoginRequest
 
 router = make_router("session")
 
@@ -19,9 +19,9 @@ async def get_session(request: Request) -> SessionView:
 
 
 @router.post("/session", **PUBLIC)
-async def sign_in(request: Request, response: Response, order: LoginOrder) -> SessionView:
+async def sign_in(request: Request, response: Response, body: LoginRequest) -> SessionView:
     """Sign in with a password or a token; the answer sets a cookie."""
-    view: SessionView = await request.app.state.gate.sign_in(request, response, order)
+    view: SessionView = await request.app.state.gate.sign_in(request, response, body)
     return view
 
 

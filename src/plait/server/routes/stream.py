@@ -9,7 +9,7 @@ from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from plait.server.access import READ, make_router
-from plait.server.models.catalog import StreamChange
+from plait.server.answers import StreamChange
 
 router = make_router("stream")
 

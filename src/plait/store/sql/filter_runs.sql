@@ -16,4 +16,5 @@ WHERE ($2::text[] IS NULL OR v.workflow = ANY ($2))
   AND ($5::int2[] IS NULL OR r.trigger_kind = ANY ($5))
   AND ($6::text[] IS NULL OR NOT EXISTS (
       SELECT FROM unnest($6, $7::text[]) AS m(key, value) WHERE r.metadata ->> m.key IS DISTINCT FROM m.value))
+  AND ($8::jsonb IS NULL OR r.metadata @> $8)
 ORDER BY r.id DESC

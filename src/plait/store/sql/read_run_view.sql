@@ -1,8 +1,8 @@
--- Run $1 with the first $2 bytes of its input, what started it by name, and how many runs it led to (1,000 at most).
+-- Run $1 with the first $2 bytes of its input (NULL: all), what started it by name, and how many runs it led to (1,000 at most).
 -- Index: run's key; the keys of what started it; child's key, run_trigger.
 SELECT r.id, v.workflow, r.version_id, r.status, r.priority, r.created_at, r.finished_at, r.metadata::text AS metadata,
        r.trigger_kind, r.trigger_id, r.trigger_task, r.cancel_tasks,
-       substring(r.input FROM 1 FOR $2) AS input, octet_length(r.input) AS input_size,
+       substring(r.input FROM 1 FOR coalesce($2::int4, 1 << 30)) AS input, octet_length(r.input) AS input_size,
        r.status <> 0
            OR (SELECT true FROM plait.running t WHERE t.run_id = r.id LIMIT 1) IS NOT NULL
            OR (SELECT true FROM plait.attempt a WHERE a.run_id = r.id LIMIT 1) IS NOT NULL AS begun,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from plait.features.shapes import Answer
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import WorkflowDefinition
-from plait.server.models.catalog import Change, TaskChange
 
 _PLAIN = (
     "retries",
@@ -21,25 +22,56 @@ _PLAIN = (
 _CONDITIONS = ("wait_for", "skip_if", "cancel_if")
 
 
-def compare_definitions(before: WorkflowDefinition, after: WorkflowDefinition) -> tuple[list[Change], list[TaskChange]]:
+@dataclass(frozen=True, slots=True)
+class Change(Answer):
+    """A field that differs; JSON text where it is no string."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChange(Answer):
+    """What changed of a task."""
+
+    task: str
+    what: Literal["added", "removed", "changed"]
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionDiff(Answer):
+    """What changed from one version of a workflow to another: of itself, and of its tasks."""
+
+    workflow: str
+    before: int
+    after: int
+    changes: tuple[Change, ...]
+    tasks: tuple[TaskChange, ...]
+
+
+def compare_definitions(
+    before: WorkflowDefinition, after: WorkflowDefinition
+) -> tuple[tuple[Change, ...], tuple[TaskChange, ...]]:
     """Changes of the workflow itself, and of its tasks by name: in the order of the new graph, removed ones last."""
-    workflow = list(_compare(_describe_workflow(before), _describe_workflow(after)))
+    changes = tuple(_compare(_describe_workflow(before), _describe_workflow(after)))
     old, new = _describe_tasks(before), _describe_tasks(after)
     tasks = []
     for name, options in new.items():
         if name not in old:
-            tasks.append(TaskChange(task=name, what="added", changes=list(_compare({}, options))))
-        elif changes := list(_compare(old[name], options)):
-            tasks.append(TaskChange(task=name, what="changed", changes=changes))
-    tasks += [TaskChange(task=name, what="removed", changes=[]) for name in old if name not in new]
-    return workflow, tasks
+            tasks.append(TaskChange(name, "added", tuple(_compare({}, options))))
+        elif differing := tuple(_compare(old[name], options)):
+            tasks.append(TaskChange(name, "changed", differing))
+    tasks += [TaskChange(name, "removed", ()) for name in old if name not in new]
+    return changes, tuple(tasks)
 
 
 def _compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     for field in dict.fromkeys([*before, *after]):
         old, new = before.get(field), after.get(field)
         if old != new:
-            yield Change(field=field, before=_say(old), after=_say(new))
+            yield Change(field, _say(old), _say(new))
 
 
 def _say(value: Any) -> str | None:

@@ -1,0 +1,61 @@
+"""What there is to say about a task beside its status: how long it took, its attempts, what it waits for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from plait.features.run_views import AttemptDetails, TaskDetails
+from plait.types import TaskStatus
+from plait.wording import format_seconds
+
+_NOTHING_RAN = timedelta(milliseconds=1)
+"""A task that was skipped or cancelled in less ended without its code having run."""
+
+
+def count_attempt(task: TaskDetails) -> int:
+    """Which of its attempts a task is at, as its retries count them: lost and handed back ones do not."""
+    return 1 + sum(attempt.outcome == "RETRIED" for attempt in task.attempts)
+
+
+def measure_task(task: TaskDetails, now: datetime) -> float | None:
+    """Seconds that its last attempt took, or has taken so far; None where it has not begun."""
+    if task.started_at is None or task.status is TaskStatus.PENDING:
+        return None
+    end = now if task.status is TaskStatus.RUNNING else task.finished_at
+    return None if end is None else (end - task.started_at).total_seconds()
+
+
+def is_judged(ended: AttemptDetails | TaskDetails) -> bool:
+    """Whether it ended without its code having run: it was skipped, or cancelled because of a parent."""
+    word = ended.outcome if isinstance(ended, AttemptDetails) else ended.status.value
+    if word not in ("SKIPPED", "CANCELLED") or ended.started_at is None or ended.finished_at is None:
+        return False
+    return ended.finished_at - ended.started_at < _NOTHING_RAN
+
+
+def note_duration(task: TaskDetails, now: datetime) -> str:
+    """``1.2 s``, or nothing."""
+    seconds = measure_task(task, now)
+    return "" if seconds is None else format_seconds(seconds)
+
+
+def note_attempt(task: TaskDetails, *, first: bool = False) -> str:
+    """``attempt 2/4``; of a first attempt nothing, unless ``first``."""
+    attempt = count_attempt(task)
+    return f"attempt {attempt}/{max(attempt, task.max_attempts)}" if attempt > 1 or first else ""
+
+
+def iter_waits(task: TaskDetails, now: datetime) -> Iterator[str]:
+    """What a task waits for: conditions, or a time."""
+    if task.waits_for:
+        yield f"waits for {' or '.join(task.waits_for)}"
+    if task.status is TaskStatus.PENDING and task.due_at is not None:
+        yield f"goes on in {format_seconds((task.due_at - now).total_seconds())}"
+
+
+def note_task(task: TaskDetails, now: datetime) -> str:
+    """All of it in a few words."""
+    duration = "" if is_judged(task) else note_duration(task, now)
+    waits = next(iter_waits(task, now), "")
+    return ", ".join(note for note in (duration, note_attempt(task), waits) if note)

@@ -1,0 +1,226 @@
+"""Which runs: a filter, and the bounded search for the runs that pass it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from plait.errors import InvalidInputError, NotFoundError
+from plait.feature_client import FeatureClient
+from plait.features.checks import check_texts, parse_id
+from plait.features.run_rows import ACTIVE
+from plait.graph.definition import Status, WorkflowDefinition
+from plait.ids import bound_run_id
+from plait.triggers import TriggerKind
+from plait.types import WorkflowRunStatus
+from plait.values import encode_metadata
+from plait.wording import shorten, suggest
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from plait.store.runs import RunFilters
+    from plait.store.store import Store
+
+LOOK_AT = 50_000
+"""Runs that one statement of a search looks at."""
+SEARCH_SECONDS = 0.05
+"""A page that is not full looks at more, until that is over."""
+CANDIDATES = 2_000
+"""Runs found by what they are in, or by what started them, that one page looks at."""
+FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
+_EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
+_ENDING = re.compile("…?[0-9a-f]{4,12}")
+
+UNFINISHED = (WorkflowRunStatus.QUEUED, WorkflowRunStatus.RUNNING)
+UNSUCCESSFUL = (WorkflowRunStatus.FAILED, WorkflowRunStatus.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs: what is left out does not matter.
+
+    Args:
+        since, until: triggered from then on, and before then, by the clock of whoever triggered them.
+        statuses, workflow_names: any of these.
+        additional_metadata: whose metadata contains all of this. A string is compared as text, so that ``"42"`` finds
+            the number as well.
+        triggers: started by any of these: ``PARENT``, ``EVENT``, ``CRON``, ``SCHEDULED``, ``REPLAY``.
+        triggered_by: started by the event, cron, scheduled run or replayed run with this id.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    statuses: Sequence[WorkflowRunStatus] | None = None
+    workflow_names: Sequence[str] | None = None
+    additional_metadata: Mapping[str, Any] | None = None
+    triggers: Sequence[str] | None = None
+    triggered_by: str | None = None
+
+
+class Search(NamedTuple):
+    """A filter as the store takes it. ``active``: only runs that have not ended can pass."""
+
+    before: UUID
+    first: UUID
+    filters: RunFilters
+    active: bool
+    triggered_by: UUID | None
+
+
+class Found(NamedTuple):
+    """What a bounded search found; ``next``: where it goes on, unless that was all."""
+
+    rows: Sequence[Record]
+    next: UUID | None
+    cut: bool
+
+
+class RunReader(FeatureClient):
+    """Reads runs by id and by filter, for the clients that answer and act."""
+
+    async def _read_run(self, workflow_run_id: str) -> tuple[Record, WorkflowDefinition]:
+        store = await self._open_store()
+        row = await store.read_run(parse_run_id(workflow_run_id))
+        if row is None:
+            raise no_run(workflow_run_id)
+        return row, (await store.read_version(row["version_id"])).definition
+
+    async def _search(self, wanted: Search, limit: int) -> Found:
+        """At most ``limit`` runs that pass, newest first."""
+        store = await self._open_store()
+        if wanted.triggered_by is not None or wanted.active:
+            return await search_candidates(store, wanted, limit)
+        rows: Sequence[Record] = []
+        deadline = time.monotonic() + SEARCH_SECONDS
+        before: UUID | None = wanted.before
+        while before is not None:
+            found = await store.runs.search(before, wanted.first, wanted.filters, LOOK_AT, limit - len(rows))
+            rows = [*rows, *found]
+            if len(rows) == limit:
+                return Found(rows, rows[-1]["id"], False)
+            before = await store.runs.find_before(before, wanted.first, LOOK_AT)
+            if time.monotonic() > deadline:
+                break
+        return Found(rows, before, before is not None)
+
+    async def _choose(self, ids: Sequence[UUID], statuses: Sequence[WorkflowRunStatus]) -> Sequence[UUID]:
+        """Those of these runs that have one of these statuses."""
+        store = await self._open_store()
+        filters = build_search(RunFilter(statuses=statuses), None).filters
+        chosen: Sequence[UUID] = []
+        for start in range(0, len(ids), CANDIDATES):
+            rows = await store.runs.filter(ids[start : start + CANDIDATES], filters)
+            chosen = [*chosen, *(row["id"] for row in rows)]
+        return chosen
+
+
+async def search_candidates(store: Store, wanted: Search, limit: int) -> Found:
+    """The search among the runs that are active, or that something started: an index knows them."""
+    cap = max(CANDIDATES, limit)
+    if wanted.triggered_by is not None:
+        ids = await store.runs.find_triggered(wanted.triggered_by, wanted.before, wanted.first, cap)
+    else:
+        ids = await store.runs.find_active(wanted.before, wanted.first, wanted.filters.workflows, cap)
+    rows = await store.runs.filter(ids, wanted.filters)
+    if len(rows) > limit:
+        return Found(rows[:limit], rows[limit - 1]["id"], False)
+    more = ids[-1] if len(ids) == cap else None
+    return Found(rows, more, more is not None and len(rows) < limit)
+
+
+def no_run(run_id: object) -> NotFoundError:
+    return NotFoundError(f"there is no run {run_id}; `plait runs list` shows those there are")
+
+
+def find_task(definition: WorkflowDefinition, task: str | int) -> int:
+    """The index of a task by its name, or by its index. Raises ``NotFoundError``."""
+    if isinstance(task, str):
+        if task not in definition.index_by_name:
+            near = suggest(task, definition.index_by_name)
+            raise NotFoundError(f"workflow {definition.name!r} has no task {shorten(task)}{near}")
+        return definition.index_by_name[task]
+    if not 0 <= task < len(definition.tasks):
+        count = len(definition.tasks)
+        raise NotFoundError(f"workflow {definition.name!r} has {count} tasks: there is none at {task}")
+    return task
+
+
+def parse_run_id(text: str) -> UUID:
+    """A run id from its text. Raises ``InvalidInputError`` when it is none."""
+    try:
+        return parse_id(text, "run")
+    except InvalidInputError as error:
+        if isinstance(text, str) and _ENDING.fullmatch(text):
+            error.add_note(
+                "the whole id, as plait runs list prints it: the dashboard shows only its end, "
+                "and the button beside it on the run's page copies all of it"
+            )
+        raise
+
+
+def bound_ids(since: datetime | None, until: datetime | None, before: UUID | None) -> tuple[UUID, UUID]:
+    """The id that a search ends below, and the one it begins with: ids begin with the time they were made."""
+    ends = [before or LAST_ID]
+    if until is not None:
+        ends.append(_bound(until))
+    return min(ends), FIRST_ID if since is None else _bound(since)
+
+
+def build_search(wanted: RunFilter, before: UUID | None) -> Search:
+    """A filter as the store takes it. Raises ``InvalidInputError``."""
+    from plait.store.runs import RunFilters  # noqa: PLC0415 - asyncpg comes with it
+
+    statuses, begun = _translate_statuses(wanted.statuses)
+    keys, values, rest = _translate_metadata(wanted.additional_metadata)
+    workflows = check_texts(wanted.workflow_names, "workflow_names") or None
+    filters = RunFilters(workflows, statuses, begun, _translate_triggers(wanted.triggers), keys, values, rest)
+    active = statuses == [ACTIVE]
+    triggered_by = None if wanted.triggered_by is None else parse_id(wanted.triggered_by, "trigger")
+    return Search(*bound_ids(wanted.since, wanted.until, before), filters, active, triggered_by)
+
+
+def _bound(moment: datetime) -> UUID:
+    aware = moment.astimezone() if moment.tzinfo is None else moment
+    return bound_run_id(min(max(aware, _EPOCH), _FAR))
+
+
+def _translate_statuses(statuses: Sequence[WorkflowRunStatus] | None) -> tuple[list[int] | None, bool | None]:
+    if not statuses:
+        return None, None
+    try:
+        names = {WorkflowRunStatus(status) for status in statuses}
+    except ValueError as error:
+        raise InvalidInputError(f"statuses: {error}; there are {', '.join(WorkflowRunStatus)}") from None
+    if names == set(WorkflowRunStatus):
+        return None, None
+    open_names = names & set(UNFINISHED)
+    codes = [int(Status[name]) for name in names - open_names]
+    begun = None if len(open_names) != 1 else WorkflowRunStatus.RUNNING in open_names
+    return ([*codes, ACTIVE] if open_names else codes), begun
+
+
+def _translate_triggers(triggers: Sequence[str] | None) -> list[int] | None:
+    if not triggers:
+        return None
+    known = TriggerKind.__members__
+    for word in check_texts(triggers, "triggers") or ():
+        if word not in known:
+            raise InvalidInputError(f"triggers: {shorten(word)} is none; there are {', '.join(known)}")
+    return [int(known[word]) for word in triggers]
+
+
+def _translate_metadata(
+    metadata: Mapping[str, Any] | None,
+) -> tuple[list[str] | None, list[str] | None, str | None]:
+    """Keys and values that are compared as text, and the rest as JSON."""
+    encode_metadata(metadata, where="additional_metadata")  # checked as a whole
+    texts = {key: value for key, value in (metadata or {}).items() if isinstance(value, str)}
+    rest = {key: value for key, value in (metadata or {}).items() if key not in texts}
+    text = encode_metadata(rest, where="additional_metadata")
+    return (list(texts) or None, list(texts.values()) or None, text)

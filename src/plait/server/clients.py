@@ -1,0 +1,51 @@
+"""What the routes ask: the features of one ``Plait``, which show JSON as text and long payloads in part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plait.errors import PlaitError
+from plait.feature_client import FeatureClient, on_engine
+from plait.features.cron import CronClient
+from plait.features.event import EventClient
+from plait.features.filters import FiltersClient
+from plait.features.metrics import MetricsClient
+from plait.features.runs import RunsClient
+from plait.features.scheduled import ScheduledClient
+from plait.features.workers import WorkersClient
+from plait.features.workflows import WorkflowsClient
+from plait.server.answers import Health
+
+if TYPE_CHECKING:
+    from plait.client import Plait
+
+
+class Clients(FeatureClient):
+    """The features, and the database that they ask."""
+
+    def __init__(self, plait: Plait) -> None:
+        super().__init__(plait)
+        self.runs = RunsClient(plait, previews=True)
+        self.event = EventClient(plait, previews=True)
+        self.cron = CronClient(plait, previews=True)
+        self.scheduled = ScheduledClient(plait, previews=True)
+        self.filters = FiltersClient(plait, previews=True)
+        self.workflows = WorkflowsClient(plait, previews=True)
+        self.workers = WorkersClient(plait, previews=True)
+        self.metrics = MetricsClient(plait, previews=True)
+
+    @on_engine
+    async def check_health(self) -> Health:
+        """Whether the database answers."""
+        try:
+            await (await self._open_store()).read_server()
+        except PlaitError as error:
+            return Health(status="unavailable", detail=type(error).__name__)
+        return Health(status="ok", detail=None)
+
+    @on_engine
+    async def describe_database(self) -> str:
+        """Where the data is, without the password."""
+        from plait.store.connection import hide_password  # noqa: PLC0415 - asyncpg comes with it
+
+        return hide_password((await self._open_store()).url)
