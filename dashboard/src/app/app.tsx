@@ -5,6 +5,7 @@ import { useSession } from "../api/queries";
 import { EventsPage } from "../pages/events";
 import { Login } from "../pages/login";
 import { RunsPage } from "../pages/runs/page";
+import { SchedulesPage } from "../pages/schedules";
 import { WorkersPage } from "../pages/workers";
 import { WorkflowsPage } from "../pages/workflows";
 import { Empty } from "../ui/basics";
@@ -19,7 +20,6 @@ import { Sidebar } from "./sidebar";
 
 const RunPage = lazy(() => import("../pages/run/page"));
 const WorkflowPage = lazy(() => import("../pages/workflow"));
-const SchedulesPage = lazy(() => import("../pages/schedules"));
 
 export function App() {
   const session = useSession();

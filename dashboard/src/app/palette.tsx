@@ -21,7 +21,7 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const id = useId();
-  const workflows = useWorkflows().data?.pages.flatMap((page) => page.workflows) ?? [];
+  const workflows = useWorkflows().data?.pages.flatMap((page) => page.items) ?? [];
   const typed = text.trim();
   const go = (to: string) => () => navigate(to);
   const entries: Entry[] = [

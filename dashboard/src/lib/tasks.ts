@@ -39,9 +39,10 @@ export function nameAttempt(task: Tried): number {
 }
 
 interface Linked {
+  name: string;
   kind: string;
-  parents: number[];
-  output_size: number | null;
+  parents: string[];
+  output: object | null;
 }
 
 /**
@@ -50,7 +51,7 @@ interface Linked {
  */
 export function findLast<Task extends Linked>(tasks: Task[]): Task[] {
   const followed = new Set(tasks.flatMap((task) => (task.kind === "task" ? task.parents : [])));
-  const last = tasks.filter((task, index) => task.kind === "task" && !followed.has(index));
-  const withOutput = last.filter((task) => task.output_size !== null);
+  const last = tasks.filter((task) => task.kind === "task" && !followed.has(task.name));
+  const withOutput = last.filter((task) => task.output !== null);
   return withOutput.length ? withOutput : last.slice(0, 1);
 }

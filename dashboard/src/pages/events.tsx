@@ -20,7 +20,7 @@ export function EventsPage({ id }: { id: string | undefined }) {
   const [pushing, setPushing] = useState(false);
   const canWrite = useCanWrite();
   const found = useEvents(key);
-  const rows = found.data?.pages.flatMap((page) => page.events);
+  const rows = found.data?.pages.flatMap((page) => page.items);
   const open = (event: string) => navigate(href("events", event, { key }));
   const cursor = useCursor(rows?.map((row) => row.id) ?? [], open);
   const isEmpty = rows?.length === 0 && !found.hasNextPage;
@@ -77,7 +77,7 @@ export function EventsPage({ id }: { id: string | undefined }) {
 function EventPanel({ id }: { id: string }) {
   const found = useEvent(id);
   const key = useParam("key");
-  const event = found.data?.event;
+  const event = found.data;
   return (
     <aside className="panel run-side" aria-label="Event">
       <div className="side-head">
@@ -92,8 +92,8 @@ function EventPanel({ id }: { id: string }) {
           <>
             <Payload label="Payload" payload={event.payload} download={makeUrl("/api/v1/events/{event_id}/payload", { event_id: id })} />
             <section className="stack" style={{ gap: 6 }}>
-              <h3>{found.data?.runs.length ? `Runs it started${found.data.runs_more ? " (not all shown)" : ""}` : "It started no run"}</h3>
-              {found.data && found.data.runs.length > 0 && <div className="panel"><RunTable compact runs={found.data.runs} label="Runs that it started" /></div>}
+              <h3>{event.runs.items.length ? `Runs it started${event.runs.next !== null ? " (newest only)" : ""}` : "It started no run"}</h3>
+              {event.runs.items.length > 0 && <div className="panel"><RunTable compact runs={event.runs.items} label="Runs it started" /></div>}
             </section>
             <dl className="grid-facts">
               <dt>pushed</dt><dd><Ago time={event.created_at} /></dd>

@@ -1,5 +1,4 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { toString as explainCron } from "cronstrue";
 import { post, remove, type Schemas } from "../api/client";
 import { useCanWrite, useCrons, useScheduled } from "../api/queries";
 import { formatAbsolute, formatClock, formatDay, parseTime } from "../lib/time";
@@ -9,22 +8,14 @@ import { Glyph } from "../ui/icons";
 import { href, Link, navigate } from "../ui/router";
 import { Ago } from "../ui/times";
 
-type Cron = Schemas["CronItem"];
+type Cron = Schemas["CronDetails"];
 
-function explain(expression: string): string {
-  try {
-    return explainCron(expression, { use24HourTimeFormat: true, verbose: false });
-  } catch {
-    return "";
-  }
-}
-
-export default function SchedulesPage() {
+export function SchedulesPage() {
   const crons = useCrons();
   const scheduled = useScheduled();
   const canWrite = useCanWrite();
-  const rows = crons.data?.pages.flatMap((page) => page.crons);
-  const later = scheduled.data?.pages.flatMap((page) => page.scheduled);
+  const rows = crons.data?.pages.flatMap((page) => page.items);
+  const later = scheduled.data?.pages.flatMap((page) => page.items);
   return (
     <div className="page">
       <header className="page-head"><div className="titles"><h1>Schedules</h1></div></header>
@@ -93,7 +84,7 @@ function CronRow({ cron, canWrite }: { cron: Cron; canWrite: boolean }) {
         <span className="status" data-tone={cron.paused ? "neutral" : "completed"}><Glyph name={cron.paused ? "pause" : "play"} />{cron.paused ? "Paused" : "Active"}</span>
       </td>
       <td><Link className="main-cell" href={href("workflows", cron.workflow)}><Visible text={cron.workflow} /></Link><div className="faint">{cron.name !== cron.expression && <><Visible text={cron.name} />, </>}{cron.declared ? "declared in code" : "created at run time"}</div></td>
-      <td><div>{explain(cron.expression)}</div><div className="faint"><code><Visible text={cron.expression} /></code> {cron.timezone}</div></td>
+      <td><div>{cron.explanation}</div><div className="faint"><code><Visible text={cron.expression} /></code> {cron.timezone}</div></td>
       <td><NextTimes cron={cron} /></td>
       <td className="right shrink muted"><Ago time={cron.last_at} /></td>
       {canWrite && (
@@ -101,7 +92,7 @@ function CronRow({ cron, canWrite }: { cron: Cron; canWrite: boolean }) {
           <div className="row">
             <button type="button" className="button small" onClick={runNow}><Glyph name="play" />Run now</button>
             {cron.paused ? (
-              <button type="button" className="button small" onClick={() => act(post("/api/v1/crons/{cron_id}/resume", { path }), "The cron is active again")}>Resume</button>
+              <button type="button" className="button small" onClick={() => act(post("/api/v1/crons/{cron_id}/unpause", { path }), "The cron is active again")}>Resume</button>
             ) : (
               <button type="button" className="button small" onClick={() => act(post("/api/v1/crons/{cron_id}/pause", { path }), "The cron is paused")}>Pause</button>
             )}
@@ -128,7 +119,7 @@ function NextTimes({ cron }: { cron: Cron }) {
   );
 }
 
-function ScheduledRow({ item, canWrite }: { item: Schemas["ScheduledItem"]; canWrite: boolean }) {
+function ScheduledRow({ item, canWrite }: { item: Schemas["ScheduledRun"]; canWrite: boolean }) {
   const act = useAction("scheduled");
   const at = parseTime(item.run_at) ?? 0;
   return (

@@ -10,13 +10,13 @@ import { useCursor } from "../ui/list";
 import { href, Link, navigate } from "../ui/router";
 import { Ago, Took } from "../ui/times";
 
-type Worker = Schemas["WorkerItem"];
+type Worker = Schemas["WorkerSummary"];
 
 export function WorkersPage({ id }: { id: string | undefined }) {
   const [ended, setEnded] = useState(false);
   const found = useWorkers(ended);
   const queues = useQueues();
-  const rows = found.data?.workers;
+  const rows = found.data?.items;
   const most = id ? 1 : 4;
   const cursor = useCursor(rows?.map((row) => row.id) ?? [], (worker) => navigate(href("workers", worker)));
   const busy = queues.data?.queues.filter((queue) => queue.ready + queue.running + queue.waiting > 0) ?? [];
@@ -119,8 +119,8 @@ function Slots({ worker }: { worker: Worker }) {
 
 function WorkerPanel({ id }: { id: string }) {
   const found = useWorker(id);
-  const worker = found.data?.worker;
-  const held = found.data?.running ?? [];
+  const worker = found.data;
+  const held = worker?.running ?? [];
   return (
     <aside className="panel run-side" aria-label="Worker">
       <div className="side-head">

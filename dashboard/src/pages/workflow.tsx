@@ -1,6 +1,6 @@
 import { useMemo, useState } from "react";
-import { ApiError, post } from "../api/client";
-import { useCanWrite, useCrons, useDiff, useRuns, useVersions, useWorkflow, useWorkflowStats, type WorkflowView } from "../api/queries";
+import { ApiError, post, type Schemas } from "../api/client";
+import { useCanWrite, useCrons, useDiff, useRuns, useVersions, useWorkflow, useWorkflowStats, type WorkflowDetails } from "../api/queries";
 import { plural } from "../lib/text";
 import { formatDuration, formatSeconds } from "../lib/time";
 import { RunTable } from "../parts/run-table";
@@ -29,7 +29,7 @@ export default function WorkflowPage({ name }: { name: string }) {
   );
 }
 
-function Loaded({ view, version }: { view: WorkflowView; version: number | null }) {
+function Loaded({ view, version }: { view: WorkflowDetails; version: number | null }) {
   const canWrite = useCanWrite();
   const starting = useParam("start") !== null;
   const tab = (useParam("tab") ?? "graph") as Tab;
@@ -39,12 +39,12 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
   useKeys(canWrite ? { n: () => setSearch({ start: "1" }) } : {});
   const isOld = version !== null && view.served_at === null;
   const tasks = useMemo(
-    () => view.tasks.map((task) => ({ name: task.name, kind: task.kind, parents: task.parents.map((index) => view.tasks[index]?.name ?? "") })),
+    () => view.tasks.map((task) => ({ name: task.name, kind: task.kind, parents: task.parents })),
     [view.tasks],
   );
   const task = view.tasks.find((one) => one.name === selected) ?? null;
   const byName = new Map(view.tasks.map((one) => [one.name, one]));
-  const taskStats = new Map(stats.data?.tasks.map((one) => [one.name, one]));
+  const taskStats = new Map(stats.data?.tasks.map((one) => [one.task, one]));
   return (
     <div className="page page-wide">
       <header className="page-head">
@@ -72,7 +72,7 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
         <section className="panel run-view">
           <Tabs
             label="About the workflow" value={tab} onChange={(value) => setSearch({ tab: value === "graph" ? null : value })} className="run-view grow"
-            tabs={[{ value: "graph", label: "Graph" }, { value: "runs", label: "Recent runs" }, { value: "schema", label: "Input schema" }, { value: "versions", label: "Versions", count: versions.data?.versions.length }]}
+            tabs={[{ value: "graph", label: "Graph" }, { value: "runs", label: "Recent runs" }, { value: "schema", label: "Input schema" }, { value: "versions", label: "Versions", count: versions.data?.items.length }]}
           >
             {tab === "graph" && (
               <Graph
@@ -96,7 +96,7 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
             {tab === "versions" && <Versions name={view.name} shown={view.version_id} />}
           </Tabs>
         </section>
-        {task ? <TaskOptions task={task} stats={taskStats.get(task.name)} view={view} /> : <About view={view} />}
+        {task ? <TaskOptions task={task} stats={taskStats.get(task.name)} /> : <About view={view} />}
       </div>
       {starting && canWrite && (
         <StartRun
@@ -116,8 +116,8 @@ function Stat({ label, value }: { label: string; value: React.ReactNode }) {
   return <div className="panel stat"><dt>{label}</dt><dd>{value}</dd></div>;
 }
 
-function About({ view }: { view: WorkflowView }) {
-  const crons = useCrons(view.name).data?.pages.flatMap((page) => page.crons) ?? [];
+function About({ view }: { view: WorkflowDetails }) {
+  const crons = useCrons(view.name).data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <aside className="panel run-side" aria-label="About">
       <div className="side-head"><h2>About</h2></div>
@@ -138,7 +138,7 @@ function About({ view }: { view: WorkflowView }) {
   );
 }
 
-function TaskOptions({ task, stats, view }: { task: WorkflowView["tasks"][number]; stats?: { p50_ms: number | null; p95_ms: number | null; attempts: number; failed: number }; view: WorkflowView }) {
+function TaskOptions({ task, stats }: { task: WorkflowDetails["tasks"][number]; stats?: Schemas["TaskStats"] }) {
   return (
     <aside className="panel run-side" aria-label={`Task ${task.name}`}>
       <div className="side-head">
@@ -150,7 +150,7 @@ function TaskOptions({ task, stats, view }: { task: WorkflowView["tasks"][number
       <div className="side-body" tabIndex={0} role="group" aria-label="Options">
         <dl className="grid-facts">
           {task.kind !== "task" && <><dt>hook</dt><dd><code>{task.kind}</code></dd></>}
-          {task.parents.length > 0 && <><dt>parents</dt><dd className="chips wrap">{task.parents.map((index) => <button key={index} type="button" className="chip" onClick={() => setSearch({ task: view.tasks[index]?.name ?? null })}><span><Visible text={view.tasks[index]?.name ?? ""} /></span></button>)}</dd></>}
+          {task.parents.length > 0 && <><dt>parents</dt><dd className="chips wrap">{task.parents.map((parent) => <button key={parent} type="button" className="chip" onClick={() => setSearch({ task: parent })}><span><Visible text={parent} /></span></button>)}</dd></>}
           <dt>retries</dt><dd>{task.retries || "none"}</dd>
           {task.retries > 0 && <><dt>backoff</dt><dd>{describeBackoff(task)}</dd></>}
           <dt>execution timeout</dt><dd>{formatSeconds(task.execution_timeout)}</dd>
@@ -171,7 +171,7 @@ function TaskOptions({ task, stats, view }: { task: WorkflowView["tasks"][number
   );
 }
 
-function describeBackoff(task: WorkflowView["tasks"][number]): string {
+function describeBackoff(task: WorkflowDetails["tasks"][number]): string {
   if (task.backoff_factor === null) return "none, it is retried at once";
   const most = task.backoff_max_seconds === null ? "" : `, at most ${formatSeconds(task.backoff_max_seconds)}`;
   return `${task.backoff_factor}ᵏ s before retry k${most}${task.backoff_jitter ? ", with jitter" : ""}`;
@@ -179,7 +179,7 @@ function describeBackoff(task: WorkflowView["tasks"][number]): string {
 
 function RecentRuns({ name }: { name: string }) {
   const runs = useRuns({ workflow: [name] }, 20);
-  const rows = runs.data?.pages.flatMap((page) => page.runs);
+  const rows = runs.data?.pages.flatMap((page) => page.items);
   if (rows?.length === 0 && !runs.hasNextPage) return <Empty icon="runs" title="No runs yet"><p>Start a run with the button above.</p></Empty>;
   return (
     <>
@@ -192,11 +192,11 @@ function RecentRuns({ name }: { name: string }) {
 
 function Versions({ name, shown }: { name: string; shown: number }) {
   const found = useVersions(name);
-  const list = found.data?.versions ?? [];
+  const list = found.data?.items ?? [];
   const [chosen, setChosen] = useState<number | null>(null);
-  const after = chosen ?? list[0]?.version_id ?? null;
-  const place = list.findIndex((one) => one.version_id === after);
-  const before = list[place + 1]?.version_id ?? null;
+  const after = chosen ?? list[0]?.id ?? null;
+  const place = list.findIndex((one) => one.id === after);
+  const before = list[place + 1]?.id ?? null;
   const diff = useDiff(name, before, after);
   return (
     <div className="stack">
@@ -206,12 +206,12 @@ function Versions({ name, shown }: { name: string; shown: number }) {
           <thead><tr><th className="shrink">Version</th><th>Digest</th><th className="right shrink">Tasks</th><th className="right shrink">Declared</th><th className="shrink"><span className="sr-only">Compare</span></th></tr></thead>
           <tbody>
             {list.map((one) => (
-              <tr key={one.version_id} className={one.version_id === after ? "selected" : undefined}>
-                <td className="shrink"><Link href={href("workflows", name, { version: String(one.version_id) })}>{one.version_id}</Link>{one.served_at && <span className="chip" style={{ marginLeft: 8 }}><span>served</span></span>}{one.version_id === shown && <span className="faint"> shown</span>}</td>
+              <tr key={one.id} className={one.id === after ? "selected" : undefined}>
+                <td className="shrink"><Link href={href("workflows", name, { version: String(one.id) })}>{one.id}</Link>{one.served_at && <span className="chip" style={{ marginLeft: 8 }}><span>served</span></span>}{one.id === shown && <span className="faint"> shown</span>}</td>
                 <td><code className="faint">{one.digest.slice(0, 16)}</code></td>
                 <td className="right shrink num">{one.task_count}</td>
                 <td className="right shrink muted"><Ago time={one.created_at} /></td>
-                <td className="shrink"><button type="button" className="button small" aria-pressed={one.version_id === after} onClick={() => setChosen(one.version_id)}>What changed</button></td>
+                <td className="shrink"><button type="button" className="button small" aria-pressed={one.id === after} onClick={() => setChosen(one.id)}>What changed</button></td>
               </tr>
             ))}
           </tbody>
@@ -224,9 +224,9 @@ function Versions({ name, shown }: { name: string; shown: number }) {
           <>
             <h3>From version {before} to {after}</h3>
             {diff.error && <Failed error={diff.error} />}
-            {diff.data && diff.data.workflow.length + diff.data.tasks.length === 0 && <p className="muted">Nothing in the declaration.</p>}
+            {diff.data && diff.data.changes.length + diff.data.tasks.length === 0 && <p className="muted">Nothing in the declaration.</p>}
             <ul className="diff">
-              {diff.data?.workflow.map((change) => <Change key={change.field} label={change.field} change={change} />)}
+              {diff.data?.changes.map((change) => <Change key={change.field} label={change.field} change={change} />)}
               {diff.data?.tasks.map((task) => (
                 <li key={task.task} className={task.what}>
                   {task.what === "added" ? "+" : task.what === "removed" ? "−" : "~"} task <Visible text={task.task} /> {task.what}

@@ -11,7 +11,7 @@ import { Ago } from "../ui/times";
 export function WorkflowsPage() {
   const [search, setSearch] = useState("");
   const found = useWorkflows(search.trim());
-  const rows = found.data?.pages.flatMap((page) => page.workflows);
+  const rows = found.data?.pages.flatMap((page) => page.items);
   const cursor = useCursor(rows?.map((row) => row.name) ?? [], (name) => navigate(href("workflows", name)));
   const isEmpty = rows?.length === 0;
   return (

@@ -1,5 +1,5 @@
 /** A table of runs: on the Runs page, and in short wherever runs are named. */
-import type { Run } from "../api/queries";
+import type { RunSummary } from "../api/queries";
 import { Chip, IdText, Rows, Status, Visible } from "../ui/basics";
 import { readPairs } from "../ui/json";
 import { href, Link, navigate } from "../ui/router";
@@ -8,7 +8,7 @@ import { Ago, Took } from "../ui/times";
 const TRIGGERS: Record<string, string> = { PARENT: "by a run", EVENT: "by an event", CRON: "by a cron", SCHEDULED: "scheduled", REPLAY: "run again" };
 
 export function RunTable(props: {
-  runs: Run[] | undefined;
+  runs: RunSummary[] | undefined;
   label: string;
   cursor?: string | null;
   selection?: { ids: ReadonlySet<string>; toggle: (id: string, range: boolean) => void; all: boolean; toggleAll: () => void };

@@ -1,7 +1,7 @@
 /** Small parts that every page uses. */
 import { type ReactNode, useId, useRef, useState } from "react";
 import { ApiError } from "../api/client";
-import type { TaskItem } from "../api/queries";
+import type { TaskDetails } from "../api/queries";
 import { lookOf } from "../lib/status";
 import { isBackingOff } from "../lib/tasks";
 import { makeVisible, shortId, splitPieces } from "../lib/text";
@@ -36,7 +36,7 @@ export function Status({ status, badge = false }: { status: string; badge?: bool
 }
 
 /** The status of a task of a run, and of one that backs off when it goes on. */
-export function TaskStatus({ task, badge = false }: { task: TaskItem; badge?: boolean }) {
+export function TaskStatus({ task, badge = false }: { task: TaskDetails; badge?: boolean }) {
   if (!isBackingOff(task)) return <Status status={task.status} badge={badge} />;
   return (
     <span className={badge ? "status badge" : "status"} data-tone="queued">

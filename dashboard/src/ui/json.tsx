@@ -107,8 +107,7 @@ export function Payload(props: { label: string; payload: PayloadText | null; dow
 }
 
 /** Metadata as pairs: the members of a JSON object, scalars without quotes. */
-export function readPairs(text: string | null): [string, string][] {
-  if (!text) return [];
+export function readPairs(text: string): [string, string][] {
   try {
     const tokens = tokenize(text);
     const pairs: [string, string][] = [];

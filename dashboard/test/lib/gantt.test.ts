@@ -6,7 +6,7 @@ const T0 = Date.parse("2026-11-24T15:00:00Z");
 const at = (ms: number) => new Date(T0 + ms).toISOString();
 
 function attempt(number: number, outcome: string, queued: number, started: number | null, finished: number) {
-  return { attempt_number: number, outcome, queued_at: at(queued), started_at: started === null ? null : at(started), finished_at: at(finished) };
+  return { attempt: number, outcome, queued_at: at(queued), started_at: started === null ? null : at(started), finished_at: at(finished) };
 }
 
 function task(status: string, attempts: GanttTask["attempts"], open: Partial<GanttTask> = {}): GanttTask {
@@ -41,7 +41,7 @@ describe("the timeline", () => {
 
   test("shows nothing of a task that never started", () => {
     expect(spans(task("PENDING", []))).toEqual([]);
-    expect(spans(task("SKIPPED", [{ attempt_number: 1, outcome: "SKIPPED", queued_at: null, started_at: null, finished_at: at(5) }]))).toEqual([]);
+    expect(spans(task("SKIPPED", [{ attempt: 1, outcome: "SKIPPED", queued_at: null, started_at: null, finished_at: at(5) }]))).toEqual([]);
   });
 
   test("spans the run, and clocks that disagree", () => {

@@ -1,24 +1,24 @@
 import { describe, expect, test } from "vitest";
 import { countRuns, findLast, hasRun, isBackingOff, nameAttempt } from "../../src/lib/tasks";
 
-function task(name: string, parents: number[] = [], output_size: number | null = 2, kind = "task") {
-  return { name, parents, output_size, kind };
+function task(name: string, parents: string[] = [], output: object | null = {}, kind = "task") {
+  return { name, parents, output, kind };
 }
 
 const namesOf = (tasks: ReturnType<typeof task>[]) => findLast(tasks).map((one) => one.name);
 
 describe("the result of a run", () => {
   test("is what the tasks gave that nothing follows", () => {
-    expect(namesOf([task("a"), task("b", [0]), task("c", [0]), task("d", [1])])).toEqual(["c", "d"]);
+    expect(namesOf([task("a"), task("b", ["a"]), task("c", ["a"]), task("d", ["b"])])).toEqual(["c", "d"]);
   });
 
   test("is not what a hook gave, and a hook follows nothing", () => {
-    expect(namesOf([task("a"), task("tell", [0], 2, "on_success")])).toEqual(["a"]);
+    expect(namesOf([task("a"), task("tell", ["a"], {}, "on_success")])).toEqual(["a"]);
   });
 
   test("leaves out a branch that was skipped", () => {
-    expect(namesOf([task("a"), task("cheap", [0], null), task("dear", [0])])).toEqual(["dear"]);
-    expect(namesOf([task("a"), task("b", [0], null)])).toEqual(["b"]);
+    expect(namesOf([task("a"), task("cheap", ["a"], null), task("dear", ["a"])])).toEqual(["dear"]);
+    expect(namesOf([task("a"), task("b", ["a"], null)])).toEqual(["b"]);
   });
 });
 

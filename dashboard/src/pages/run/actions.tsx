@@ -2,7 +2,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { makeUrl, post } from "../../api/client";
-import { type RunView, type TaskItem, useCanWrite, useWorkflow } from "../../api/queries";
+import { type RunDetails, type TaskDetails, useCanWrite, useWorkflow } from "../../api/queries";
 import { lookOf } from "../../lib/status";
 import { plural } from "../../lib/text";
 import { StartRun } from "../../parts/start-run";
@@ -12,8 +12,7 @@ import { href, navigate } from "../../ui/router";
 
 type Open = "cancel" | "replay" | "again" | null;
 
-export function useActions(view: RunView) {
-  const { run } = view;
+export function useActions(run: RunDetails) {
   const client = useQueryClient();
   const canWrite = useCanWrite();
   const [dialog, setDialog] = useState<Open>(null);
@@ -34,14 +33,14 @@ export function useActions(view: RunView) {
         <Menu
           label="Replay" icon="replay"
           items={[
-            { label: "Failed and cancelled tasks", hint: view.replayable ? "Outputs of completed tasks are kept" : "All tasks completed", disabled: !view.replayable, onSelect: () => replay(false) },
+            { label: "Failed and cancelled tasks", hint: "Outputs of completed tasks are kept", onSelect: () => replay(false) },
             { label: "All tasks, from the start", hint: "In this run, with the same input", onSelect: () => replay(true) },
           ]}
         >
           Replay
         </Menu>
       )}
-      {view.cancellable && <button type="button" className="button danger" onClick={() => setDialog("cancel")}><Glyph name="stop" />Cancel</button>}
+      {run.finished_at === null && <button type="button" className="button danger" onClick={() => setDialog("cancel")}><Glyph name="stop" />Cancel</button>}
     </>
   );
   const element =
@@ -50,8 +49,8 @@ export function useActions(view: RunView) {
         title="Cancel this run?" onClose={close}
         foot={<><button type="button" className="button" onClick={close}>Close</button><button type="button" className="button danger" onClick={cancel} autoFocus>Cancel the run</button></>}
       >
-        <p>Every task that has not ended is cancelled{view.children_total > 0 && `, and so are those of its ${plural(view.children_total, "child run")} that are active`}. Running code is told to stop, and its results are discarded.</p>
-        <TaskCounts tasks={view.tasks} />
+        <p>Every task that has not ended is cancelled{run.children > 0 && `, and so are those of its ${plural(run.children, "child run")} that are active`}. Running code is told to stop, and its results are discarded.</p>
+        <TaskCounts tasks={run.tasks} />
       </Dialog>
     ) : dialog === "replay" ? (
       <Dialog
@@ -59,34 +58,34 @@ export function useActions(view: RunView) {
         foot={<><button type="button" className="button" onClick={close}>Close</button><button type="button" className="button primary" onClick={() => replay(false)} autoFocus>Replay</button></>}
       >
         <p>Failed and cancelled tasks run again, and all tasks that depend on them. Outputs of completed tasks are kept.</p>
-        <TaskCounts tasks={view.tasks} />
+        <TaskCounts tasks={run.tasks} />
       </Dialog>
     ) : dialog === "again" ? (
-      <RunAgain view={view} onClose={close} />
+      <RunAgain run={run} onClose={close} />
     ) : null;
   return { buttons, dialog: element, canWrite, open: setDialog };
 }
 
-function TaskCounts({ tasks }: { tasks: TaskItem[] }) {
+function TaskCounts({ tasks }: { tasks: TaskDetails[] }) {
   const counts = new Map<string, number>();
   for (const task of tasks) counts.set(task.status, (counts.get(task.status) ?? 0) + 1);
   return <div className="row-wrap">{[...counts].map(([status, count]) => <span key={status} className="status" data-tone={lookOf(status).tone}>{count} {lookOf(status).word.toLowerCase()}</span>)}</div>;
 }
 
-function RunAgain({ view, onClose }: { view: RunView; onClose: () => void }) {
-  const workflow = useWorkflow(view.run.workflow, view.run.version_id);
-  const [whole, setWhole] = useState<string | null>(view.input.truncated ? null : view.input.text);
+function RunAgain({ run, onClose }: { run: RunDetails; onClose: () => void }) {
+  const workflow = useWorkflow(run.workflow, run.version_id);
+  const [whole, setWhole] = useState<string | null>(run.input.truncated ? null : run.input.text);
   useMemo(() => {
     // Shown in part only: the whole is fetched as text, never parsed by the browser.
-    if (view.input.truncated) void fetch(makeUrl("/api/v1/runs/{run_id}/input", { run_id: view.run.id })).then((answer) => answer.text()).then(setWhole, notifyError);
-  }, [view.input.truncated, view.run.id]);
+    if (run.input.truncated) void fetch(makeUrl("/api/v1/runs/{run_id}/input", { run_id: run.id })).then((answer) => answer.text()).then(setWhole, notifyError);
+  }, [run.input.truncated, run.id]);
   if (workflow.isPending || whole === null) return null;
   return (
     <StartRun
-      title={`Run ${view.run.workflow} again`} note="This starts a new run of the same version with the input below. The old run stays as it is." schema={workflow.data?.input_schema ?? null} initial={whole}
-      metadata={view.run.metadata} priority={view.run.priority} onClose={onClose}
+      title={`Run ${run.workflow} again`} note="This starts a new run of the same version with the input below. The old run stays as it is." schema={workflow.data?.input_schema ?? null} initial={whole}
+      metadata={run.metadata} priority={run.priority} onClose={onClose}
       onStart={async (request) => {
-        const { id } = await post("/api/v1/runs/{run_id}/replay", { path: { run_id: view.run.id }, body: { input: request.input, metadata: request.metadata, priority: request.priority, from_start: false, tasks: [] } });
+        const { id } = await post("/api/v1/runs/{run_id}/replay", { path: { run_id: run.id }, body: { input: request.input, metadata: request.metadata, priority: request.priority, from_start: false, tasks: [] } });
         onClose();
         notify("A new run has started");
         navigate(href("runs", id));

@@ -1,5 +1,5 @@
 /** The line of facts below the title of a run. */
-import type { RunView } from "../../api/queries";
+import type { RunDetails } from "../../api/queries";
 import { shortId } from "../../lib/text";
 import { Chip, Visible } from "../../ui/basics";
 import { readPairs } from "../../ui/json";
@@ -14,20 +14,19 @@ const STARTED_BY: Record<string, { word: string; section: string }> = {
   REPLAY: { word: "run again from", section: "runs" },
 };
 
-export function Facts({ view }: { view: RunView }) {
-  const { run, triggered_by: by } = view;
-  const look = by && STARTED_BY[by.kind];
+export function Facts({ run }: { run: RunDetails }) {
+  const by = run.trigger === null ? undefined : STARTED_BY[run.trigger];
   const pairs = readPairs(run.metadata);
   return (
     <dl className="facts">
       <div><dt>triggered</dt><dd><Ago time={run.created_at} /></dd></div>
       <div><dt>duration</dt><dd><Took start={run.created_at} end={run.finished_at} /></dd></div>
-      {by && look && (
+      {by && run.trigger_id && (
         <div>
-          <dt>{look.word}</dt>
+          <dt>{by.word}</dt>
           <dd>
-            <Link href={look.section === "schedules" ? href("schedules") : href(look.section, by.id, { task: by.task })}>
-              {by.name ? <Visible text={by.name} /> : shortId(by.id)}{by.task && <> / <Visible text={by.task} /></>}
+            <Link href={by.section === "schedules" ? href("schedules") : href(by.section, run.trigger_id, { task: run.trigger_task })}>
+              {run.trigger_name ? <Visible text={run.trigger_name} /> : shortId(run.trigger_id)}{run.trigger_task && <> / <Visible text={run.trigger_task} /></>}
             </Link>
           </dd>
         </div>

@@ -6,7 +6,7 @@ import { formatAbsolute, formatClock } from "../../lib/time";
 import { Failed, Visible } from "../../ui/basics";
 import { Glyph } from "../../ui/icons";
 
-export function Logs(props: { run: string; task?: number; tall?: boolean; isActive: boolean }) {
+export function Logs(props: { runId: string; task?: string; tall?: boolean; isActive: boolean }) {
   const [text, setText] = useState("");
   const [search, setSearch] = useState("");
   const [follow, setFollow] = useState(true);
@@ -15,7 +15,7 @@ export function Logs(props: { run: string; task?: number; tall?: boolean; isActi
     const timer = window.setTimeout(() => setSearch(text.trim()), 250);
     return () => window.clearTimeout(timer);
   }, [text]);
-  const logs = useLogs(props.run, { task: props.task, search });
+  const logs = useLogs(props.runId, { task: props.task, search });
   const lines = logs.data?.lines;
   useEffect(() => {
     const element = list.current;
@@ -43,10 +43,10 @@ export function Logs(props: { run: string; task?: number; tall?: boolean; isActi
           onWheel={() => { const box = list.current; if (box) setFollow(box.scrollHeight - box.scrollTop - box.clientHeight < 40); }}
         >
           {lines?.map((line) => (
-            <div className="log" key={`${line.id}:${line.task}`} data-level={line.level.toUpperCase()}>
+            <div className="log" key={line.cursor} data-level={line.level.toUpperCase()}>
               <time dateTime={line.at} title={formatAbsolute(Date.parse(line.at))}>{formatClock(Date.parse(line.at))}</time>
-              <span className="who" title={`${line.task_name}, attempt ${line.attempt}, ${line.level.toLowerCase()}`}>
-                {props.task === undefined ? <Visible text={line.task_name} /> : /^(INFO)?$/i.test(line.level) ? "" : line.level.toLowerCase()}
+              <span className="who" title={`${line.task}, attempt ${line.attempt}, ${line.level.toLowerCase()}`}>
+                {props.task === undefined ? <Visible text={line.task} /> : /^(INFO)?$/i.test(line.level) ? "" : line.level.toLowerCase()}
               </span>
               <span className="line"><Found text={line.text} search={search} /></span>
             </div>

@@ -1,6 +1,6 @@
 import { type ReactNode, useMemo } from "react";
 import { ApiError } from "../../api/client";
-import { type RunView, type TaskItem, useRun } from "../../api/queries";
+import { type RunDetails, type TaskDetails, useRun } from "../../api/queries";
 import { hasRun, isBackingOff, nameAttempt } from "../../lib/tasks";
 import { plural, shortId } from "../../lib/text";
 import { formatDuration, parseTime } from "../../lib/time";
@@ -28,17 +28,17 @@ const VIEWS: { value: View; label: string; icon: IconName }[] = [
 ];
 
 export default function RunPage({ id }: { id: string }) {
-  const run = useRun(id);
-  if (run.data) return <Loaded view={run.data} error={run.error} />;
+  const found = useRun(id);
+  if (found.data) return <Loaded run={found.data} error={found.error} />;
   return (
-    <div className="page" aria-busy={run.isPending}>
-      {run.error instanceof ApiError && (run.error.status === 404 || run.error.status === 422) ? (
+    <div className="page" aria-busy={found.isPending}>
+      {found.error instanceof ApiError && (found.error.status === 404 || found.error.status === 422) ? (
         <Empty icon="search" title="Run not found" isPage>
-          <p><Visible text={run.error.message} /></p>
+          <p><Visible text={found.error.message} /></p>
           <p><Link href={href("runs")}>All runs</Link></p>
         </Empty>
-      ) : run.error ? (
-        <Failed error={run.error} />
+      ) : found.error ? (
+        <Failed error={found.error} />
       ) : (
         <div className="skeleton" style={{ width: 280, height: 26 }} />
       )}
@@ -46,14 +46,14 @@ export default function RunPage({ id }: { id: string }) {
   );
 }
 
-function Loaded({ view, error }: { view: RunView; error: unknown }) {
-  const { run, tasks } = view;
+function Loaded({ run, error }: { run: RunDetails; error: unknown }) {
+  const { tasks } = run;
   const selectedName = useParam("task");
   const shown = (useParam("view") ?? "graph") as View;
   const selected = tasks.find((task) => task.name === selectedName) ?? null;
   const select = (name: string | null) => setSearch({ task: name, tab: null });
   const show = (value: View) => setSearch({ view: value === "graph" ? null : value });
-  const actions = useActions(view);
+  const actions = useActions(run);
   const step = (by: number) => () => {
     const place = tasks.findIndex((task) => task.name === selectedName);
     const next = tasks[place < 0 ? 0 : Math.max(0, Math.min(tasks.length - 1, place + by))];
@@ -67,10 +67,10 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
     j: step(1),
     k: step(-1),
     Escape: () => select(null),
-    ...(actions.canWrite ? { c: () => view.cancellable && actions.open("cancel"), r: () => view.replayable && actions.open("replay"), e: () => actions.open("again") } : {}),
+    ...(actions.canWrite ? { c: () => run.finished_at === null && actions.open("cancel"), r: () => run.finished_at !== null && actions.open("replay"), e: () => actions.open("again") } : {}),
   });
   const graphTasks = useMemo(
-    () => tasks.map((task) => ({ name: task.name, kind: task.kind, parents: task.parents.map((index) => tasks[index]?.name ?? "") })),
+    () => tasks.map((task) => ({ name: task.name, kind: task.kind, parents: task.parents })),
     [tasks],
   );
   const byName = useMemo(() => new Map(tasks.map((task) => [task.name, task])), [tasks]);
@@ -90,7 +90,7 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
         </div>
         <div className="actions">{actions.buttons}</div>
       </header>
-      <Facts view={view} />
+      <Facts run={run} />
       {error ? <Failed error={error} /> : null}
       <div className="run-layout">
         <section className="panel run-view" aria-label="Tasks">
@@ -100,11 +100,11 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
             <span className="faint">{plural(tasks.length, "task")}</span>
           </div>
           {shown === "timeline" ? (
-            <Timeline view={view} selected={selectedName} onSelect={select} />
+            <Timeline run={run} selected={selectedName} onSelect={select} />
           ) : shown === "table" ? (
             <TaskTable tasks={tasks} selected={selectedName} onSelect={select} />
           ) : shown === "logs" ? (
-            <Logs run={run.id} isActive={run.finished_at === null} tall />
+            <Logs runId={run.id} isActive={run.finished_at === null} tall />
           ) : (
             <Graph
               tasks={graphTasks} selected={selectedName} onSelect={select} label="Graph of the tasks"
@@ -112,19 +112,19 @@ function Loaded({ view, error }: { view: RunView; error: unknown }) {
             />
           )}
         </section>
-        {selected ? <TaskPanel key={selected.name} view={view} task={selected} onClose={() => select(null)} /> : <RunPanel view={view} onSelect={select} />}
+        {selected ? <TaskPanel key={selected.name} run={run} task={selected} onClose={() => select(null)} /> : <RunPanel run={run} onSelect={select} />}
       </div>
       {actions.dialog}
     </div>
   );
 }
 
-function lookOfTask(task: TaskItem | undefined): GraphTaskLook {
+function lookOfTask(task: TaskDetails | undefined): GraphTaskLook {
   const about = aboutTask(task);
   return task && isBackingOff(task) ? { status: "BACKING_OFF", word: <RetriesIn due={task.due_at} />, about } : { status: task?.status, about };
 }
 
-function aboutTask(task: TaskItem | undefined): ReactNode {
+function aboutTask(task: TaskDetails | undefined): ReactNode {
   if (!task) return null;
   const start = parseTime(task.started_at);
   const end = parseTime(task.finished_at);

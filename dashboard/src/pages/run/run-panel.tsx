@@ -1,7 +1,7 @@
 /** Everything about a run that is not about one task. */
 import { useMemo } from "react";
 import { makeUrl } from "../../api/client";
-import { type RunView, type TaskItem, useTask } from "../../api/queries";
+import { type RunDetails, type TaskDetails, useTask } from "../../api/queries";
 import { findLast } from "../../lib/tasks";
 import { makeVisible, plural } from "../../lib/text";
 import { Failed, Notice, Visible } from "../../ui/basics";
@@ -12,16 +12,16 @@ import { Children } from "./task-panel";
 
 const MAX_OUTPUTS = 5;
 
-export function RunPanel({ view, onSelect }: { view: RunView; onSelect: (name: string) => void }) {
-  const failed = view.tasks.filter((task) => task.status === "FAILED");
+export function RunPanel({ run, onSelect }: { run: RunDetails; onSelect: (name: string) => void }) {
+  const failed = run.tasks.filter((task) => task.status === "FAILED");
   return (
     <aside className="panel run-side" aria-label="This run">
       <div className="side-head">
         <h2>This run</h2>
-        <p className="muted">{view.description ? <Visible text={view.description} /> : "Select a task to see its output, error, attempts and logs."}</p>
+        <p className="muted">{run.description ? <Visible text={run.description} /> : "Select a task to see its output, error, attempts and logs."}</p>
       </div>
       <div className="side-body" tabIndex={0} role="group" aria-label="Input and more">
-        <Waiting tasks={view.tasks} onSelect={onSelect} />
+        <Waiting tasks={run.tasks} onSelect={onSelect} />
         {failed.map((task) => (
           <section key={task.name} className="stack" style={{ gap: 6 }}>
             <button type="button" className="error-box" style={{ padding: 0, textAlign: "left", background: "none" }} onClick={() => setSearch({ task: task.name, tab: null })}>
@@ -29,20 +29,20 @@ export function RunPanel({ view, onSelect }: { view: RunView; onSelect: (name: s
             </button>
           </section>
         )).slice(0, 5)}
-        <Outputs view={view} />
-        <Payload label="Input" payload={view.input} download={makeUrl("/api/v1/runs/{run_id}/input", { run_id: view.run.id })} />
-        {view.children_total > 0 && (
+        <Outputs run={run} />
+        <Payload label="Input" payload={run.input} download={makeUrl("/api/v1/runs/{run_id}/input", { run_id: run.id })} />
+        {run.children > 0 && (
           <section className="stack" style={{ gap: 6 }}>
-            <h3>{plural(view.children_total, "child run")}</h3>
-            <Children run={view.run.id} />
+            <h3>{plural(run.children, "child run")}</h3>
+            <Children runId={run.id} />
           </section>
         )}
-        {view.replays_total > 0 && (
-          <p className="muted">Run again with another input {view.replays_total === 1 ? "once" : `${view.replays_total} times`}.</p>
+        {run.replays > 0 && (
+          <p className="muted">Run again with another input {run.replays === 1 ? "once" : `${run.replays} times`}.</p>
         )}
         <dl className="grid-facts">
-          <dt>run</dt><dd><code>{view.run.id}</code></dd>
-          <dt>in a terminal</dt><dd><code>plait runs show {view.run.id}</code></dd>
+          <dt>run</dt><dd><code>{run.id}</code></dd>
+          <dt>in a terminal</dt><dd><code>plait runs show {run.id}</code></dd>
         </dl>
       </div>
     </aside>
@@ -50,9 +50,9 @@ export function RunPanel({ view, onSelect }: { view: RunView; onSelect: (name: s
 }
 
 /** Why the run waits, when no task of it runs. */
-function Waiting({ tasks, onSelect }: { tasks: TaskItem[]; onSelect: (name: string) => void }) {
+function Waiting({ tasks, onSelect }: { tasks: TaskDetails[]; onSelect: (name: string) => void }) {
   if (tasks.some((task) => task.status === "RUNNING")) return null;
-  const queued = tasks.find((task) => task.status === "QUEUED" && task.why) ?? tasks.find((task) => task.status === "PENDING" && task.why && !task.why.startsWith("it waits for its parent"));
+  const queued = tasks.find((task) => task.status === "QUEUED" && task.why) ?? tasks.find((task) => task.status === "PENDING" && task.why && (task.due_at !== null || task.waits_for.length > 0));
   if (!queued?.why) return null;
   return (
     <Notice tone={queued.status === "QUEUED" ? "queued" : "neutral"}>
@@ -63,20 +63,20 @@ function Waiting({ tasks, onSelect }: { tasks: TaskItem[]; onSelect: (name: stri
 }
 
 /** The result of a completed run: the outputs of its last tasks. */
-function Outputs({ view }: { view: RunView }) {
-  const sinks = useMemo(() => findLast(view.tasks), [view.tasks]);
-  if (view.run.status !== "COMPLETED") return null;
+function Outputs({ run }: { run: RunDetails }) {
+  const sinks = useMemo(() => findLast(run.tasks), [run.tasks]);
+  if (run.status !== "COMPLETED") return null;
   return (
     <>
-      {sinks.slice(0, MAX_OUTPUTS).map((task) => <Output key={task.name} run={view.run.id} task={task} label={sinks.length === 1 ? "Output" : `Output of ${makeVisible(task.name)}`} />)}
+      {sinks.slice(0, MAX_OUTPUTS).map((task) => <Output key={task.name} runId={run.id} task={task} label={sinks.length === 1 ? "Output" : `Output of ${makeVisible(task.name)}`} />)}
       {sinks.length > MAX_OUTPUTS && <p className="faint">and the outputs of {sinks.length - MAX_OUTPUTS} more tasks</p>}
     </>
   );
 }
 
-function Output({ run, task, label }: { run: string; task: TaskItem; label: string }) {
-  const found = useTask(run, task.index);
+function Output({ runId, task, label }: { runId: string; task: TaskDetails; label: string }) {
+  const found = useTask(runId, task.index);
   if (found.error) return <Failed error={found.error} />;
   if (!found.data) return null;
-  return <Payload label={label} payload={found.data.output} none="none" download={found.data.output ? makeUrl("/api/v1/runs/{run_id}/tasks/{task}/{what}", { run_id: run, task: task.index, what: "output" }) : undefined} />;
+  return <Payload label={label} payload={found.data.output} none="none" download={found.data.output ? makeUrl("/api/v1/runs/{run_id}/tasks/{index}/{what}", { run_id: runId, index: task.index, what: "output" }) : undefined} />;
 }

@@ -2,7 +2,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { makeUrl, post } from "../../api/client";
-import { type Attempt, type RunView, type TaskItem, useCanWrite, useChildren, useTask } from "../../api/queries";
+import { type AttemptDetails, type RunDetails, type TaskDetails, useCanWrite, useChildren, useTask } from "../../api/queries";
 import { lookOf, TERMINAL_TASK } from "../../lib/status";
 import { countRuns, hasRun } from "../../lib/tasks";
 import { formatBytes, plural } from "../../lib/text";
@@ -18,8 +18,8 @@ import { Logs } from "./logs";
 
 type Tab = "task" | "attempts" | "logs" | "children";
 
-export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskItem; onClose: () => void }) {
-  const id = view.run.id;
+export function TaskPanel({ run, task, onClose }: { run: RunDetails; task: TaskDetails; onClose: () => void }) {
+  const id = run.id;
   const full = useTask(id, task.index);
   const client = useQueryClient();
   const canWrite = useCanWrite();
@@ -33,7 +33,7 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
   ];
   const tab = tabs.some((one) => one.value === wanted) ? wanted : "task";
   const details = full.data;
-  const parents = task.parents.map((index) => view.tasks[index]).filter((one) => one !== undefined);
+  const parents = run.tasks.filter((one) => task.parents.includes(one.name));
   const act = (promise: Promise<unknown>, said: string) => {
     promise.then(() => notify(said), notifyError).finally(() => client.invalidateQueries({ queryKey: ["run", id] }));
   };
@@ -52,13 +52,13 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
         </dl>
         {canWrite && (
           <div className="row-wrap">
-            {isTerminal && view.run.finished_at !== null && (
-              <button type="button" className="button small" onClick={() => act(post("/api/v1/runs/{run_id}/replay", { path: { run_id: id }, body: { tasks: [task.index], from_start: false } }), "The task and all that depend on it run again")}>
+            {isTerminal && run.finished_at !== null && (
+              <button type="button" className="button small" onClick={() => act(post("/api/v1/runs/{run_id}/replay", { path: { run_id: id }, body: { tasks: [task.name], from_start: false } }), "The task and all that depend on it run again")}>
                 <Glyph name="replay" />Replay from here
               </button>
             )}
             {!isTerminal && (
-              <button type="button" className="button small danger" onClick={() => act(post("/api/v1/runs/{run_id}/tasks/{task}/cancel", { path: { run_id: id, task: task.index } }), "The task is cancelled")}>
+              <button type="button" className="button small danger" onClick={() => act(post("/api/v1/runs/{run_id}/tasks/{index}/cancel", { path: { run_id: id, index: task.index } }), "The task is cancelled")}>
                 <Glyph name="stop" />Cancel the task
               </button>
             )}
@@ -71,21 +71,21 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
           <>
             {task.why && <Notice tone={task.status === "QUEUED" ? "queued" : "neutral"}><Visible text={task.why} /></Notice>}
             {task.reason && <Notice tone={lookOf(task.status).tone}>{lookOf(task.status).word}: <Visible text={task.reason} /></Notice>}
-            {(details?.error ?? task.error) && <ErrorBox error={(details?.error ?? task.error) as NonNullable<TaskItem["error"]>} />}
+            {(details?.error ?? task.error) && <ErrorBox error={(details?.error ?? task.error) as NonNullable<TaskDetails["error"]>} />}
             {details && (
               <Payload
                 label="Output" payload={details.output} none={isTerminal ? "none" : "none yet"}
-                download={details.output ? makeUrl("/api/v1/runs/{run_id}/tasks/{task}/{what}", { run_id: id, task: task.index, what: "output" }) : undefined}
+                download={details.output ? makeUrl("/api/v1/runs/{run_id}/tasks/{index}/{what}", { run_id: id, index: task.index, what: "output" }) : undefined}
               />
             )}
             {parents.length > 0 && (
               <section className="stack" style={{ gap: 6 }}>
                 <h3>Input: the run’s, and its parents’ outputs</h3>
-                {parents.slice(0, 20).map((parent) => <ParentOutput key={parent.name} run={id} parent={parent} />)}
+                {parents.slice(0, 20).map((parent) => <ParentOutput key={parent.name} runId={id} parent={parent} />)}
                 {parents.length > 20 && <p className="faint">and {parents.length - 20} more</p>}
               </section>
             )}
-            {parents.length === 0 && <Payload label="Input" payload={view.input} download={makeUrl("/api/v1/runs/{run_id}/input", { run_id: id })} />}
+            {parents.length === 0 && <Payload label="Input" payload={run.input} download={makeUrl("/api/v1/runs/{run_id}/input", { run_id: id })} />}
             {details && (details.wait_for || details.skip_if || details.cancel_if) && (
               <dl className="grid-facts">
                 {details.wait_for && <><dt>waits for</dt><dd><Visible text={details.wait_for} /></dd></>}
@@ -104,20 +104,20 @@ export function TaskPanel({ view, task, onClose }: { view: RunView; task: TaskIt
           </>
         )}
         {tab === "attempts" && <Attempts task={details ?? task} />}
-        {tab === "logs" && <Logs run={id} task={task.index} isActive={!isTerminal} />}
-        {tab === "children" && <Children run={id} index={task.index} />}
+        {tab === "logs" && <Logs runId={id} task={task.name} isActive={!isTerminal} />}
+        {tab === "children" && <Children runId={id} task={task.name} />}
       </Tabs>
     </aside>
   );
 }
 
 /** Loaded when it is opened: outputs can be large. */
-function ParentOutput({ run, parent }: { run: string; parent: TaskItem }) {
+function ParentOutput({ runId, parent }: { runId: string; parent: TaskDetails }) {
   const [open, setOpen] = useState(false);
-  const found = useTask(run, open ? parent.index : null);
+  const found = useTask(runId, open ? parent.index : null);
   return (
     <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary><Visible text={parent.name} /> <span className="faint">{parent.output_size === null ? lookOf(parent.status).word.toLowerCase() : formatBytes(parent.output_size)}</span></summary>
+      <summary><Visible text={parent.name} /> <span className="faint">{parent.output === null ? lookOf(parent.status).word.toLowerCase() : formatBytes(parent.output.size)}</span></summary>
       {open && (
         <div className="stack" style={{ gap: 6, paddingTop: 6 }}>
           {found.error && <Failed error={found.error} />}
@@ -129,7 +129,7 @@ function ParentOutput({ run, parent }: { run: string; parent: TaskItem }) {
   );
 }
 
-function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
+function ErrorBox({ error }: { error: NonNullable<TaskDetails["error"]> }) {
   return (
     <section className="error-box" aria-label="Error">
       <div className="what">
@@ -148,7 +148,7 @@ function ErrorBox({ error }: { error: NonNullable<TaskItem["error"]> }) {
   );
 }
 
-function Attempts({ task }: { task: TaskItem }) {
+function Attempts({ task }: { task: TaskDetails }) {
   const attempts = task.attempts.filter(hasRun).reverse();
   return (
     <>
@@ -158,13 +158,13 @@ function Attempts({ task }: { task: TaskItem }) {
         </article>
       )}
       {attempts.length === 0 && task.status !== "RUNNING" && <p className="muted">There is no attempt{TERMINAL_TASK.has(task.status) ? "" : " yet"}. An attempt is one execution of the task by a worker.</p>}
-      {attempts.map((attempt) => <AttemptBox key={attempt.number} attempt={attempt} />)}
+      {attempts.map((attempt) => <AttemptBox key={attempt.attempt} attempt={attempt} />)}
       {attempts.length < countRuns(task) && <p className="faint">{plural(countRuns(task) - attempts.length, "older attempt")} not shown</p>}
     </>
   );
 }
 
-function AttemptBox({ attempt }: { attempt: Attempt }) {
+function AttemptBox({ attempt }: { attempt: AttemptDetails }) {
   const queued = parseTime(attempt.queued_at);
   const started = parseTime(attempt.started_at);
   const end = parseTime(attempt.finished_at) ?? 0;
@@ -172,9 +172,9 @@ function AttemptBox({ attempt }: { attempt: Attempt }) {
   const ran = started !== null ? Math.max(0, end - started) : 0;
   const total = waited + ran || 1;
   return (
-    <article className={attempt.superseded ? "attempt superseded" : "attempt"} aria-label={`Attempt ${attempt.number}`}>
+    <article className={attempt.superseded ? "attempt superseded" : "attempt"} aria-label={`Attempt ${attempt.attempt}`}>
       <header>
-        <b className="num">#{attempt.number}</b>
+        <b className="num">#{attempt.attempt}</b>
         <Status status={attempt.outcome} />
         <span className="after"><Ago time={attempt.finished_at} /></span>
       </header>
@@ -198,9 +198,9 @@ function AttemptBox({ attempt }: { attempt: Attempt }) {
   );
 }
 
-export function Children({ run, index }: { run: string; index?: number }) {
-  const found = useChildren(run);
-  const rows = found.data?.pages.flatMap((page) => page.children).filter((child) => index === undefined || child.task_index === index);
+export function Children({ runId, task }: { runId: string; task?: string }) {
+  const found = useChildren(runId);
+  const rows = found.data?.pages.flatMap((page) => page.items).filter((child) => task === undefined || child.task === task);
   return (
     <div className="panel">
       {found.error && <Failed error={found.error} />}

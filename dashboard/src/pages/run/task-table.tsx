@@ -1,12 +1,12 @@
 /** The tasks of a run, one a line. */
-import type { TaskItem } from "../../api/queries";
+import type { TaskDetails } from "../../api/queries";
 import { countRuns, hasRun } from "../../lib/tasks";
 import { makeVisible } from "../../lib/text";
 import { IdText, TaskStatus, Visible } from "../../ui/basics";
 import { href, Link } from "../../ui/router";
 import { Ago, Took } from "../../ui/times";
 
-export function TaskTable({ tasks, selected, onSelect }: { tasks: TaskItem[]; selected: string | null; onSelect: (name: string | null) => void }) {
+export function TaskTable({ tasks, selected, onSelect }: { tasks: TaskDetails[]; selected: string | null; onSelect: (name: string | null) => void }) {
   return (
     <div className="table-wrap grow">
       <table aria-label="Tasks">
@@ -33,7 +33,7 @@ export function TaskTable({ tasks, selected, onSelect }: { tasks: TaskItem[]; se
   );
 }
 
-function sayAbout(task: TaskItem): string | null {
+function sayAbout(task: TaskDetails): string | null {
   if (task.error && task.status !== "COMPLETED") return `${task.error.type}: ${task.error.message}`;
   return task.reason ?? task.why;
 }

@@ -1,7 +1,7 @@
 /** The attempts of a run on a time axis. */
 import { useMemo } from "react";
-import type { RunView } from "../../api/queries";
-import { type GanttTask, makeGantt, type Segment } from "../../lib/gantt";
+import type { RunDetails } from "../../api/queries";
+import { makeGantt, type Segment } from "../../lib/gantt";
 import { lookOf } from "../../lib/status";
 import { isBackingOff } from "../../lib/tasks";
 import { makeVisible } from "../../lib/text";
@@ -12,15 +12,11 @@ import { useFrames } from "../../ui/times";
 
 const WORDS: Record<Segment["kind"], string> = { queued: "queued", running: "running", backoff: "backing off", waiting: "waiting" };
 
-export function Timeline({ view, selected, onSelect }: { view: RunView; selected: string | null; onSelect: (name: string | null) => void }) {
-  const isActive = view.run.finished_at === null;
+export function Timeline({ run, selected, onSelect }: { run: RunDetails; selected: string | null; onSelect: (name: string | null) => void }) {
+  const isActive = run.finished_at === null;
   const now = useFrames(isActive);
-  const tasks = useMemo(
-    () => view.tasks.map((task): GanttTask => ({ ...task, attempts: task.attempts.map((one) => ({ ...one, attempt_number: one.number })) })),
-    [view.tasks],
-  );
-  const backing = useMemo(() => new Set(view.tasks.filter(isBackingOff).map((task) => task.name)), [view.tasks]);
-  const gantt = makeGantt(tasks, parseTime(view.run.created_at) ?? now, parseTime(view.run.finished_at), now);
+  const backing = useMemo(() => new Set(run.tasks.filter(isBackingOff).map((task) => task.name)), [run.tasks]);
+  const gantt = makeGantt(run.tasks, parseTime(run.created_at) ?? now, parseTime(run.finished_at), now);
   const span = (gantt.end - gantt.start) * 1.06;
   const ticks = makeTicks(span, 8);
   const place = (time: number) => `${((time - gantt.start) / span) * 100}%`;

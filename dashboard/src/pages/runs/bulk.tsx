@@ -9,13 +9,13 @@ import { Dialog, notify } from "../../ui/dialog";
 import { Glyph } from "../../ui/icons";
 
 type Action = "cancel" | "replay";
-type Target = Pick<Schemas["BulkOrder"], "ids" | "filter">;
+type Target = Pick<Schemas["BulkRequest"], "ids" | "filter">;
 
 async function perform(action: Action, target: Target, options: { dry_run?: boolean; from_start?: boolean }, onStep: (result: { matched: number; done: number }) => void) {
   const sum = { matched: 0, done: 0 };
   let before: string | null = null;
   do {
-    const body: Schemas["BulkOrder"] = { ...target, ...options, before } as Schemas["BulkOrder"];
+    const body: Schemas["BulkRequest"] = { ...target, ...options, before } as Schemas["BulkRequest"];
     const result: Schemas["BulkResult"] =
       action === "cancel" ? await post("/api/v1/runs/bulk/cancel", { body }) : await post("/api/v1/runs/bulk/replay", { body });
     sum.matched += result.matched;
@@ -29,7 +29,7 @@ async function perform(action: Action, target: Target, options: { dry_run?: bool
 export function BulkBar(props: { ids: string[]; query: RunQuery; hasFilter: boolean; canAll: boolean; onDone: () => void }) {
   const [allMatching, setAllMatching] = useState(false);
   const [action, setAction] = useState<Action | null>(null);
-  const target: Target = allMatching ? { filter: props.query as Schemas["RunFilterBody"] } : { ids: props.ids };
+  const target: Target = allMatching ? { filter: props.query as Schemas["RunFilterRequest"] } : { ids: props.ids };
   return (
     <>
       <div className="bulk-bar" role="region" aria-label="Selected runs">

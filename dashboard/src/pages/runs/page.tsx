@@ -33,7 +33,7 @@ export function RunsPage() {
   const { status: _, ...unfiltered } = query;
   const counts = useRunStats(unfiltered, 1);
   const canWrite = useCanWrite();
-  const rows = useMemo(() => (isUnderstood ? runs.data?.pages.flatMap((page) => page.runs) : []), [runs.data, isUnderstood]);
+  const rows = useMemo(() => (isUnderstood ? runs.data?.pages.flatMap((page) => page.items) : []), [runs.data, isUnderstood]);
   const ids = useMemo(() => rows?.map((run) => run.id) ?? [], [rows]);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const lastPicked = useRef<string | null>(null);
@@ -189,7 +189,7 @@ function NoRuns({ hasFilter, isUnderstood, onClear }: { hasFilter: boolean; isUn
 function NoRunYet() {
   const canWrite = useCanWrite();
   const found = useWorkflows();
-  const known = found.data?.pages[0]?.workflows;
+  const known = found.data?.pages[0]?.items;
   const name = (known?.find((one) => one.served_at !== null) ?? known?.[0])?.name;
   if (found.isPending) return <Empty icon="runs" title="No runs yet" />;
   if (name === undefined)
