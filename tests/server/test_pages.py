@@ -158,7 +158,7 @@ def test_it_is_mounted_in_another_app_under_a_prefix(plait: Plait, host_app: Any
     assert httpx.get(f"{url}/ops/plait/assets/a-1.js").text == "export {}"
     run = httpx.post(f"{url}/ops/plait/api/v1/runs", json={"workflow": "etl"})
     assert run.status_code == 201
-    assert len(httpx.get(f"{url}/ops/plait/api/v1/runs").json()["runs"]) == 1
+    assert len(httpx.get(f"{url}/ops/plait/api/v1/runs").json()["items"]) == 1
     assert "content-security-policy" not in httpx.get(f"{url}/own").headers
     with httpx.stream("GET", f"{url}/ops/plait/api/v1/stream") as stream:
         assert next(stream.iter_lines()) == "retry: 1000"
