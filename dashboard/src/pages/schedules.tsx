@@ -108,12 +108,13 @@ function NextTimes({ cron }: { cron: Cron }) {
   const times = cron.next_times.map((time) => parseTime(time) ?? 0);
   const first = times[0];
   if (first === undefined) return <span className="faint">never</span>;
-  const day = formatDay(first);
+  const year = String(new Date().getFullYear());
+  const day = (time: number) => formatDay(time).replace(`${year}-`, "");
   return (
     <div className={cron.paused ? "faint" : undefined}>
       <span className="num" title={formatAbsolute(first)}>{cron.paused ? <>if resumed: {formatDay(first)} {formatClock(first).slice(0, 5)}</> : <Ago time={cron.next_times[0]} />}</span>
       <div className="faint num" style={{ fontSize: 12 }}>
-        {times.map((time, place) => <span key={time} title={formatAbsolute(time)}>{place > 0 && ", "}{formatDay(time) === day && place > 0 ? "" : `${formatDay(time).slice(5)} `}{formatClock(time).slice(0, 5)}</span>)}
+        {times.map((time, place) => <span key={time} title={formatAbsolute(time)}>{place > 0 && ", "}{place > 0 && day(time) === day(first) ? "" : `${day(time)} `}{formatClock(time).slice(0, 5)}</span>)}
       </div>
     </div>
   );

@@ -82,7 +82,7 @@ function Loaded({ view, version }: { view: WorkflowDetails; version: number | nu
                   const p50 = taskStats.get(name)?.p50_ms;
                   return {
                     about: [
-                      one?.kind === "on_failure" ? "runs after a failure" : one?.kind === "on_success" ? "runs after success" : null,
+                      one?.kind === "on_failure" ? "on failure" : one?.kind === "on_success" ? "on success" : null,
                       p50 != null ? `median ${formatDuration(p50)}` : null,
                       one?.retries ? plural(one.retries, "retry", "retries") : null,
                       one?.wait_for ? "waits" : null,

@@ -46,7 +46,7 @@ export function TaskPanel({ run, task, onClose }: { run: RunDetails; task: TaskD
           <button type="button" className="button quiet icon small" aria-label="Close the task" onClick={onClose}><Glyph name="close" /></button>
         </div>
         <dl className="facts">
-          {hasRun(task) && <div><dt>took</dt><dd><Took start={task.started_at} end={task.finished_at} open={task.status === "RUNNING"} /></dd></div>}
+          {hasRun(task) && <div><dt>duration</dt><dd><Took start={task.started_at} end={task.finished_at} open={task.status === "RUNNING"} /></dd></div>}
           {countRuns(task) > 1 && <div><dt>attempts</dt><dd>{countRuns(task)} of {task.max_attempts}</dd></div>}
           {task.kind !== "task" && <div><dt>hook</dt><dd><code>{task.kind}</code></dd></div>}
         </dl>
