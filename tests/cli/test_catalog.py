@@ -18,12 +18,12 @@ def test_workflows_are_listed_and_found_by_a_part_of_their_name(control, work_on
     assert rows[0][0] == "WORKFLOW"
     assert {row[0] for row in rows[1:]} == set(control.plait.declared)
     assert "order:*" in stdout
-    found = json.loads(execute_here("workflows", "list", "ORDER", "-o", "json")[1])
+    found = json.loads(execute_here("workflows", "list", "ORDER", "-o", "json")[1])["items"]
     assert [(workflow["name"], workflow["task_count"]) for workflow in found] == [("orders", 2)]
     code, stdout, stderr = execute_here("workflows", "list", "--limit", "2")
     last = stdout.splitlines()[-1].split()[0]
     assert f"--after {last}" in stderr
-    after = json.loads(execute_here("workflows", "list", "--after", last, "-o", "json")[1])
+    after = json.loads(execute_here("workflows", "list", "--after", last, "-o", "json")[1])["items"]
     assert len(after) == len(control.plait.declared) - 2
 
 
@@ -73,13 +73,13 @@ def test_workers_are_listed_with_what_they_serve_and_shown_with_what_they_run(
     assert "serves flaky: shaky, steady" in shown
     assert run.workflow_run_id in shown
     entry = json.loads(execute_here("workers", "show", str(thread.worker.id), "-o", "json")[1])
-    assert [task["task_name"] for task in entry["running"]] == ["held"]
+    assert [task["task"] for task in entry["running"]] == ["held"]
     gate.touch()
     run.result(20)
     thread.stop()
     assert execute_here("workers", "list")[1] == "no workers\n"
-    [ended] = json.loads(execute_here("workers", "list", "--ended", "-o", "json")[1])
-    assert (ended["worker_id"], ended["status"]) == (str(thread.worker.id), "ENDED")
+    [ended] = json.loads(execute_here("workers", "list", "--ended", "-o", "json")[1])["items"]
+    assert (ended["id"], ended["status"]) == (str(thread.worker.id), "ENDED")
 
 
 def test_unknown_and_malformed_worker_ids(execute_here):

@@ -46,7 +46,7 @@ def test_commands_options_and_choices(complete):
 
 
 def test_ids_and_names_come_from_the_database(complete, plait_command):
-    run_id = json.loads(plait_command("run", "flows:diamond", "--json").stdout)["run_id"]
+    run_id = json.loads(plait_command("run", "flows:diamond", "--json").stdout)["id"]
     assert complete("plait runs show ") == [run_id]
     assert complete(f"plait runs cancel {run_id[:8]}") == [run_id]
     assert complete("plait runs show zzz") == []

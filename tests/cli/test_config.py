@@ -74,14 +74,14 @@ def test_a_wrong_setting_ends_a_command_with_the_way_out(execute_here, project):
 def test_a_worker_takes_what_its_options_leave_out_from_the_settings(project, start_command, plait_command):
     write(project, "worker_slots = 3", 'worker_name = "night"')
     start_command("worker", "flows:plait", env={"PLAIT_WORKER_PROCESSES": "2"}).wait_for("serving", times=2)
-    workers = json.loads(plait_command("workers", "list", "--json").stdout)
+    workers = json.loads(plait_command("workers", "list", "--json").stdout)["items"]
     assert sorted((worker["name"], worker["slots"]) for worker in workers) == [("night-1", 3), ("night-2", 3)]
 
 
 def test_an_option_wins_over_the_settings(project, start_command, plait_command):
     write(project, "worker_slots = 3")
     start_command("worker", "flows:plait", "--slots", "5").wait_for("serving")
-    assert [worker["slots"] for worker in json.loads(plait_command("workers", "list", "--json").stdout)] == [5]
+    assert [worker["slots"] for worker in json.loads(plait_command("workers", "list", "--json").stdout)["items"]] == [5]
 
 
 def test_plait_run_logs_less_than_the_default_unless_it_is_told_to(plait_command):

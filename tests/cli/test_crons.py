@@ -28,13 +28,13 @@ def say(execute_here):
 def test_a_cron_from_its_making_to_its_end(known, say):
     options = ("--timezone", "Europe/Berlin", "--catch-up", "all", "--catch-up-bound", "2h", "--metadata", "k=1")
     made = json.loads(say("crons", "create", "hello", "morning", "0 9 * * MON-FRI", "name=me", *options, "-o", "json"))
-    assert (made["workflow_name"], made["expression"], made["timezone"]) == (
+    assert (made["workflow"], made["expression"], made["timezone"]) == (
         "hello",
         "0 9 * * MON-FRI",
         "Europe/Berlin",
     )
     assert (made["catch_up"], made["catch_up_bound"]) == ("all", 7200)
-    assert (made["input"], made["additional_metadata"]) == ({"name": "me"}, {"k": 1})
+    assert (made["input"], made["metadata"]) == ({"name": "me"}, {"k": 1})
     assert len(made["next_fires"]) == 5
     assert all("T09:00:00+0" in fire for fire in made["next_fires"])
     shown = say("crons", "show", made["id"])
@@ -55,11 +55,11 @@ def test_a_cron_from_its_making_to_its_end(known, say):
 
 def test_a_scheduled_run_from_its_making_to_its_end(known, say):
     made = json.loads(say("scheduled", "create", "hello", "2h", '{"name": "you"}', "-o", "json"))
-    assert (made["workflow_name"], made["status"], made["input"]) == ("hello", "SCHEDULED", {"name": "you"})
+    assert (made["workflow"], made["status"], made["input"]) == ("hello", "SCHEDULED", {"name": "you"})
     assert made["id"] in say("scheduled", "list", "--status", "scheduled")
     assert say("scheduled", "list", "--status", "STARTED") == "no scheduled runs"
     assert "starts at 2999-01-31 08:00:00" in say("scheduled", "update", made["id"], "2999-01-31T08:00")
-    assert json.loads(say("scheduled", "list", "-o", "json"))[0]["run_at"].startswith("2999-01-3")
+    assert json.loads(say("scheduled", "list", "-o", "json"))["items"][0]["run_at"].startswith("2999-01-3")
     assert say("scheduled", "delete", made["id"]) == f"deleted {made['id']}"
     assert say("scheduled", "list") == "no scheduled runs"
 

@@ -32,23 +32,23 @@ def test_an_event_that_was_pushed_is_listed_and_shown_with_the_runs_it_started(
 
     def look():
         shown = json.loads(execute_here("events", "show", event_id, "-o", "json")[1])
-        return shown if shown["runs"] and shown["runs"][0]["status"] == "COMPLETED" else None
+        return shown if shown["runs"]["items"] and shown["runs"]["items"][0]["status"] == "COMPLETED" else None
 
     shown = eventually(look, "the run it started completed")
     assert (shown["key"], shown["payload"], shown["delivered"]) == ("order:new", {"amount": 5}, True)
-    [run] = shown["runs"]
+    [run] = shown["runs"]["items"]
     assert (run["workflow"], run["metadata"], run["trigger"]) == ("orders", {"who": "me"}, "EVENT")
     text = execute_here("events", "show", event_id)[1]
-    assert run["run_id"] in text
+    assert run["id"] in text
     assert '"amount": 5' in text
-    assert f"started by event {event_id}" in execute_here("runs", "show", run["run_id"])[1]
+    assert f"started by event {event_id}" in execute_here("runs", "show", run["id"])[1]
 
     push("other", "{}", "--scope", "s")
 
     def list_keys(*arguments):
         code, stdout, stderr = execute_here("events", "list", "-o", "json", *arguments)
         assert code == 0, stderr
-        return [event["key"] for event in json.loads(stdout)]
+        return [event["key"] for event in json.loads(stdout)["items"]]
 
     assert list_keys() == ["other", "order:new"]
     assert list_keys("--key", "other") == ["other"]
@@ -75,7 +75,7 @@ def test_a_payload_comes_as_json_from_a_file_from_stdin_or_by_fields(push, plait
 def test_what_nobody_delivered_yet_says_so(execute_here, push):
     event = push("k")
     assert event["delivered"] is False
-    code, stdout, stderr = execute_here("events", "show", event["event_id"])
+    code, stdout, stderr = execute_here("events", "show", event["id"])
     assert (code, "not delivered yet" in stdout) == (0, True)
     assert "plait workers list" in stderr
 
@@ -125,7 +125,7 @@ def test_a_bad_push_is_a_usage_error_and_stores_nothing(execute_here, database, 
 def test_what_is_shown_of_an_event_cannot_move_the_cursor(execute_here, push):
     # click takes colours out where there is no terminal, so it takes other characters to see what `clean` does.
     event = push("k\u202e\x1b[31m", '{"a": "\\u001b[2J \\u202e"}', "--scope", "s\u202e\x1b")
-    for arguments in (["list"], ["show", event["event_id"]]):
+    for arguments in (["list"], ["show", event["id"]]):
         text = execute_here("events", *arguments)[1]
         assert "\x1b" not in text
         assert "\u202e" not in text
@@ -153,10 +153,12 @@ def test_a_filter_is_made_listed_and_deleted(control, execute_here, database):
     code, stdout, stderr = execute_here(*making, "input.amount > payload.least")
     assert code == 0, stderr
     filter_id = stdout.strip()
-    [listed] = json.loads(execute_here("filters", "list", "-o", "json", "--workflow", "orders", "--scope", "shop")[1])
-    assert (listed["filter_id"], listed["payload"], listed["declared"]) == (filter_id, {"least": 10}, False)
+    [listed] = json.loads(execute_here("filters", "list", "-o", "json", "--workflow", "orders", "--scope", "shop")[1])[
+        "items"
+    ]
+    assert (listed["id"], listed["payload"], listed["declared"]) == (filter_id, {"least": 10}, False)
     assert "input.amount > payload.least" in execute_here("filters", "list")[1]
-    assert json.loads(execute_here("filters", "list", "-o", "json", "--workflow", "x")[1]) == []
+    assert json.loads(execute_here("filters", "list", "-o", "json", "--workflow", "x")[1])["items"] == []
     assert execute_here("filters", "delete", filter_id)[:2] == (0, f"deleted {filter_id}\n")
     assert database.count("filter") == 0
     code, _, stderr = execute_here("filters", "delete", filter_id)

@@ -78,7 +78,7 @@ def test_json_and_yaml_hold_the_same(plait_command):
 
 
 def test_what_follows_something_prints_a_document_for_each_thing(plait_command):
-    run_id = json.loads(plait_command("run", "flows:diamond", "--json").stdout)["run_id"]
+    run_id = json.loads(plait_command("run", "flows:diamond", "--json").stdout)["id"]
     lines = [json.loads(line) for line in plait_command("runs", "tail", run_id, "--json").stdout.splitlines()]
     assert lines == list(yaml.safe_load_all(plait_command("runs", "tail", run_id, "-o", "yaml").stdout))
     assert len(lines) > 4

@@ -9,9 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from plait.cli.run_gantt import iter_spans
-from plait.features.run_views import AttemptDetails, RunDetails, RunSummary, TaskDetails
-from plait.graph.definition import TaskKind
-from plait.types import TaskStatus, WorkflowRunStatus
+from support import views
 
 NEVER = "0198c0de-7abc-7def-8123-456789abcdef"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,8 +88,8 @@ def test_what_cannot_be_drawn_is_said(execute_here, arguments, code, message):
 
 def test_the_timeline_of_a_run_shows_attempts_and_the_time_between_them(plait_command, execute_here):
     assert plait_command("run", "flows:diamond", "-o", "json").returncode == 0
-    (run,) = json.loads(execute_here("runs", "list", "-o", "json")[1])
-    head, axis, *rows, legend = execute_here("runs", "gantt", run["run_id"])[1].splitlines()
+    (run,) = json.loads(execute_here("runs", "list", "-o", "json")[1])["items"]
+    head, axis, *rows, legend = execute_here("runs", "gantt", run["id"])[1].splitlines()
     assert head.startswith(f"diamond  {run['run_id']}  COMPLETED")
     assert axis.split()[0] == "0"
     assert [row.split()[:2] for row in rows] == [[name, "COMPLETED"] for name in ("top", "left", "right", "bottom")]
@@ -100,7 +98,7 @@ def test_the_timeline_of_a_run_shows_attempts_and_the_time_between_them(plait_co
     assert all(len(row) <= 100 for row in rows)
     spans = {
         task["name"]: [span["kind"] for span in task["spans"] if span["kind"] not in ("queued", "waiting")]
-        for task in json.loads(execute_here("runs", "gantt", run["run_id"], "-o", "json")[1])["tasks"]
+        for task in json.loads(execute_here("runs", "gantt", run["id"], "-o", "json")[1])["tasks"]
     }
     assert spans == {"top": ["ran"], "left": ["ran"], "right": ["failed", "ran"], "bottom": ["ran"]}
 
@@ -115,13 +113,8 @@ def test_following_the_timeline_ends_with_the_run(control, work_on_control, exec
     assert execute_here("runs", "gantt", NEVER)[0] == 4
 
 
-def make_task(name="t", status="COMPLETED", parents=(), attempts=(), **fields):
-    given = {
-        "kind": TaskKind.TASK, "output": None, "error": None, "reason": None,
-        "queued_at": None, "started_at": None, "finished_at": None,
-        "due_at": None, "worker_id": None, "max_attempts": 1, **fields,
-    }  # fmt: skip
-    return TaskDetails(name=name, parents=parents, status=TaskStatus(status), attempts=attempts, **given)
+def make_task(name="t", status="COMPLETED", parents=(), **fields):
+    return views.make_task(name, *parents, status=status, **fields)
 
 
 def at(seconds):
@@ -129,12 +122,11 @@ def at(seconds):
 
 
 def make_attempt(outcome, queued, started, finished, **fields):
-    return AttemptDetails(1, 0, outcome, None, at(queued), at(started), at(finished), None, None, **fields)
+    return views.make_attempt(outcome, at(finished), queued_at=at(queued), started_at=at(started), **fields)
 
 
 def list_spans(task, *others, now=20):
-    run = RunSummary("id", "flow", WorkflowRunStatus.RUNNING, 1, NOW, None, {})
-    details = RunDetails(run, {}, {one.name: one for one in (task, *others)})
+    details = views.make_run(task, *others, now=NOW)
     return [
         (span.kind.value, (span.begin - NOW).total_seconds(), (span.end - NOW).total_seconds())
         for span in iter_spans(details, task, at(now))

@@ -88,7 +88,7 @@ def test_output_json_is_an_object_whatever_happens(plait_command):
     assert done.returncode == 1
     assert (bad["status"], bad["workflow"]) == ("FAILED", "failing")
     assert [(error["task"], error["type"]) for error in bad["errors"]] == [("explode", "ValueError")]
-    assert len(bad["run_id"]) == 36
+    assert len(bad["id"]) == 36
 
 
 def test_an_unreachable_database_exits_with_3_and_hides_the_password(plait_command):

@@ -149,8 +149,8 @@ def test_the_tail_of_an_ended_run_is_its_whole_history(control, work_on_control,
     ]
     assert len(lines) == len(words)
     assert lines[5]["error"] == "ValueError: the gate is shut"
-    assert {"run_id", "time", "status"} == set(lines[-1])
-    assert all(earlier["time"] <= later["time"] for earlier, later in pairwise(lines))
+    assert {"run_id", "at", "status"} == set(lines[-1])
+    assert all(earlier["at"] <= later["at"] for earlier, later in pairwise(lines))
 
 
 def test_a_tail_follows_a_run_to_its_end(control, work_on_control, start_command, gate):
@@ -200,9 +200,9 @@ def test_a_tree_has_child_runs_below_the_task_that_started_them(control, work_on
     ]
     shown = json.loads(execute_here("runs", "tree", run.workflow_run_id, "-o", "json")[1])
     spread, nest = shown["tasks"]
-    assert [child["workflow"] for child in spread["children"]] == ["leaf", "leaf"]
-    [inner] = nest["children"]
-    assert [child["workflow"] for child in inner["tasks"][0]["children"]] == ["leaf"]
+    assert [child["workflow"] for child in spread["child_runs"]] == ["leaf", "leaf"]
+    [inner] = nest["child_runs"]
+    assert [child["workflow"] for child in inner["tasks"][0]["child_runs"]] == ["leaf"]
     assert inner["trigger"] == "PARENT"
 
 
@@ -227,4 +227,4 @@ def test_what_goes_beyond_depth_and_limit_of_a_tree_is_counted(control, work_on_
     assert few.count("✓ leaf") == 4
     assert "… 8 more: 8 COMPLETED" in few
     shown = json.loads(read("--depth", "1", "-o", "json")[0])
-    assert [task["hidden_children"] for task in shown["tasks"]] == [{"COMPLETED": 12}, {"COMPLETED": 1}]
+    assert [task["hidden_child_runs"] for task in shown["tasks"]] == [{"COMPLETED": 12}, {"COMPLETED": 1}]

@@ -9,16 +9,16 @@ NEVER = "0198c0de-7abc-7def-8123-456789abcdef"
 
 @pytest.fixture
 def failed_run(plait_command):
-    return json.loads(plait_command("run", "flows:failing", "-o", "json").stdout)["run_id"]
+    return json.loads(plait_command("run", "flows:failing", "-o", "json").stdout)["id"]
 
 
 def test_list_filters_and_pages(plait_command, execute_here, failed_run):
-    done = json.loads(plait_command("run", "flows:hello", "-o", "json").stdout)["run_id"]
+    done = json.loads(plait_command("run", "flows:hello", "-o", "json").stdout)["id"]
 
     def list_ids(*arguments):
         code, stdout, stderr = execute_here("runs", "list", "-o", "json", *arguments)
         assert code == 0, stderr
-        return [run["run_id"] for run in json.loads(stdout)]
+        return [run["id"] for run in json.loads(stdout)["items"]]
 
     assert list_ids() == [done, failed_run]
     assert list_ids("--status", "failed") == [failed_run]
@@ -58,7 +58,7 @@ def test_show_has_the_tree_the_attempts_the_error_and_the_input(plait_command, f
 
 
 def test_show_as_json_has_every_attempt(plait_command):
-    run = json.loads(plait_command("run", "flows:diamond", "-o", "json").stdout)["run_id"]
+    run = json.loads(plait_command("run", "flows:diamond", "-o", "json").stdout)["id"]
     shown = json.loads(plait_command("runs", "show", run, "-o", "json").stdout)
     assert (shown["status"], shown["input"]) == ("COMPLETED", {"n": 1})
     tasks = {task["name"]: task for task in shown["tasks"]}

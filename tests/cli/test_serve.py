@@ -122,7 +122,7 @@ def chatty(project):
 
 def test_logs_are_shown_and_followed(chatty, plait_command):
     done = plait_command("run", "chatty.py", "-o", "json", env={"PLAIT_CAPTURE_LOGS": "1"})
-    run_id = json.loads(done.stdout)["run_id"]
+    run_id = json.loads(done.stdout)["id"]
     shown = plait_command("runs", "logs", run_id, "--follow")
     assert [line.split("chatty", 1)[1].strip() for line in shown.stdout.splitlines()] == [
         "line 0",

@@ -6,25 +6,16 @@ import pytest
 
 from plait.cli.text import clean, clean_line, format_seconds, to_json
 from plait.cli.tree import build_lines, render_plain, select_lines
-from plait.errors import TaskRunError
-from plait.features.run_views import AttemptDetails, RunDetails, RunSummary, TaskDetails
+from plait.features.shapes import ErrorDetails
 from plait.graph.definition import TaskKind
-from plait.types import TaskStatus, WorkflowRunStatus
+from support import views
+from support.views import make_attempt, make_task
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
-def make_task(name, *parents, status="PENDING", kind=TaskKind.TASK, **fields):
-    given = {
-        "output": None, "error": None, "reason": None, "queued_at": None, "started_at": None,
-        "finished_at": None, "due_at": None, "worker_id": None, "max_attempts": 1, "attempts": (), **fields,
-    }  # fmt: skip
-    return TaskDetails(name=name, kind=kind, parents=parents, status=TaskStatus(status), **given)
-
-
 def make_run(*tasks):
-    summary = RunSummary("id", "flow", WorkflowRunStatus.RUNNING, 1, NOW - timedelta(seconds=3), None, {})
-    return RunDetails(summary, {}, {task.name: task for task in tasks})
+    return views.make_run(*tasks, now=NOW, age=timedelta(seconds=3))
 
 
 def labels(*tasks):
@@ -65,8 +56,8 @@ def test_a_long_chain_stays_on_the_screen():
 
 
 def test_running_and_waiting_tasks_say_how_long_and_which_attempt():
-    retried = AttemptDetails(1, 0, "RETRIED", None, None, None, NOW, TaskRunError("bad", "ValueError"), None)
-    lost = AttemptDetails(2, 1, "LOST", None, None, None, NOW, None, "worker lost")
+    retried = make_attempt("RETRIED", NOW, error=ErrorDetails("ValueError", "bad"))
+    lost = make_attempt("LOST", NOW, 2, retry=1, reason="worker lost")
     running = make_task(
         "a", status="RUNNING", started_at=NOW - timedelta(seconds=65), max_attempts=3,
         attempts=(retried, lost), error=retried.error,
@@ -82,7 +73,7 @@ def test_what_does_not_fit_is_counted_and_what_matters_stays():
     tasks = [make_task(f"done{n}", status="COMPLETED") for n in range(50)]
     tasks += [
         make_task("busy", status="RUNNING"),
-        make_task("broken", status="FAILED", error=TaskRunError("x", "E")),
+        make_task("broken", status="FAILED", error=ErrorDetails("E", "x")),
     ]
     lines, rest = select_lines(build_lines(make_run(*tasks), NOW), 10)
     assert [line.label for line in lines[-2:]] == ["● busy", "✗ broken"]
@@ -91,7 +82,7 @@ def test_what_does_not_fit_is_counted_and_what_matters_stays():
 
 
 def test_names_and_errors_cannot_steer_the_terminal():
-    evil = make_task("a\x1b[2J", status="FAILED", error=TaskRunError("x\x07\ny\u202e", "E\x1b]0;t\x07"))
+    evil = make_task("a\x1b[2J", status="FAILED", error=ErrorDetails("E\x1b]0;t\x07", "x\x07\ny\u202e"))
     text = render_plain(make_run(evil), NOW)
     assert "\x1b" not in text
     assert "\x07" not in text

@@ -50,10 +50,10 @@ def test_children_are_linked_and_take_over_metadata(plait: Plait, work: Work, da
     run = flow.run_no_wait(additional_metadata={"tenant": "acme"}, priority=3)
     assert run.result() == {"async_fan": [9, 0, 1, 4, 9], "sync_one": 25}
     children = plait.runs.list_children(run.workflow_run_id)
-    assert [child.parent_task for child in children] == ["async_fan"] * 5 + ["sync_one"]
+    assert [child.task for child in children] == ["async_fan"] * 5 + ["sync_one"]
     assert {(child.run.trigger, child.run.trigger_id) for child in children} == {("PARENT", run.workflow_run_id)}
-    assert children[0].run.additional_metadata == {"tenant": "acme"}
-    assert children[-1].run.additional_metadata == {"tenant": "acme", "step": "last"}
+    assert children[0].run.metadata == {"tenant": "acme"}
+    assert children[-1].run.metadata == {"tenant": "acme", "step": "last"}
     assert {child.run.priority for child in children} == {3}
 
 
@@ -360,7 +360,7 @@ def test_children_of_a_cancelled_parent_say_why(plait: Plait, work: Work) -> Non
     run.cancel()
     [found] = plait.runs.list_children(run.workflow_run_id)
     with pytest.raises(RunCancelledError, match="the run whose task started it was cancelled"):
-        plait.runs.get_result(found.run.workflow_run_id)
+        plait.runs.get_result(found.run.id)
 
 
 def test_what_completed_and_is_replayed_all_the_same_starts_its_children_anew(plait: Plait, work: Work) -> None:

@@ -75,7 +75,7 @@ def test_a_declared_cron_starts_runs_with_its_input_and_their_nominal_time(
     database.wait("SELECT count(*) >= 2 FROM plait.run WHERE status <> 0")
     run = plait.runs.list(limit=1)[0]
     assert run.priority == 3
-    told = plait.runs.get_result(plait.runs.list(limit=1)[0].workflow_run_id)["tell"]
+    told = plait.runs.get_result(plait.runs.list(limit=1)[0].id)["tell"]
     assert (told["region"], told["team"], told["cron_name"]) == ("north", "a", "tick")
     fire_time = datetime.fromisoformat(told["fire_time"])
     assert fire_time.utcoffset() == timedelta(hours=9)
@@ -171,11 +171,11 @@ def test_a_cron_made_at_run_time_fires_until_it_is_deleted(plait: Plait, databas
     made = flow.create_cron(
         "often", "* * * * * *", Report(region="south"), {"who": "me"}, priority=2, timezone="Europe/Berlin"
     )
-    assert (made.workflow_name, made.name, made.declared, made.priority) == ("report", "often", False, 2)
-    assert made.metadata.id == made.id
+    assert (made.workflow, made.name, made.declared, made.priority) == ("report", "often", False, 2)
+    assert made.metadata == {"who": "me"}
     assert plait.cron.get(made.id).input == {"region": "south"}
     database.wait("SELECT count(*) >= 1 FROM plait.run WHERE status <> 0")
-    told = plait.runs.get_result(plait.runs.list(limit=1)[0].workflow_run_id)["tell"]
+    told = plait.runs.get_result(plait.runs.list(limit=1)[0].id)["tell"]
     assert (told["region"], told["who"], told["cron_name"]) == ("south", "me", "often")
     plait.cron.delete(made.id)
     assert plait.cron.list() == []
@@ -195,7 +195,7 @@ async def test_everything_can_be_done_asynchronously_and_by_name(plait: Plait, a
     assert not (await other.cron.aio_unpause(second.id)).paused
     assert (await other.cron.aio_update(second.id, expression="@weekly")).expression == "@weekly"
     reference = await other.cron.aio_run_now(second.id)
-    assert (await other.runs.aio_get(reference.workflow_run_id)).additional_metadata["k"] == [1]
+    assert (await other.runs.aio_get(reference.workflow_run_id)).metadata["k"] == [1]
     await other.cron.aio_delete(second.id)
     assert [cron.name for cron in await other.cron.aio_list()] == ["a"]
 
@@ -208,7 +208,7 @@ def test_lists_are_filtered_and_paged(plait: Plait) -> None:
     other.create_cron("a", "@hourly")
 
     def names(**filters: Any) -> list[str]:
-        return [f"{cron.workflow_name}.{cron.name}" for cron in plait.cron.list(**filters)]
+        return [f"{cron.workflow}.{cron.name}" for cron in plait.cron.list(**filters)]
 
     assert names() == ["other.a", "report.a", "report.b", "report.c"]
     assert names(workflow_name="report") == ["report.a", "report.b", "report.c"]
@@ -256,7 +256,7 @@ def test_a_cron_made_at_run_time_can_be_changed(plait: Plait, database: Database
     made = declare(plait).create_cron("c", "0 9 * * *", additional_metadata={"a": 1})
     changed = plait.cron.update(made.id, timezone="Asia/Tokyo", input={"region": "x"}, priority=3, catch_up="all")
     assert (changed.expression, changed.timezone, changed.catch_up) == ("0 9 * * *", "Asia/Tokyo", "all")
-    assert (changed.input, changed.additional_metadata, changed.priority) == ({"region": "x"}, {"a": 1}, 3)
+    assert (changed.input, changed.metadata, changed.priority) == ({"region": "x"}, {"a": 1}, 3)
     assert changed.next_at is not None
     assert changed.next_at.astimezone(UTC).hour == 0
     with pytest.raises(InvalidInputError, match="hour '99'"):

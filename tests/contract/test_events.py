@@ -48,13 +48,13 @@ def test_an_event_starts_the_workflows_that_name_it_and_is_their_input(
     work(greet, audit, other)
     event = plait.event.push("user:created", {"name": "Ada"}, additional_metadata={"source": "web"})
     wait_delivered(database, 1)
-    runs = plait.runs.list_triggered(event.event_id)
-    assert sorted(run.workflow_name for run in runs) == ["audit", "greet"]
-    results = {run.workflow_name: plait.runs.get_result(run.workflow_run_id) for run in runs}
+    runs = plait.runs.list(triggered_by=event.id)
+    assert sorted(run.workflow for run in runs) == ["audit", "greet"]
+    results = {run.workflow: plait.runs.get_result(run.id) for run in runs}
     assert results["greet"] == {"greet": "hello Ada"}
     assert results["audit"]["audit"] == {"priority": 2, "metadata": {"source": "web"}}
-    assert {(run.trigger, run.trigger_id) for run in runs} == {("EVENT", event.event_id)}
-    assert plait.event.get(event.event_id).delivered
+    assert {(run.trigger, run.trigger_id) for run in runs} == {("EVENT", event.id)}
+    assert plait.event.get(event.id).delivered
 
 
 def test_an_events_priority_is_its_runs(plait: Plait, work: Work, database: Database) -> None:
@@ -65,8 +65,8 @@ def test_an_events_priority_is_its_runs(plait: Plait, work: Work, database: Data
     work(handle)
     event = plait.event.push("urgent", {}, priority=3)
     wait_delivered(database, 1)
-    [run] = plait.runs.list_triggered(event.event_id)
-    assert plait.runs.get_result(run.workflow_run_id) == {"handle": 3}
+    [run] = plait.runs.list(triggered_by=event.id)
+    assert plait.runs.get_result(run.id) == {"handle": 3}
 
 
 def test_a_push_that_starts_a_thousand_runs_starts_them_in_one_commit(
@@ -88,9 +88,9 @@ def test_events_before_a_worker_came_are_delivered_when_it_does(plait: Plait, wo
     async def handle(input: EmptyModel, ctx: Context) -> None: ...
 
     event = plait.event.push("early", {})
-    assert not plait.event.get(event.event_id).delivered
+    assert not plait.event.get(event.id).delivered
     work(handle)
-    eventually(lambda: len(plait.runs.list_triggered(event.event_id)) == 1, "the run is started")
+    eventually(lambda: len(plait.runs.list(triggered_by=event.id)) == 1, "the run is started")
 
 
 def test_a_push_in_a_transaction_that_rolls_back_never_was(plait: Plait, work: Work, database: Database) -> None:
@@ -103,7 +103,7 @@ def test_a_push_in_a_transaction_that_rolls_back_never_was(plait: Plait, work: W
         plait.event.push("paid", {"n": 1}, connection=connection)
         connection.rollback()
         kept = plait.event.push("paid", {"n": 2}, connection=connection)
-    eventually(lambda: len(plait.runs.list_triggered(kept.event_id)) == 1, "the run is started")
+    eventually(lambda: len(plait.runs.list(triggered_by=kept.id)) == 1, "the run is started")
     assert database.count("event") == 1
     database.wait_ended(1)
 
@@ -131,7 +131,7 @@ def test_filters_of_the_events_scope_decide_and_tell_the_run_why(plait: Plait, w
     wait_delivered(database, 6)
     payloads = {
         name: sorted(
-            (plait.runs.get_result(run.workflow_run_id)["alarm"] for run in plait.runs.list_triggered(event.event_id)),
+            (plait.runs.get_result(run.id)["alarm"] for run in plait.runs.list(triggered_by=event.id)),
             key=str,
         )
         for name, event in pushes.items()
@@ -148,10 +148,10 @@ def test_filters_of_the_events_scope_decide_and_tell_the_run_why(plait: Plait, w
 
 def test_events_are_listed_newest_first_in_pages(plait: Plait) -> None:
     pushed = [plait.event.push(f"key:{n % 2}", {"n": n}, scope="s" if n == 4 else None) for n in range(5)]
-    ids = [event.event_id for event in reversed(pushed)]
+    ids = [event.id for event in reversed(pushed)]
     first = plait.event.list(limit=3)
-    assert [event.event_id for event in first] == ids[:3]
-    assert [event.event_id for event in plait.event.list(limit=3, before=first[-1].event_id)] == ids[3:]
+    assert [event.id for event in first] == ids[:3]
+    assert [event.id for event in plait.event.list(limit=3, before=first[-1].id)] == ids[3:]
     assert [event.payload["n"] for event in plait.event.list(keys=["key:1"])] == [3, 1]
     assert [event.payload["n"] for event in plait.event.list(scopes=["s"])] == [4]
     assert plait.event.get(ids[0]).payload == {"n": 4}
@@ -159,7 +159,7 @@ def test_events_are_listed_newest_first_in_pages(plait: Plait) -> None:
 
 async def test_events_are_pushed_from_async_code(plait: Plait) -> None:
     event = await plait.event.aio_push("a", {"n": 2**70})
-    assert (await plait.event.aio_get(event.event_id)).payload == {"n": 2**70}
+    assert (await plait.event.aio_get(event.id)).payload == {"n": 2**70}
     assert len(await plait.event.aio_bulk_push([BulkPushEventWithMetadata(key="b", payload={})] * 3)) == 3
 
 

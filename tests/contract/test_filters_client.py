@@ -43,31 +43,31 @@ def test_a_filter_decides_which_events_start_a_run(plait: Plait, orders: Any, wo
     passed = plait.event.push("order", {"amount": 50}, scope="shop")
 
     def list_runs(event: Any) -> Any:
-        return plait.runs.list_triggered(event.event_id)
+        return plait.runs.list(triggered_by=event.id)
 
     [run] = eventually(lambda: list_runs(passed), "the event started a run")
     assert list_runs(refused) == []  # delivered earlier: events are delivered in order
     assert plait.runs.get_run_ref(run.workflow_run_id).result(20) == {"orders": {"least": 10}}
 
-    plait.filters.delete(made.filter_id)
+    plait.filters.delete(made.id)
     again = plait.event.push("order", {"amount": 5}, scope="shop")
     eventually(lambda: list_runs(again), "without a filter every event starts a run")
 
 
 def test_a_filter_is_read_changed_and_deleted(plait: Plait, known: Any, database: Database) -> None:
     made = plait.filters.create("orders", "input.a == 1", "one")
-    assert (made.workflow_name, made.scope, made.payload, made.declared) == ("orders", "one", {}, False)
-    assert plait.filters.get(made.filter_id) == made
-    changed = plait.filters.update(made.filter_id, expression="input.a == 2", payload={"b": [1, None]})
+    assert (made.workflow, made.scope, made.payload, made.declared) == ("orders", "one", {}, False)
+    assert plait.filters.get(made.id) == made
+    changed = plait.filters.update(made.id, expression="input.a == 2", payload={"b": [1, None]})
     assert (changed.expression, changed.scope, changed.payload) == ("input.a == 2", "one", {"b": [1, None]})
-    moved = plait.filters.update(made.filter_id, scope="two")
+    moved = plait.filters.update(made.id, scope="two")
     assert (moved.expression, moved.scope, moved.payload) == ("input.a == 2", "two", {"b": [1, None]})
-    assert plait.filters.update(made.filter_id, payload={}).payload == {}
-    plait.filters.delete(made.filter_id)
+    assert plait.filters.update(made.id, payload={}).payload == {}
+    plait.filters.delete(made.id)
     assert database.count("filter") == 0
     for ask in (plait.filters.get, plait.filters.delete, lambda id: plait.filters.update(id, scope="x")):
         with pytest.raises(NotFoundError, match="no filter"):
-            ask(made.filter_id)
+            ask(made.id)
 
 
 def test_a_list_chooses_by_workflow_and_scope_and_pages(plait: Plait, known: Any) -> None:
@@ -76,13 +76,11 @@ def test_a_list_chooses_by_workflow_and_scope_and_pages(plait: Plait, known: Any
 
     mails.run_no_wait()
     made = [
-        plait.filters.create(workflow, "true", scope).filter_id
-        for workflow in ("orders", "mails")
-        for scope in ("a", "b")
+        plait.filters.create(workflow, "true", scope).id for workflow in ("orders", "mails") for scope in ("a", "b")
     ]
 
     def find(**options: Any) -> list[str]:
-        return [one.filter_id for one in plait.filters.list(**options)]
+        return [one.id for one in plait.filters.list(**options)]
 
     assert find() == made
     assert find(workflow_names=["mails"]) == made[2:]
@@ -101,19 +99,19 @@ def test_a_declared_filter_is_listed_and_cannot_be_changed_here(plait: Plait, wo
     [declared] = plait.filters.list()
     assert (declared.declared, declared.payload) == (True, {"p": 1})
     with pytest.raises(InvalidInputError, match=r"declared with workflow 'w'.*change it there, in default_filters"):
-        plait.filters.update(declared.filter_id, expression="false")
+        plait.filters.update(declared.id, expression="false")
     with pytest.raises(InvalidInputError, match="remove it there"):
-        plait.filters.delete(declared.filter_id)
+        plait.filters.delete(declared.id)
     assert plait.filters.list() == [declared]
 
 
 async def test_every_method_works_from_a_loop(plait: Plait, orders: Any) -> None:
     await _start(orders)
     made = await plait.filters.aio_create("orders", "true", "s")
-    assert await plait.filters.aio_get(made.filter_id) == made
-    assert (await plait.filters.aio_update(made.filter_id, scope="t")).scope == "t"
+    assert await plait.filters.aio_get(made.id) == made
+    assert (await plait.filters.aio_update(made.id, scope="t")).scope == "t"
     assert len(await plait.filters.aio_list()) == 1
-    await plait.filters.aio_delete(made.filter_id)
+    await plait.filters.aio_delete(made.id)
     assert await plait.filters.aio_list() == []
 
 
@@ -180,7 +178,7 @@ def test_a_bad_filter_is_refused_and_nothing_is_stored(
     assert database.count("filter") == 0
     good = plait.filters.create("orders", "true", "s")
     with pytest.raises(InvalidValueError, match=f"filter: {next(iter(bad))}"):
-        plait.filters.update(good.filter_id, **bad)
+        plait.filters.update(good.id, **bad)
     assert plait.filters.list() == [good]
 
 

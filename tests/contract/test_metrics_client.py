@@ -61,7 +61,7 @@ def test_queues_are_counted_by_workflow_and_task(plait: Plait, flows: Any, work:
         return found if (found.running, found.waiting) == (2, 1) else None
 
     found = eventually(look, "two run and one waits")
-    counts = {(task.workflow_name, task.task_name): (task.ready, task.running, task.waiting) for task in found.tasks}
+    counts = {(one.workflow, one.task): (one.ready, one.running, one.waiting) for one in found.queues}
     assert counts == {("held", "held"): (2, 2, 0), ("pair", "first"): (3, 0, 0), ("parked", "parked"): (0, 0, 1)}
     assert (found.ready, found.capped) == (5, False)
     assert [task.oldest_running_at is not None for task in found.tasks] == [True, False, False]

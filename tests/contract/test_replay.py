@@ -69,7 +69,7 @@ def test_a_replay_runs_what_failed_and_what_depends_on_it_and_nothing_else(plait
         ("COMPLETED", False),
     ]
     assert tasks["e"].attempts[0].reason == "parent 'd' failed"
-    numbers = [attempt.attempt_number for attempt in tasks["d"].attempts]
+    numbers = [attempt.attempt for attempt in tasks["d"].attempts]
     assert numbers == sorted(set(numbers))
 
 
@@ -165,10 +165,8 @@ def test_an_edited_input_makes_a_new_run_that_remembers_its_origin(plait: Plait,
     assert again.result() == {"check": 5}
     summary = plait.runs.get(again.workflow_run_id)
     assert (summary.trigger, summary.trigger_id) == ("REPLAY", run.workflow_run_id)
-    assert summary.additional_metadata == {"user": 7}
-    assert [found.workflow_run_id for found in plait.runs.list_triggered(run.workflow_run_id)] == [
-        again.workflow_run_id
-    ]
+    assert summary.metadata == {"user": 7}
+    assert [found.id for found in plait.runs.list(triggered_by=run.workflow_run_id)] == [again.workflow_run_id]
     assert run.status() is WorkflowRunStatus.FAILED
 
 

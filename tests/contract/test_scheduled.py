@@ -44,15 +44,15 @@ def test_it_starts_at_its_time_and_not_before(flow: Any, plait: Plait, database:
     work(flow)
     run_at = now() + SOON
     scheduled = flow.schedule(run_at, Mail(to="me"), additional_metadata={"n": 1}, priority=3)
-    assert (scheduled.workflow_name, scheduled.run_at, scheduled.input) == ("mail", run_at, {"to": "me"})
+    assert (scheduled.workflow, scheduled.run_at, scheduled.input) == ("mail", run_at, {"to": "me"})
     assert (scheduled.status, scheduled.workflow_run_id) == (ScheduledRunStatus.SCHEDULED, None)
-    assert (scheduled.metadata.id, scheduled.trigger_at) == (scheduled.id, run_at)
+    assert scheduled.trigger_at == run_at
     database.wait("SELECT count(*) = 1 FROM plait.run WHERE status <> 0")
     started = plait.scheduled.get(scheduled.id)
     assert started.status == "STARTED"
     assert started.workflow_run_id is not None
     run = plait.runs.get(started.workflow_run_id)
-    assert (run.priority, run.additional_metadata) == (3, {"team": "a", "n": 1})
+    assert (run.priority, run.metadata) == (3, {"team": "a", "n": 1})
     assert run.created_at >= run_at
     assert plait.runs.get_result(started.workflow_run_id) == {"send": {"to": "me", "team": "a", "n": 1}}
     kind = "SELECT trigger_kind, trigger_id::text FROM plait.run"
@@ -193,7 +193,7 @@ def test_it_can_be_scheduled_by_name_where_the_code_is_not_at_hand(
     other.scheduled.create("mail", now(), {"to": "x"}, {"from": "afar"}, 2)
     database.wait("SELECT count(*) = 1 FROM plait.run WHERE status <> 0")
     (run,) = other.runs.list()
-    assert (run.priority, run.additional_metadata) == (2, {"from": "afar"})
+    assert (run.priority, run.metadata) == (2, {"from": "afar"})
     other.close()
 
 
@@ -212,7 +212,7 @@ def test_inside_the_callers_transaction_it_exists_once_that_commits(
     with pytest.raises(NotFoundError):
         plait.scheduled.get(gone.id)
     started = plait.scheduled.get(kept.id)
-    assert (started.input, started.additional_metadata) == ({"to": '"kept"'}, {"team": "a", "n": 1})
+    assert (started.input, started.metadata) == ({"to": '"kept"'}, {"team": "a", "n": 1})
 
 
 async def test_the_callers_transaction_may_be_asynchronous(flow: Any, plait: Plait, database: Database) -> None:

@@ -39,7 +39,7 @@ def doors(plait: Plait) -> Any:
 def test_a_worker_shows_what_it_is_and_what_it_serves(plait: Plait, doors: Any, work: Work) -> None:
     thread = work(slots=7, labels={"gpu": "yes", "memory": 64})
     [found] = plait.workers.list()
-    assert found.worker_id == str(thread.worker.id)
+    assert found.id == str(thread.worker.id)
     assert (found.name, found.status, found.pid, found.slots) == ("test", "ACTIVE", os.getpid(), 7)
     assert found.labels == {"gpu": "yes", "memory": 64}
     assert found.serves == {"doors": ("hold",), "other": ("other",)}
@@ -59,11 +59,9 @@ def test_a_worker_shows_what_it_runs_now(plait: Plait, doors: Any, work: Work) -
 
     found = eventually(look, "both tasks run")
     assert found.status == "ACTIVE"
-    assert found.worker.slots_in_use == 2
-    assert {task.workflow_run_id for task in found.running} == {reference.workflow_run_id for reference in references}
-    assert {(task.workflow_name, task.task_name, task.attempt_number) for task in found.running} == {
-        ("doors", "hold", 1)
-    }
+    assert found.slots_in_use == 2
+    assert {task.run_id for task in found.running} == {reference.workflow_run_id for reference in references}
+    assert {(task.workflow, task.task, task.attempt) for task in found.running} == {("doors", "hold", 1)}
     assert [worker.slots_in_use for worker in plait.workers.list()] == [2]
     doors.door.set()
     for reference in references:
@@ -75,10 +73,10 @@ def test_an_ended_worker_is_shown_when_asked_for(plait: Plait, doors: Any, work:
     first = work()
     first.stop()
     second = work()
-    assert [worker.worker_id for worker in plait.workers.list()] == [str(second.worker.id)]
+    assert [worker.id for worker in plait.workers.list()] == [str(second.worker.id)]
     live, ended = plait.workers.list(ended=True)
-    assert (live.worker_id, live.status) == (str(second.worker.id), "ACTIVE")
-    assert (ended.worker_id, ended.status) == (str(first.worker.id), "ENDED")
+    assert (live.id, live.status) == (str(second.worker.id), "ACTIVE")
+    assert (ended.id, ended.status) == (str(first.worker.id), "ENDED")
     assert ended.ended_at is not None
     assert plait.workers.get(str(first.worker.id)).status == "ENDED"
     assert len(plait.workers.list(ended=True, limit=1)) == 2
@@ -112,7 +110,7 @@ def test_a_worker_whose_supervisor_saw_it_die_has_no_age(plait: Plait, database:
 async def test_every_question_can_be_asked_from_a_loop(plait: Plait, doors: Any, work: Work) -> None:
     thread = work()
     [found] = await plait.workers.aio_list()
-    assert (await plait.workers.aio_get(found.worker_id)).worker.worker_id == str(thread.worker.id)
+    assert (await plait.workers.aio_get(found.id)).id == str(thread.worker.id)
 
 
 def test_an_unknown_or_malformed_id_is_refused(plait: Plait) -> None:

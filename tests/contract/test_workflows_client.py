@@ -145,9 +145,9 @@ def test_the_served_version_is_shown_even_when_a_newer_one_is_stored(
         assert plait.workflows.get_version(newest.version_id).tasks[0].name == "other"
         assert plait.workflows.get_version(newest.version_id).served_at is None
         assert plait.workflows.get_version("w") == plait.workflows.get("w")
-        assert [version.version_id for version in plait.workflows.list_versions("w", limit=1)] == [newest.version_id]
+        assert [version.id for version in plait.workflows.list_versions("w", limit=1)] == [newest.version_id]
         before = plait.workflows.list_versions("w", before=newest.version_id)
-        assert [version.version_id for version in before] == [served.version_id]
+        assert [version.id for version in before] == [served.version_id]
     finally:
         newer.close()
 

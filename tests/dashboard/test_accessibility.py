@@ -25,7 +25,7 @@ def test_axe_finds_nothing(
     shop["Nap"].run_no_wait({"seconds": 100})
     eventually(lambda: failed.status() is WorkflowRunStatus.FAILED, "the order failed")
     seen = watch(color_scheme=theme, bypass_csp=True, reduced_motion="reduce")
-    worker_id = plait.workers.list()[0].worker_id
+    worker_id = plait.workers.list()[0].id
     run = f"runs/{failed.workflow_run_id}"
     problems: dict[str, list[str]] = {}
     for path in (
@@ -52,7 +52,7 @@ def test_axe_finds_nothing(
         f"workers/{worker_id}",
         "schedules",
         "events",
-        f"events/{event.event_id}",
+        f"events/{event.id}",
         "nowhere",
     ):
         page = seen.open(path)

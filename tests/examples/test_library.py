@@ -57,7 +57,7 @@ def start(example: ModuleType, folder: Path) -> WorkflowRunRef:
 def list_names(plait: Plait, run_id: str) -> list[str]:
     """The texts that the child runs are about."""
     children = plait.runs.list_children(run_id)
-    inputs = [plait.runs.get_details(child.run.workflow_run_id).input for child in children]
+    inputs = [plait.runs.get_details(child.run.id).input for child in children]
     return sorted(Path(input["path"]).name for input in inputs)
 
 
@@ -175,7 +175,7 @@ def test_only_the_text_that_failed_is_described_again(example: Any, folder: Path
     wait_for_draft(plait, run.workflow_run_id)
     attempts = {}
     for child in plait.runs.list_children(run.workflow_run_id):
-        details = plait.runs.get_details(child.run.workflow_run_id)
+        details = plait.runs.get_details(child.run.id)
         attempts[Path(details.input["path"]).name] = [len(task.attempts) for task in details.tasks.values()]
     assert attempts.pop("udhr-pl.txt")[0] == 2
     assert attempts == {f"udhr-{language}.txt": [1, 1, 1, 1] for language in ("de", "en", "nl")}

@@ -235,7 +235,7 @@ def test_an_event_that_cannot_be_planned_is_set_aside_and_others_are_delivered(
     )
     plait.event.push("new", {})
     known = plait.event.push("known", {})
-    database.wait("SELECT count(*) = 1 FROM plait.run WHERE trigger_id = %s AND status = 2", known.event_id)
+    database.wait("SELECT count(*) = 1 FROM plait.run WHERE trigger_id = %s AND status = 2", known.id)
     assert database.query("SELECT key FROM plait.event_inbox JOIN plait.event ON id = event_id") == [("new",)]
     database.query("DELETE FROM plait.workflow WHERE name = 'newer'")
     database.wait("SELECT count(*) = 0 FROM plait.event_inbox")

@@ -61,7 +61,7 @@ async def test_a_database_that_is_missing_shows_on_entering_in_async_code_too() 
 def test_leaving_the_block_disconnects_and_entering_again_connects_anew(plait: Plait, database: Database) -> None:
     for _ in range(2):
         with plait:
-            assert plait.runs.count() == 0
+            assert plait.runs.count().runs == 0
         assert plait._engine is None
 
 
@@ -69,7 +69,7 @@ def test_a_block_inside_another_leaves_the_connection_to_the_outer_one(plait: Pl
     with plait:
         engine = plait.engine
         with plait:
-            assert plait.runs.count() == 0
+            assert plait.runs.count().runs == 0
         assert plait.engine is engine
     assert plait._engine is None
 

@@ -75,8 +75,8 @@ def test_one_picture_for_scripts(database: Database, plait: Plait, busy: Any) ->
     assert [(pace["seconds"], pace["ended"], pace["failed"]) for pace in picture["paces"]][-1] == (300, 1, 0)
     (worker,) = picture["workers"]
     assert (worker["slots"], worker["slots_in_use"], worker["status"]) == (4, 1, "ACTIVE")
-    assert [(task["workflow_name"], task["running"]) for task in worker["running"]] == [("hold", 1)]
-    queues = {queue["workflow_name"]: (queue["ready"], queue["running"]) for queue in picture["queues"]}
+    assert [(task["workflow"], task["running"]) for task in worker["running"]] == [("hold", 1)]
+    queues = {queue["workflow"]: (queue["ready"], queue["running"]) for queue in picture["queues"]["queues"]}
     assert queues == {"hold": (0, 1), "unserved": (1, 0)}
     assert [task["task_name"] for task in picture["slowest"]] == ["hold"]
     text = run_top(database, "--once").stdout

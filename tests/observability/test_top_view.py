@@ -8,17 +8,37 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from plait.cli.top_view import build_picture, draw_bar, share_rows
-from plait.features.activity import Activity, BusyTask, BusyWorker, Pace, QueueMetrics, SlowTask, TaskQueue
-from plait.features.workers import WorkerStatus, WorkerSummary
+from plait.features.activity import (
+    Activity,
+    BusyTask,
+    BusyWorker,
+    SlowTask,
+    TaskQueue,
+    build_pace,
+    build_queue_metrics,
+)
+from plait.features.workers import WorkerStatus
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def make_worker(number: int, status: WorkerStatus = WorkerStatus.ACTIVE) -> BusyWorker:
-    summary = WorkerSummary(
-        f"id-{number}", f"worker-{number}", status, "host", number, 10, 5, {}, {}, "0", NOW, None, 1.0
+    return BusyWorker(
+        id=f"id-{number}",
+        name=f"worker-{number}",
+        status=status,
+        host="host",
+        pid=number,
+        slots=10,
+        slots_in_use=5,
+        labels={},
+        serves={},
+        plait_version="0",
+        started_at=NOW,
+        ended_at=None,
+        heartbeat_age=1.0,
+        running=(BusyTask("etl", "load", 5, NOW),),
     )
-    return BusyWorker(summary, (BusyTask("etl", "load", 5, NOW),))
 
 
 def make_activity(workers: int = 3, workflows: int = 3, slow: int = 3) -> Activity:
@@ -28,9 +48,9 @@ def make_activity(workers: int = 3, workflows: int = 3, slow: int = 3) -> Activi
     ]
     return Activity(
         NOW,
-        (Pace(10, 1200, 12), Pace(60, 90, 0), Pace(300, 0, 0)),
+        (build_pace(10, 1200, 12), build_pace(60, 90, 0), build_pace(300, 0, 0)),
         tuple(make_worker(n) for n in range(workers)),
-        QueueMetrics(tuple(queues)),
+        build_queue_metrics(queues, ()),
         tuple(SlowTask(f"run-{n}", "etl", "load", 1, "id-1", NOW - timedelta(minutes=n)) for n in range(slow)),
     )
 
@@ -60,7 +80,7 @@ def test_tasks_of_a_workflow_are_added_up_and_the_oldest_of_them_counts() -> Non
         TaskQueue("flow", "second", ready=3, waiting=1, oldest_ready_at=NOW - timedelta(seconds=50)),
         TaskQueue("flow", "third", running=4),
     )
-    lines = build_picture(Activity(NOW, (), (), QueueMetrics(queues), ()), width=140, height=None)
+    lines = build_picture(Activity(NOW, (), (), build_queue_metrics(queues, ()), ()), width=140, height=None)
     assert re.search(r"^flow +5 +4 +1 +50\.0 s$", "\n".join(line.text for line in lines), re.M)
 
 
@@ -81,7 +101,7 @@ def test_silent_workers_are_a_warning_and_their_slots_no_room() -> None:
 
 def test_names_of_others_cannot_move_the_cursor() -> None:
     queue = TaskQueue("evil\x1b[2J\nname", "task", ready=1)
-    lines = build_picture(Activity(NOW, (), (), QueueMetrics((queue,)), ()), width=100, height=None)
+    lines = build_picture(Activity(NOW, (), (), build_queue_metrics((queue,), ()), ()), width=100, height=None)
     assert not [line for line in lines if "\x1b" in line.text or "\n" in line.text]
 
 

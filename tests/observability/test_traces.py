@@ -135,7 +135,7 @@ def test_what_a_run_carries_for_its_trace_is_no_metadata_of_its_users(plait: Pla
         ref = look.run_no_wait(additional_metadata={"user": "anna"})
     ref.result()
     assert seen == [{"user": "anna"}]
-    assert plait.runs.get(ref.workflow_run_id).additional_metadata == {"user": "anna"}
+    assert plait.runs.get(ref.workflow_run_id).metadata == {"user": "anna"}
     spans.wait("run look")
     with spans.tracer.start_as_current_span("request"):
         plait.event.push("order", {}, additional_metadata={"user": "anna"})

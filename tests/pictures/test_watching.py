@@ -63,8 +63,8 @@ def test_what_has_not_changed_is_not_told_again(flow: Any, plait: Plait, capsys:
     details = plait.runs.get_details(flow.run_no_wait().workflow_run_id)
     screen = LineScreen()
     for _ in range(2):
-        screen.show(details, details.run.created_at)
-    assert capsys.readouterr().out == f"run {details.run.workflow_run_id} of Watched\nQUEUED     first\n"
+        screen.show(details, details.created_at)
+    assert capsys.readouterr().out == f"run {details.id} of Watched\nQUEUED     first\n"
 
 
 class Recorder:

@@ -39,7 +39,7 @@ class Api(httpx.Client):
 
         def look() -> Any:
             view = self.ask(f"runs/{run_id}")
-            return view if view["run"]["status"] in (statuses or ENDED) else None
+            return view if view["status"] in (statuses or ENDED) else None
 
         return eventually(look, f"run {run_id} is {statuses or ENDED}")
 

@@ -34,9 +34,9 @@ TEXTS = [
 @pytest.fixture(autouse=True)
 def nothing_is_stored(api: Api, flow: Any) -> Iterator[None]:
     yield
-    assert api.ask("runs")["runs"] == []
-    assert api.ask("events")["events"] == []
-    assert api.ask("crons")["crons"] == []
+    assert api.ask("runs")["items"] == []
+    assert api.ask("events")["items"] == []
+    assert api.ask("crons")["items"] == []
     assert api.get("../../livez").status_code == 200
 
 

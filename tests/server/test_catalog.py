@@ -19,17 +19,17 @@ def test_a_workflow_is_shown_before_any_run(api: Api, plait: Plait, work: Any) -
     def second(input: Any, ctx: Context) -> None: ...
 
     work(flow)
-    listed = api.ask("workflows")["workflows"]
+    listed = api.ask("workflows")["items"]
     assert [(one["name"], one["task_count"], one["on_events"]) for one in listed] == [("team/etl", 2, ["file:*"])]
     view = api.ask("workflows/team/etl")
     assert view["workers"] == 1
-    assert [task["parents"] for task in view["tasks"]] == [[], [0]]
+    assert [task["parents"] for task in view["tasks"]] == [[], ["first"]]
     assert (view["tasks"][0]["retries"], view["tasks"][0]["execution_timeout"]) == (2, 300)
     assert "1 h" in view["tasks"][1]["wait_for"]
     assert isinstance(view["input_schema"], str)
     assert [cron["expression"] for cron in view["crons"]] == ["0 3 * * *"]
-    assert api.ask("workflows", search="TEAM")["workflows"] == listed
-    assert api.ask("workflows", search="none")["workflows"] == []
+    assert api.ask("workflows", search="TEAM")["items"] == listed
+    assert api.ask("workflows", search="none")["items"] == []
     missing = api.get("workflows/team/elt")
     assert missing.status_code == 404
     assert "did you mean 'team/etl'" in missing.json()["message"]
@@ -53,9 +53,9 @@ def test_versions_tell_what_changed(api: Api, database: Any, work: Any) -> None:
         declare(plait, newer=newer).run_no_wait()
         plait.close()
 
-    versions = api.ask("workflows/etl/versions")["versions"]
+    versions = api.ask("workflows/etl/versions")["items"]
     assert len(versions) == 2
-    after, before = (version["version_id"] for version in versions)
+    after, before = (version["id"] for version in versions)
     diff = api.ask("workflows/etl/diff", before=before, after=after)
     assert [(one["task"], one["what"]) for one in diff["tasks"]] == [
         ("first", "changed"),
@@ -63,7 +63,7 @@ def test_versions_tell_what_changed(api: Api, database: Any, work: Any) -> None:
         ("gone", "removed"),
     ]
     assert diff["tasks"][0]["changes"] == [{"field": "retries", "before": "0", "after": "3"}]
-    assert diff["workflow"] == []
+    assert diff["changes"] == []
     assert api.ask(f"workflows/etl/versions/{before}")["tasks"][1]["name"] == "gone"
     assert api.get(f"workflows/other/versions/{before}").status_code == 404
     assert api.get("workflows/etl/diff", params={"before": 1, "after": 99}).status_code == 404
@@ -78,7 +78,7 @@ def test_durations_and_failures_of_the_last_runs(api: Api, flow: Any, work: Any)
     assert abs(stats["failure_rate"] - 1 / 3) < 1e-9
     assert 0 < stats["p50_ms"] <= stats["p95_ms"]
     load = stats["tasks"][1]
-    assert (load["name"], load["attempts"], load["failed"]) == ("load", 3, 1)
+    assert (load["task"], load["attempts"], load["failed"]) == ("load", 3, 1)
     assert api.ask("workflows/etl/stats", last=1)["runs"] == 1
 
 
@@ -102,7 +102,7 @@ def test_workers_and_what_they_run(api: Api, plait: Plait, work: Any, tmp_path: 
     run_id = api.start("gated")
     api.wait_run(run_id, "RUNNING")
 
-    [found] = api.ask("workers")["workers"]
+    [found] = api.ask("workers")["items"]
     assert (found["slots"], found["slots_in_use"], found["status"]) == (3, 1, "ACTIVE")
     assert found["serves"] == {"gated": ["gated"]}
     view = api.ask(f"workers/{found['id']}")
@@ -113,8 +113,8 @@ def test_workers_and_what_they_run(api: Api, plait: Plait, work: Any, tmp_path: 
     gate.touch()
     api.wait_run(run_id)
     worker.stop()
-    assert api.ask("workers")["workers"] == []
-    assert [one["status"] for one in api.ask("workers", ended="true")["workers"]] == ["ENDED"]
+    assert api.ask("workers")["items"] == []
+    assert [one["status"] for one in api.ask("workers", ended="true")["items"]] == ["ENDED"]
     assert api.get("workers/0198c0de-7abc-7def-8123-456789abcdef").status_code == 404
 
 
@@ -130,7 +130,7 @@ def test_filters_are_made_changed_and_deleted(api: Api, flow: Any, work: Any) ->
     assert "12345678901234567890" in made["payload"]["text"]
     changed = api.order(f"filters/{made['id']}", {"expression": "true"}, method="PATCH")
     assert (changed["expression"], changed["scope"]) == ("true", "s")
-    assert [one["id"] for one in api.ask("filters", workflow="etl")["filters"]] == [made["id"]]
+    assert [one["id"] for one in api.ask("filters", workflow="etl")["items"]] == [made["id"]]
     assert api.post("filters", json={**body, "expression": "input."}).status_code == 422
     assert api.request("PATCH", f"filters/{made['id']}", json={}).status_code == 422
     assert api.order(f"filters/{made['id']}", method="DELETE") == {"done": True}

@@ -53,7 +53,7 @@ def test_lines_of_both_kinds_of_tasks_are_stored_in_order(plait: Plait, work: An
     ref = flow.run_no_wait()
     ref.result()
     lines = wait_lines(plait, ref.workflow_run_id, 4)
-    assert [(line.task_name, line.text, line.level, line.attempt_number) for line in lines] == [
+    assert [(line.task, line.text, line.level, line.attempt) for line in lines] == [
         ("first", "first 0", "INFO", 1),
         ("first", "first 1", "INFO", 1),
         ("first", "first 2", "INFO", 1),
@@ -89,11 +89,12 @@ def test_lines_are_found_by_task_text_and_page(plait: Plait, work: Any, api: Api
         after = page[-1].cursor
     assert found == [*(f"Line {number}" for number in range(10)), "100 % of_it"]
 
-    page = api.ask(f"runs/{run_id}/logs", limit=4, task=0)
-    assert ([line["text"] for line in page["lines"]][-1], page["more"]) == ("Line 3", True)
+    page = api.ask(f"runs/{run_id}/logs", limit=4, task="one")
+    assert ([line["text"] for line in page["items"]][-1], page["next"]) == ("Line 3", page["items"][-1]["cursor"])
     page = api.ask(f"runs/{run_id}/logs", after=page["next"], search="line", attempt=1)
-    assert [line["text"] for line in page["lines"]] == [f"Line {number}" for number in range(4, 10)]
-    assert api.ask(f"runs/{run_id}/logs", after=page["next"], search="line")["next"] == page["next"]
+    assert [line["text"] for line in page["items"]] == [f"Line {number}" for number in range(4, 10)]
+    assert page["next"] is None
+    assert api.ask(f"runs/{run_id}/logs", after=page["items"][-1]["cursor"], search="line")["items"] == []
     assert api.ask(f"runs/{run_id}/tasks/0")["logs"]
 
     with pytest.raises(NotFoundError, match="did you mean 'two'"):
@@ -113,7 +114,7 @@ def test_every_attempt_has_its_own_lines(plait: Plait, work: Any) -> None:
     work(flaky)
     ref = flaky.run_no_wait()
     ref.result()
-    assert [line.attempt_number for line in wait_lines(plait, ref.workflow_run_id, 2)] == [1, 2]
+    assert [line.attempt for line in wait_lines(plait, ref.workflow_run_id, 2)] == [1, 2]
 
 
 def test_what_a_task_logs_by_logging_is_stored_where_that_is_switched_on(plait: Plait, work: Any) -> None:
@@ -252,8 +253,8 @@ def test_sending_lines_again_adds_none(plait: Plait, database: Any) -> None:
     async def send() -> None:
         engine = await plait.open_engine()
         row = logs.LogRow(UUID(int=1), 5, 0, 1, 20, "once")
-        await engine.store.dashboard.insert_logs([row, row])
-        await engine.store.dashboard.insert_logs([row])
+        await engine.store.logs.insert([row, row])
+        await engine.store.logs.insert([row])
 
     plait.portal.call(send())
     assert database.count("log") == 1

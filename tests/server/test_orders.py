@@ -30,7 +30,7 @@ def test_an_input_is_validated_by_the_code_that_is_at_hand(api: Api, shop: Any) 
     answer = api.post("runs", json={"workflow": "shop", "input": '{"amount": "many"}'})
     assert answer.status_code == 422
     assert "amount" in answer.json()["message"]
-    assert api.ask("runs")["runs"] == []
+    assert api.ask("runs")["items"] == []
 
 
 def test_a_workflow_is_started_by_its_name_alone(plait: Plait, shop: Any, work: Any, serve_api: Any) -> None:
@@ -39,8 +39,8 @@ def test_a_workflow_is_started_by_its_name_alone(plait: Plait, shop: Any, work: 
     bare = Plait(plait._database_url)
     api = serve_api(bare)
     run = api.wait_run(api.start("shop", {"amount": 3}, priority=2))
-    assert run["run"]["priority"] == 2
-    assert run["run"]["status"] == "COMPLETED"
+    assert run["priority"] == 2
+    assert run["status"] == "COMPLETED"
     assert api.post("runs", json={"workflow": "shpo"}).status_code == 404
     bare.close()
 
@@ -49,7 +49,7 @@ def test_an_idempotency_key_starts_one_run(api: Api, shop: Any) -> None:
     body = {"workflow": "shop", "input": '{"amount": 1}', "idempotency_key": "once"}
     first, second = api.order("runs", body), api.order("runs", body)
     assert first == second
-    assert len(api.ask("runs")["runs"]) == 1
+    assert len(api.ask("runs")["items"]) == 1
 
 
 def test_a_run_is_cancelled_once(api: Api, flow: Any) -> None:
@@ -57,7 +57,7 @@ def test_a_run_is_cancelled_once(api: Api, flow: Any) -> None:
     assert api.order(f"runs/{run_id}/cancel", {"reason": "wrong day"}) == {"done": True}
     assert api.order(f"runs/{run_id}/cancel") == {"done": False}
     run = api.ask(f"runs/{run_id}")
-    assert run["run"]["status"] == "CANCELLED"
+    assert run["status"] == "CANCELLED"
     assert run["tasks"][0]["reason"] == "wrong day"
     assert run["tasks"][1]["reason"] == "its run was cancelled"
 
@@ -82,7 +82,7 @@ def test_a_replay_runs_what_did_not_complete(api: Api, flow: Any, work: Any) -> 
     assert [task["attempts_total"] for task in run["tasks"]] == [1, 2, 2]
     assert [attempt["superseded"] for attempt in run["tasks"][1]["attempts"]] == [True, False]
 
-    api.order(f"runs/{run_id}/replay", {"tasks": [0]})
+    api.order(f"runs/{run_id}/replay", {"tasks": ["extract"]})
     assert api.wait_run(run_id)["tasks"][0]["attempts_total"] == 2
 
 
@@ -94,11 +94,12 @@ def test_a_replay_with_another_input_is_a_new_run(api: Api, flow: Any, work: Any
     again = api.order(f"runs/{run_id}/replay", {"input": '{"fail": false}'})["id"]
     assert again != run_id
     run = api.wait_run(again)
-    assert run["run"]["status"] == "COMPLETED"
-    assert run["run"]["metadata"] == '{"user": 42}'
-    assert run["triggered_by"] == {"kind": "REPLAY", "id": run_id, "name": "etl", "task": None}
-    assert api.ask(f"runs/{run_id}")["replays_total"] == 1
-    assert [found["id"] for found in api.ask("runs", triggered_by=run_id)["runs"]] == [again]
+    assert run["status"] == "COMPLETED"
+    assert run["metadata"] == '{"user": 42}'
+    keys = ("trigger", "trigger_id", "trigger_name", "trigger_task")
+    assert [run[key] for key in keys] == ["REPLAY", run_id, "etl", None]
+    assert api.ask(f"runs/{run_id}")["replays"] == 1
+    assert [found["id"] for found in api.ask("runs", triggered_by=run_id)["items"]] == [again]
 
 
 def test_what_cannot_be_replayed_is_a_conflict(api: Api, flow: Any, work: Any) -> None:
@@ -112,23 +113,28 @@ def test_what_cannot_be_replayed_is_a_conflict(api: Api, flow: Any, work: Any) -
 
 
 def test_many_are_cancelled_by_filter_after_a_dry_count(api: Api, flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plait.server.order_desk.PAGE", 2)
+    monkeypatch.setattr("plait.features.run_control.PAGE", 2)
     chosen = [api.start("etl", metadata='{"user": 1}') for _ in range(5)]
     spared = api.start("etl", metadata='{"user": 2}')
     wanted = {"workflow": ["etl"], "metadata": ["user:1"]}
 
     dry = api.order("runs/bulk/cancel", {"filter": wanted, "dry_run": True})
-    assert dry == {"matched": 5, "done": 0, "next": None}
-    assert api.order("runs/bulk/cancel", {"filter": wanted}) == {"matched": 5, "done": 5, "next": None}
-    assert {api.ask(f"runs/{run_id}")["run"]["status"] for run_id in chosen} == {"CANCELLED"}
-    assert api.ask(f"runs/{spared}")["run"]["status"] == "QUEUED"
+    assert dry == {"matched": 5, "done": 0, "dry_run": True, "next": None}
+    assert api.order("runs/bulk/cancel", {"filter": wanted}) == {
+        "matched": 5,
+        "done": 5,
+        "dry_run": False,
+        "next": None,
+    }
+    assert {api.ask(f"runs/{run_id}")["status"] for run_id in chosen} == {"CANCELLED"}
+    assert api.ask(f"runs/{spared}")["status"] == "QUEUED"
     assert api.order("runs/bulk/cancel", {"filter": wanted})["matched"] == 0
 
 
 def test_a_long_bulk_order_goes_on_where_it_stopped(api: Api, flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plait.server.order_desk.PAGE", 2)
-    monkeypatch.setattr("plait.server.order_desk.MOST_MATCHED", 3)
-    monkeypatch.setattr("plait.server.run_desk.CANDIDATES", 2)
+    monkeypatch.setattr("plait.features.run_control.PAGE", 2)
+    monkeypatch.setattr("plait.server.routes.runs.MOST_MATCHED", 3)
+    monkeypatch.setattr("plait.features.run_search.CANDIDATES", 2)
     for _ in range(7):
         api.start("etl")
     matched = 0
@@ -150,7 +156,12 @@ def test_many_are_replayed_by_id_or_filter(api: Api, flow: Any, work: Any) -> No
         api.wait_run(run_id)
 
     ids = [*failed, completed, "0198c0de-7abc-7def-8123-456789abcdef"]
-    assert api.order("runs/bulk/replay", {"ids": ids, "dry_run": True}) == {"matched": 3, "done": 0, "next": None}
+    assert api.order("runs/bulk/replay", {"ids": ids, "dry_run": True}) == {
+        "matched": 3,
+        "done": 0,
+        "dry_run": True,
+        "next": None,
+    }
     assert api.order("runs/bulk/replay", {"ids": failed[:1]})["done"] == 1
     api.wait_run(failed[0])
     assert api.order("runs/bulk/replay", {"filter": {"status": ["FAILED"]}})["done"] == 3

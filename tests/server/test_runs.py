@@ -18,14 +18,13 @@ def test_a_run_is_shown_with_its_tasks_and_their_attempts(api: Api, flow: Any, w
     work(flow)
     run = api.wait_run(api.start("etl", {"fail": True}, metadata='{"user": 42}'))
 
-    assert run["run"]["status"] == "FAILED"
-    assert run["run"]["metadata"] == '{"user": 42}'
-    assert run["run"]["duration_ms"] > 0
-    assert run["replayable"]
-    assert not run["cancellable"]
+    assert run["status"] == "FAILED"
+    assert run["metadata"] == '{"user": 42}'
+    assert run["duration_ms"] > 0
+    assert run["finished_at"] is not None
     extract, load, report = run["tasks"]
     assert [task["status"] for task in run["tasks"]] == ["COMPLETED", "FAILED", "CANCELLED"]
-    assert (load["parents"], report["parents"]) == ([0], [1])
+    assert (load["parents"], report["parents"]) == (["extract"], ["load"])
     assert load["error"] == {"type": "ValueError", "message": "no such table", "trace": ""}
     assert report["reason"] == "parent 'load' failed"
     assert [attempt["outcome"] for attempt in extract["attempts"]] == ["COMPLETED"]
@@ -52,7 +51,7 @@ def test_integers_of_any_length_stay_exact(api: Api, flow: Any, work: Any) -> No
 
     run = api.wait_run(run_id)
     assert run["input"]["text"] == f'{{"n":{long}}}'
-    assert long in run["run"]["metadata"]
+    assert long in run["metadata"]
     assert api.get(f"runs/{run_id}/input").text == f'{{"n":{long}}}'
 
 
@@ -84,7 +83,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(api: Api, flow: Any)
     before: dict[str, str] = {}
     for _ in range(10):
         page = api.ask("runs", limit=3, **before)
-        found += [run["id"] for run in page["runs"]]
+        found += [run["id"] for run in page["items"]]
         if page["next"] is None:
             break
         before = {"before": page["next"]}
@@ -138,7 +137,7 @@ def test_filters_choose_runs_and_the_counts_agree(
 ) -> None:
     names = {run_id: name for name, run_id in mixed.items()}
     page = api.ask("runs", **query)
-    assert {names[run["id"]] for run in page["runs"]} == expected
+    assert {names[run["id"]] for run in page["items"]} == expected
     assert page["next"] is None
 
     stats = api.ask("runs/stats", bars=10, **query)
@@ -164,53 +163,53 @@ def test_the_histogram_spans_the_time_that_was_asked_for(api: Api, mixed: dict[s
 def test_a_search_among_more_runs_than_it_looks_at_says_where_it_goes_on(
     api: Api, flow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plait.server.run_desk.LOOK_AT", 3)
-    monkeypatch.setattr("plait.server.run_desk.SEARCH_SECONDS", -1)
+    monkeypatch.setattr("plait.features.run_search.LOOK_AT", 3)
+    monkeypatch.setattr("plait.features.run_search.SEARCH_SECONDS", -1)
     started = [api.start("etl", metadata=json.dumps({"n": n})) for n in range(8)]
 
     page = api.ask("runs", metadata="n:0")
-    assert (page["runs"], page["cut"]) == ([], True)
+    assert (page["items"], page["cut"]) == ([], True)
     assert page["next"] == started[5]
     page = api.ask("runs", metadata="n:0", before=page["next"])
     assert page["next"] == started[2]
     page = api.ask("runs", metadata="n:0", before=page["next"])
-    assert [run["id"] for run in page["runs"]] == [started[0]]
+    assert [run["id"] for run in page["items"]] == [started[0]]
     assert page["next"] is None
-    monkeypatch.setattr("plait.server.run_desk.CHARTED", 3)
+    monkeypatch.setattr("plait.features.run_stats.CHARTED", 3)
     stats = api.ask("runs/stats")
     assert (stats["capped"], sum(stats["counts"].values())) == (True, 3)
 
 
 def test_a_page_goes_on_looking_while_there_is_time(api: Api, flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plait.server.run_desk.LOOK_AT", 2)
-    monkeypatch.setattr("plait.server.run_desk.SEARCH_SECONDS", 60)
+    monkeypatch.setattr("plait.features.run_search.LOOK_AT", 2)
+    monkeypatch.setattr("plait.features.run_search.SEARCH_SECONDS", 60)
     started = [api.start("etl", metadata=json.dumps({"n": n % 3})) for n in range(9)]
     page = api.ask("runs", metadata="n:0", limit=2)
-    assert [run["id"] for run in page["runs"]] == [started[6], started[3]]
+    assert [run["id"] for run in page["items"]] == [started[6], started[3]]
     page = api.ask("runs", metadata="n:0", limit=2, before=page["next"])
-    assert ([run["id"] for run in page["runs"]], page["next"]) == ([started[0]], None)
+    assert ([run["id"] for run in page["items"]], page["next"]) == ([started[0]], None)
 
 
 def test_active_runs_are_found_however_many_ended_since(
     api: Api, flow: Any, monkeypatch: pytest.MonkeyPatch, database: Any
 ) -> None:
-    monkeypatch.setattr("plait.server.run_desk.LOOK_AT", 2)
+    monkeypatch.setattr("plait.features.run_search.LOOK_AT", 2)
     old = api.start("etl")
     for _ in range(5):
         api.order(f"runs/{api.start('etl')}/cancel")
 
-    assert [run["id"] for run in api.ask("runs", status="QUEUED")["runs"]] == [old]
+    assert [run["id"] for run in api.ask("runs", status="QUEUED")["items"]] == [old]
     assert api.ask("runs/stats", status="QUEUED")["counts"]["queued"] == 1
 
 
 def test_active_runs_come_in_pages_too(api: Api, flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plait.server.run_desk.CANDIDATES", 2)
+    monkeypatch.setattr("plait.features.run_search.CANDIDATES", 2)
     started = [api.start("etl") for _ in range(5)]
     found: list[str] = []
     before: dict[str, str] = {}
     while True:
         page = api.ask("runs", status=["QUEUED", "RUNNING"], limit=2, **before)
-        found += [run["id"] for run in page["runs"]]
+        found += [run["id"] for run in page["items"]]
         if page["next"] is None:
             break
         before = {"before": page["next"]}
@@ -230,14 +229,15 @@ def test_child_runs_and_their_parent_know_each_other(api: Api, plait: Plait, wor
     run_id = api.start("parent")
     run = api.wait_run(run_id)
 
-    assert run["children_total"] == 3
+    assert run["children"] == 3
     assert run["tasks"][0]["children"] == 3
     first = api.ask(f"runs/{run_id}/children", limit=2)
     second = api.ask(f"runs/{run_id}/children", limit=2, after=first["next"])
-    assert [child["task"] for child in [*first["children"], *second["children"]]] == ["spawn"] * 3
+    assert [child["task"] for child in [*first["items"], *second["items"]]] == ["spawn"] * 3
     assert second["next"] is None
-    trigger = api.ask(f"runs/{first['children'][0]['run']['id']}")["triggered_by"]
-    assert trigger == {"kind": "PARENT", "id": run_id, "name": "parent", "task": "spawn"}
+    child = api.ask(f"runs/{first['items'][0]['run']['id']}")
+    keys = ("trigger", "trigger_id", "trigger_name", "trigger_task")
+    assert [child[key] for key in keys] == ["PARENT", run_id, "parent", "spawn"]
 
 
 def test_a_run_that_does_not_exist_is_a_clear_404(api: Api) -> None:
@@ -247,7 +247,7 @@ def test_a_run_that_does_not_exist_is_a_clear_404(api: Api) -> None:
         assert answer.status_code == 404, path
         assert answer.json() == {
             "type": "not_found",
-            "message": f"there is no run {unknown}",
+            "message": f"there is no run {unknown}; `plait runs list` shows those there are",
             "field": None,
             "hint": None,
         }

@@ -270,7 +270,7 @@ def test_with_accounts_any_name_is_served_unless_some_are_named(serve_api: Any) 
 def test_a_page_of_another_origin_changes_nothing(api: Api, flow: Any, headers: dict[str, str]) -> None:
     answer = api.post("events", headers=headers, json={"key": "a"})
     assert (answer.status_code, answer.json()["type"]) == (403, "cross_origin")
-    assert api.ask("events")["events"] == []
+    assert api.ask("events")["items"] == []
 
 
 def test_the_dashboards_own_pages_and_programs_do(api: Api) -> None:

@@ -18,54 +18,56 @@ def test_an_event_is_shown_with_the_runs_that_it_started(api: Api, plait: Plait,
 
     work(greet)
     event = api.order("events", {"key": "user:created", "payload": '{"id": 98765432109876543210}', "scope": "eu"})
-    view = eventually(lambda: (found := api.ask(f"events/{event['id']}"))["runs"] and found, "the event starts a run")
-    assert view["event"]["payload"]["text"] == '{"id":98765432109876543210}'
-    assert view["event"]["delivered"]
-    [run] = view["runs"]
+    view = eventually(
+        lambda: (found := api.ask(f"events/{event['id']}"))["runs"]["items"] and found, "the event starts a run"
+    )
+    assert view["payload"]["text"] == '{"id":98765432109876543210}'
+    assert view["delivered"]
+    [run] = view["runs"]["items"]
     assert (run["workflow"], run["trigger"], run["trigger_id"]) == ("greet", "EVENT", event["id"])
-    assert api.ask(f"runs/{run['id']}")["triggered_by"]["name"] == "user:created"
-    assert [found["id"] for found in api.ask("runs", triggered_by=event["id"])["runs"]] == [run["id"]]
-    assert [found["id"] for found in api.ask("runs", trigger="EVENT")["runs"]] == [run["id"]]
+    assert api.ask(f"runs/{run['id']}")["trigger_name"] == "user:created"
+    assert [found["id"] for found in api.ask("runs", triggered_by=event["id"])["items"]] == [run["id"]]
+    assert [found["id"] for found in api.ask("runs", trigger="EVENT")["items"]] == [run["id"]]
     assert api.get(f"events/{event['id']}/payload").text == '{"id":98765432109876543210}'
 
 
 def test_events_are_listed_by_key_scope_and_time(api: Api) -> None:
     for number in range(5):
         api.order("events", {"key": f"k:{number % 2}", "scope": "odd" if number % 2 else "even"})
-    assert len(api.ask("events", key="k:0")["events"]) == 3
-    assert len(api.ask("events", scope="odd")["events"]) == 2
-    assert api.ask("events", since="2990-01-01T00:00:00Z")["events"] == []
+    assert len(api.ask("events", key="k:0")["items"]) == 3
+    assert len(api.ask("events", scope="odd")["items"]) == 2
+    assert api.ask("events", since="2990-01-01T00:00:00Z")["items"] == []
     first = api.ask("events", limit=3)
     second = api.ask("events", limit=3, before=first["next"])
-    assert len(first["events"]) + len(second["events"]) == 5
+    assert len(first["items"]) + len(second["items"]) == 5
     assert second["next"] is None
 
 
 def test_a_search_among_more_events_than_it_looks_at_goes_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plait.server.trigger_desk.LOOK_AT", 2)
+    monkeypatch.setattr("plait.features.event.LOOK_AT", 2)
     wanted = api.order("events", {"key": "old"})
     for _ in range(3):
         api.order("events", {"key": "new"})
     page = api.ask("events", key="old")
-    assert (page["events"], page["next"] is None) == ([], False)
+    assert (page["items"], page["next"] is None) == ([], False)
     page = api.ask("events", key="old", before=page["next"])
-    assert [event["id"] for event in page["events"]] == [wanted["id"]]
+    assert [event["id"] for event in page["items"]] == [wanted["id"]]
 
 
-def test_a_cron_is_made_paused_resumed_run_and_deleted(api: Api, flow: Any, work: Any) -> None:
+def test_a_cron_is_made_paused_unpaused_run_and_deleted(api: Api, flow: Any, work: Any) -> None:
     work(flow)
     body = {"workflow": "etl", "name": "nightly", "expression": "0 3 * * *", "timezone": "Europe/Berlin"}
     cron = api.order("crons", body)
     assert len(cron["next_times"]) == 5
-    assert cron["next_at"] == cron["next_times"][0]
-    assert api.order(f"crons/{cron['id']}/pause") == {"done": True}
-    [paused] = api.ask("crons", workflow="etl")["crons"]
+    assert datetime.fromisoformat(cron["next_at"]) == datetime.fromisoformat(cron["next_times"][0])
+    assert api.order(f"crons/{cron['id']}/pause")["paused"]
+    [paused] = api.ask("crons", workflow="etl")["items"]
     assert (paused["paused"], paused["next_at"]) == (True, None)
     assert len(paused["next_times"]) == 5
     run_id = api.order(f"crons/{cron['id']}/run")["id"]
-    assert api.wait_run(run_id)["triggered_by"]["name"] == "nightly"
-    api.order(f"crons/{cron['id']}/resume")
-    assert api.ask("crons")["crons"][0]["next_at"] is not None
+    assert api.wait_run(run_id)["trigger_name"] == "nightly"
+    api.order(f"crons/{cron['id']}/unpause")
+    assert api.ask("crons")["items"][0]["next_at"] is not None
     assert api.post("crons", json=body).status_code == 422, "the name is taken"
     assert api.order(f"crons/{cron['id']}", method="DELETE") == {"done": True}
     assert api.post(f"crons/{cron['id']}/pause").status_code == 404
@@ -99,7 +101,7 @@ def test_a_scheduled_run_is_made_moved_and_deleted(api: Api, flow: Any, work: An
     made = api.order("scheduled", {"workflow": "etl", "run_at": later.isoformat(), "input": '{"n": 1}'})
     moved = api.order(f"scheduled/{made['id']}", {"run_at": (later + timedelta(days=1)).isoformat()}, method="PATCH")
     assert moved["run_at"] > made["run_at"]
-    assert [one["id"] for one in api.ask("scheduled", pending="true")["scheduled"]] == [made["id"]]
+    assert [one["id"] for one in api.ask("scheduled", pending="true")["items"]] == [made["id"]]
     assert api.order(f"scheduled/{made['id']}", method="DELETE") == {"done": True}
     assert api.delete(f"scheduled/{made['id']}").status_code == 404
 
@@ -109,17 +111,14 @@ def test_a_scheduled_run_starts_and_says_which_run_it_became(api: Api, flow: Any
     made = api.order("scheduled", {"workflow": "etl", "run_at": datetime.now(UTC).isoformat()})
 
     def look() -> Any:
-        [found] = api.ask("scheduled")["scheduled"]
+        [found] = api.ask("scheduled")["items"]
         return found["run_id"]
 
     run_id = eventually(look, "the scheduled run starts")
-    assert api.wait_run(run_id)["triggered_by"] == {
-        "kind": "SCHEDULED",
-        "id": made["id"],
-        "name": "etl",
-        "task": None,
-    }
-    assert api.ask("scheduled", pending="true")["scheduled"] == []
+    run = api.wait_run(run_id)
+    keys = ("trigger", "trigger_id", "trigger_name", "trigger_task")
+    assert [run[key] for key in keys] == ["SCHEDULED", made["id"], "etl", None]
+    assert api.ask("scheduled", pending="true")["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,12 @@ from plait.cli.options import Command, MomentType, common_options, output_option
 from plait.cli.output import print_data, showing_progress
 from plait.errors import NotFoundError, PlaitError, ReplayError
 from plait.features.runs import RunFilter, parse_run_id
+from plait.features.shapes import to_plain
 from plait.types import WorkflowRunStatus
 
 if TYPE_CHECKING:
     from plait.client import Plait
+    from plait.features.run_control import BulkResult
 
 _ACTIVE = ("QUEUED", "RUNNING")
 _UNSUCCESSFUL = ("FAILED", "CANCELLED")
@@ -146,13 +148,13 @@ def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choic
         if selection.ids:
             order = partial(_cancel_one, plait, dry_run=dry_run)
             return _report(_order_each(selection.ids, order), output)
-        matched = plait.runs.bulk_cancel(filter=selection.filter, dry_run=True).matched
-        if dry_run or not matched:
-            return _report_bulk("would cancel", matched, 0, output, dry_run=dry_run)
-        confirm(f"cancel {_count(matched)}, with their child runs?", yes=yes)
-        with showing_progress("cancelling", matched) as tell:
+        count = plait.runs.bulk_cancel(filter=selection.filter, dry_run=True)
+        if dry_run or not count.matched:
+            return _report_bulk("would cancel", replace(count, dry_run=dry_run), output)
+        confirm(f"cancel {_count(count.matched)}, with their child runs?", yes=yes)
+        with showing_progress("cancelling", count.matched) as tell:
             result = plait.runs.bulk_cancel(filter=selection.filter, on_progress=lambda done: tell(done.matched))
-        return _report_bulk("cancelled, child runs included:", result.matched, result.done, output)
+        return _report_bulk("cancelled, child runs included:", result, output)
 
 
 @command(
@@ -193,15 +195,15 @@ def replay_runs(
         if selection.ids:
             order = partial(_replay_one, plait, options=options, dry_run=dry_run)
             return _report(_order_each(selection.ids, order), output)
-        matched = plait.runs.bulk_replay(filter=selection.filter, from_start=from_start, dry_run=True).matched
-        if dry_run or not matched:
-            return _report_bulk("would replay", matched, 0, output, dry_run=dry_run)
-        confirm(f"replay {_count(matched)}?", yes=yes)
-        with showing_progress("replaying", matched) as tell:
+        count = plait.runs.bulk_replay(filter=selection.filter, from_start=from_start, dry_run=True)
+        if dry_run or not count.matched:
+            return _report_bulk("would replay", replace(count, dry_run=dry_run), output)
+        confirm(f"replay {_count(count.matched)}?", yes=yes)
+        with showing_progress("replaying", count.matched) as tell:
             result = plait.runs.bulk_replay(
                 filter=selection.filter, from_start=from_start, on_progress=lambda done: tell(done.matched)
             )
-        return _report_bulk("replayed:", result.matched, result.done, output)
+        return _report_bulk("replayed:", result, output)
 
 
 def _cancel_one(plait: Plait, run_id: str, tally: Tally, *, dry_run: bool) -> None:
@@ -267,13 +269,13 @@ def _report(tally: Tally, output: str) -> int:
     return tally.code
 
 
-def _report_bulk(verb: str, matched: int, done: int, output: str, *, dry_run: bool = False) -> int:
+def _report_bulk(verb: str, result: BulkResult, output: str) -> int:
     if output != "table":
-        print_data({"matched": matched, "done": done, "dry_run": dry_run}, output)
-    elif not matched:
+        print_data(to_plain(result), output)
+    elif not result.matched:
         click.echo("no run matches")
     else:
-        click.echo(f"{verb} {_count(matched if dry_run else done)}")
+        click.echo(f"{verb} {_count(result.matched if result.dry_run else result.done)}")
     return 0
 
 

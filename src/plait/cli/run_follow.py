@@ -209,7 +209,7 @@ class ChangeLines:
 
     def _print(self, change: Change) -> None:
         if self._output != "table":
-            entry: dict[str, Any] = {"time": change.time, "id": self._run_id, "status": change.status}
+            entry: dict[str, Any] = {"at": change.time, "run_id": self._run_id, "status": change.status}
             if change.task:
                 entry |= {"task": change.task, "attempt": change.attempt}
             entry |= {name: text for name, text in (("error", change.error), ("reason", change.reason)) if text}

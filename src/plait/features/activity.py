@@ -123,7 +123,7 @@ async def read_paces(store: Store) -> tuple[Pace, ...]:
     rows = await store.observation.read_paces(MOST_WORKERS)
     told = [row["pace"] for row in rows if row["pace"] and not row["stale"]]
     sums = [sum(column) for column in zip(*told, strict=True)] or [0] * (2 * len(WINDOWS))
-    return tuple(_build_pace(seconds, *sums[2 * place : 2 * place + 2]) for place, seconds in enumerate(WINDOWS))
+    return tuple(build_pace(seconds, *sums[2 * place : 2 * place + 2]) for place, seconds in enumerate(WINDOWS))
 
 
 async def read_activity(
@@ -158,5 +158,5 @@ def _build_busy(worker: WorkerSummary, running: Sequence[BusyTask]) -> BusyWorke
     return BusyWorker(**known, running=tuple(running))
 
 
-def _build_pace(seconds: int, ended: int, failed: int) -> Pace:
+def build_pace(seconds: int, ended: int, failed: int) -> Pace:
     return Pace(seconds, ended, failed, ended / seconds, failed / ended if ended else 0.0)

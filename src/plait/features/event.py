@@ -182,7 +182,7 @@ class EventClient(FeatureClient):
             Event(**_read_event(row, self._show(bytes(row["payload"]), LIST_BYTES, row["payload_size"])))
             for row in rows
         ]
-        return Page(tuple(events), following and str(following), following is not None and not full)
+        return Page(tuple(events), None if following is None else str(following), following is not None and not full)
 
     list = sync_twin(aio_list)
 

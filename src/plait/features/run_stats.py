@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -105,15 +105,15 @@ def _build_stats(
     if span is None:
         return RunStats(counts=RunCounts(), bars=(), since=None, until=None, capped=capped)
     totals: Counter[str] = Counter()
-    per_bar: dict[int, Counter[str]] = {}
+    per_bar: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for (bar, word), number in counts.items():
         totals[word] += number
-        per_bar.setdefault(bar, Counter())[word] += number
+        per_bar[bar][word] += number
     begin = datetime.fromtimestamp(span[0], UTC)
     width = timedelta(seconds=(span[1] - span[0]) / bars)
     return RunStats(
         counts=RunCounts(**totals),
-        bars=tuple(HistogramBar(begin + width * bar, RunCounts(**per_bar.get(bar, {}))) for bar in range(bars)),
+        bars=tuple(HistogramBar(begin + width * bar, RunCounts(**per_bar[bar])) for bar in range(bars)),
         since=begin,
         until=datetime.fromtimestamp(span[1], UTC),
         capped=capped,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from plait.crons import CatchUp
 from plait.errors import InvalidInputError, NotFoundError, OperationError
 from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text
@@ -85,7 +84,7 @@ class WorkflowCron(Answer):
     name: str
     expression: str
     timezone: str
-    catch_up: CatchUp
+    catch_up: str
     input: Json
 
 
