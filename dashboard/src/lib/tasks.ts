@@ -55,3 +55,17 @@ export function findLast<Task extends Linked>(tasks: Task[]): Task[] {
   const withOutput = last.filter((task) => task.output !== null);
   return withOutput.length ? withOutput : last.slice(0, 1);
 }
+
+interface Waiting {
+  status: string;
+  why: string | null;
+  due_at: string | null;
+  waits_for: string[];
+}
+
+/** The task that the run waits for, when none runs: one in the queue, else one that waits for a time or an event. */
+export function findWaiting<Task extends Waiting>(tasks: Task[]): Task | undefined {
+  if (tasks.some((task) => task.status === "RUNNING")) return undefined;
+  const waiting = tasks.filter((task) => task.why !== null);
+  return waiting.find((task) => task.status === "QUEUED") ?? waiting.find((task) => task.status === "PENDING" && (task.due_at !== null || task.waits_for.length > 0));
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { countRuns, findLast, hasRun, isBackingOff, nameAttempt } from "../../src/lib/tasks";
+import { countRuns, findLast, findWaiting, hasRun, isBackingOff, nameAttempt } from "../../src/lib/tasks";
 
 function task(name: string, parents: string[] = [], output: object | null = {}, kind = "task") {
   return { name, parents, output, kind };
@@ -57,5 +57,27 @@ describe("the attempts of a task", () => {
     expect(isBackingOff(tried("PENDING", attempt("RETRIED", AT, LATER, true)))).toBe(false);
     expect(isBackingOff(tried("PENDING", attempt("LOST")))).toBe(false);
     expect(isBackingOff(tried("RUNNING", attempt("RETRIED")))).toBe(false);
+  });
+});
+
+function held(status: string, why: string | null, due_at: string | null = null, waits_for: string[] = []) {
+  return { status, why, due_at, waits_for };
+}
+
+describe("what a run waits for", () => {
+  const parent = held("PENDING", "It waits for its parent draft (pending).");
+  const event = held("PENDING", "It waits for event 'approved'.", null, ["event 'approved'"]);
+  const retry = held("PENDING", "It backs off after 1 failed attempt.", LATER);
+  const queued = held("QUEUED", "No live worker has this task's code.");
+
+  test("is a task in the queue, else one that waits for a time or an event", () => {
+    expect(findWaiting([parent, event, queued])).toBe(queued);
+    expect(findWaiting([parent, event])).toBe(event);
+    expect(findWaiting([parent, retry])).toBe(retry);
+  });
+
+  test("is nothing while a task runs, and no task that waits for its parents", () => {
+    expect(findWaiting([held("RUNNING", null), event])).toBeUndefined();
+    expect(findWaiting([held("COMPLETED", null), parent])).toBeUndefined();
   });
 });

@@ -2,7 +2,7 @@
 import { useMemo } from "react";
 import { makeUrl } from "../../api/client";
 import { type RunDetails, type TaskDetails, useTask } from "../../api/queries";
-import { findLast } from "../../lib/tasks";
+import { findLast, findWaiting } from "../../lib/tasks";
 import { makeVisible, plural } from "../../lib/text";
 import { Failed, Notice, Visible } from "../../ui/basics";
 import { Glyph } from "../../ui/icons";
@@ -51,13 +51,12 @@ export function RunPanel({ run, onSelect }: { run: RunDetails; onSelect: (name: 
 
 /** Why the run waits, when no task of it runs. */
 function Waiting({ tasks, onSelect }: { tasks: TaskDetails[]; onSelect: (name: string) => void }) {
-  if (tasks.some((task) => task.status === "RUNNING")) return null;
-  const queued = tasks.find((task) => task.status === "QUEUED" && task.why) ?? tasks.find((task) => task.status === "PENDING" && task.why && (task.due_at !== null || task.waits_for.length > 0));
-  if (!queued?.why) return null;
+  const task = findWaiting(tasks);
+  if (!task?.why) return null;
   return (
-    <Notice tone={queued.status === "QUEUED" ? "queued" : "neutral"}>
-      <button type="button" className="chip" onClick={() => onSelect(queued.name)}><span><Visible text={queued.name} /></span></button>{" "}
-      <Visible text={queued.why} />
+    <Notice tone={task.status === "QUEUED" ? "queued" : "neutral"}>
+      <button type="button" className="chip" onClick={() => onSelect(task.name)}><span><Visible text={task.name} /></span></button>{" "}
+      <Visible text={task.why} />
     </Notice>
   );
 }
