@@ -24,6 +24,7 @@ import psycopg
 
 from benchmarks.__main__ import open_server
 from plait import Context, EmptyModel, Plait
+from plait.client import get_access
 
 LIMIT_MS = 100.0
 DAYS = 30
@@ -101,18 +102,18 @@ def declare(plait: Plait) -> list[Any]:
 
 def make_history(plait: Plait, url: str, runs: int, queued: int) -> None:
     flows = declare(plait)
-    plait.portal.call(plait.open_engine())
+    get_access(plait).portal.call(get_access(plait).open_engine())
 
     async def register() -> list[int]:
-        engine = await plait.open_engine()
+        engine = await get_access(plait).open_engine()
         versions = []
         for flow in flows:
-            version = await engine.register(flow)
+            version = await engine.versions.register(flow.definition)
             await engine.store.control.serve_workflow(version.definition, version.id)
             versions.append(version.id)
         return versions
 
-    first, second, rare, _ = plait.portal.call(register())
+    first, second, rare, _ = get_access(plait).portal.call(register())
     begin = time.monotonic()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")
@@ -132,10 +133,10 @@ def list_calls(api: httpx.Client, runs: int) -> Iterator[tuple[str, Callable[[],
     def get(path: str, **params: Any) -> Callable[[], httpx.Response]:
         return lambda: api.get(path, params=params)
 
-    middle = api.get("runs", params={"until": _ago(15), "limit": 1}).json()["runs"][0]["id"]
-    event = api.get("events", params={"limit": 1}).json()["events"][0]["id"]
-    failed = api.get("runs", params={"status": "FAILED", "limit": 1, "until": _ago(1)}).json()["runs"][0]["id"]
-    wide = api.get("runs", params={"workflow": "wide"}).json()["runs"][0]["id"]
+    middle = api.get("runs", params={"until": _ago(15), "limit": 1}).json()["items"][0]["id"]
+    event = api.get("events", params={"limit": 1}).json()["items"][0]["id"]
+    failed = api.get("runs", params={"status": "FAILED", "limit": 1, "until": _ago(1)}).json()["items"][0]["id"]
+    wide = api.get("runs", params={"workflow": "wide"}).json()["items"][0]["id"]
     yield "runs", get("runs")
     yield "runs, deep", get("runs", before=middle)
     yield "runs, a week ago", get("runs", since=_ago(8), until=_ago(7))

@@ -41,14 +41,14 @@ def main(runs: int) -> None:
         time.sleep((moments[-1] - datetime.now(UTC)) / timedelta(seconds=1) + 2)
         started, begun = [], []
         for each in scheduled:
-            run_id = plait.scheduled.get(each.id).workflow_run_id
+            run_id = plait.scheduled.get(each.id).run_id
             if run_id is None:
                 raise RuntimeError(f"scheduled run {each.id} has not started")
             details = plait.runs.get_details(run_id)
             task = details.tasks["benchmark-timers"]
             if task.started_at is None:
                 raise RuntimeError(f"run {run_id} has not begun")
-            started.append((details.run.created_at - each.run_at) / timedelta(milliseconds=1))
+            started.append((details.created_at - each.run_at) / timedelta(milliseconds=1))
             begun.append((task.started_at - each.run_at) / timedelta(milliseconds=1))
     finally:
         worker.stop(hurry=True)

@@ -19,24 +19,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from plait.features.shapes import Answer
 from plait.types import Unset
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
 WIDTH = 80
 MADE_BY_PLAIT = frozenset({"Context", "Task", "TaskRunRef", "Worker", "WorkflowRunRef"})
-
-# Of use to Plait itself: without a leading underscore, since modules of its own call them.
-INNER = {
-    "Plait": ("engine", "portal", "open_engine", "start_runs", "run_to_end", "wait_runs", "start_in_transaction"),
-    "Worker": ("announce", "fail"),
-    "Workflow": ("bind", "encode_input", "decode_input"),
-    "Standalone": ("bind", "encode_input", "decode_input"),
-    "Task": ("output_adapter", "dependencies", "prepare", "draft", "call", "encode_output", "decode_output"),
-    "Context": ("link_child", "list_inherited"),
-    "PlaitTest": ("bind", "close"),
-    "VirtualClock": ("read_now", "skip", "restore"),
-}
 
 # page: its title, what it begins with, and what stands on it as module:name, or module:name=the name to show.
 PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -68,13 +57,13 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "plait:Depends",
             "plait:WorkflowRunRef",
             "plait:TaskRunRef",
-            "plait.workflow_base:WorkflowKeywords",
-            "plait.task_options:TaskKeywords",
+            "plait.declaration.base:WorkflowKeywords",
+            "plait.declaration.options:TaskKeywords",
             "plait:TaskDefaults",
-            "plait.running:RunKeywords",
-            "plait.running:ItemKeywords",
+            "plait.declaration.runnable:RunKeywords",
+            "plait.declaration.runnable:ItemKeywords",
             "plait:TriggerWorkflowOptions",
-            "plait.types:WorkflowRunTriggerConfig",
+            "plait:WorkflowRunTriggerConfig",
         ),
     ),
     "context": (
@@ -107,16 +96,82 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "plait.features.workflows:WorkflowsClient=plait.workflows",
             "plait.features.workers:WorkersClient=plait.workers",
             "plait.features.metrics:MetricsClient=plait.metrics",
-            "plait.features.activity:Activity",
-            "plait.features.activity:Pace",
-            "plait.features.run_reader:RunFilter",
-            "plait.features.run_control:BulkResult",
-            "plait.features.run_views:RunSummary",
-            "plait.features.run_views:RunDetails",
-            "plait.features.run_views:TaskDetails",
-            "plait.features.run_views:AttemptDetails",
-            "plait.features.run_views:ChildRun",
         ),
+    ),
+    "answers": (
+        "Answers",
+        "What questions are answered with, and what some of them are asked with. All are imported from `plait`. REST "
+        "and `-o json` give the same keys: see [the vocabulary](vocabulary.md).",
+        (
+            "plait:RunSummary",
+            "plait:RunDetails",
+            "plait:TaskDetails",
+            "plait:AttemptDetails",
+            "plait:ErrorDetails",
+            "plait:ChildRun",
+            "plait:RunFilter",
+            "plait:RunCount",
+            "plait:RunStats",
+            "plait:RunCounts",
+            "plait:HistogramBar",
+            "plait:LogLine",
+            "plait:BulkCancelReplayOpts",
+            "plait:BulkResult",
+            "plait:Event",
+            "plait:EventDetails",
+            "plait:BulkPushEventWithMetadata",
+            "plait:CronDetails",
+            "plait:CronPreview",
+            "plait:ScheduledRun",
+            "plait:ScheduledRunStatus",
+            "plait:ScheduledBulkUpdate",
+            "plait:ScheduledBulkDelete",
+            "plait:Filter",
+            "plait:WorkflowSummary",
+            "plait:WorkflowDetails",
+            "plait:WorkflowTask",
+            "plait:WorkflowCron",
+            "plait:WorkflowFilter",
+            "plait:WorkflowVersion",
+            "plait:VersionDiff",
+            "plait:TaskChange",
+            "plait:Change",
+            "plait:WorkflowStats",
+            "plait:TaskStats",
+            "plait:WorkerSummary",
+            "plait:WorkerDetails",
+            "plait:WorkerStatus",
+            "plait:HeldTask",
+            "plait:QueueMetrics",
+            "plait:TaskQueue",
+            "plait:TaskMetrics",
+            "plait:TaskCounts",
+            "plait:TaskStat",
+            "plait:TaskStatusStat",
+            "plait:Activity",
+            "plait:Pace",
+            "plait:BusyWorker",
+            "plait:BusyTask",
+            "plait:SlowTask",
+            "plait:Page",
+            "plait:Payload",
+        ),
+    ),
+    "vocabulary": (
+        "Vocabulary",
+        "One word for one thing: an answer has the same keys in Python, in REST (`/api/v1`) and on the command line "
+        "(`-o json`, `-o yaml`).\n\n"
+        "- `name` is a thing's own name; `workflow` and `task` are the names of others.\n"
+        "- `id` is a thing's own id; `run_id`, `worker_id`, `version_id`, `trigger_id` are ids of others.\n"
+        "- `…_at` is a moment, ISO 8601 with a zone; `…_ms` milliseconds; `attempt` and `index` are numbers.\n"
+        "- A `…Details` has every key of its summary, and more.\n"
+        "- A list is a `Page`: `items`, `next` (pass it as `before` or `after`; null: that was all) and `cut`.\n"
+        "- JSON that users wrote is a value in Python and on the command line. In REST it is text, since browsers lose "
+        "long integers: `input`, `output` and `payload` are a `Payload`, with `text`, `size` and `truncated`; "
+        "`metadata`, `labels` and `input_schema` are a string.\n"
+        "- What users declare and call keeps the words of Hatchet: `additional_metadata=`, `workflow_name=`, "
+        "`ref.workflow_run_id`, `ctx.attempt_number`, and the attributes of `TaskRunError`.",
+        (),
     ),
     "types": (
         "Values and types",
@@ -166,8 +221,25 @@ def render_page(name: str) -> str:
     for target in targets:
         for shown, thing in _find(target):
             parts.extend(_render(shown, thing, told))
+    if name == "vocabulary":
+        parts.append(render_vocabulary())
     parts.append("*Written by `tools/reference.py` from the docstrings.*")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_vocabulary() -> str:
+    """Every key of the answers with its type, and which have it."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for target in PAGES["answers"][2]:
+        for name, thing in _find(target):
+            if inspect.isclass(thing) and issubclass(thing, Answer):
+                for field in dataclasses.fields(thing):
+                    where.setdefault((field.name, _shorten(field.type)), []).append(name)
+    rows = []
+    for (key, kind), names in sorted(where.items()):
+        links = ", ".join(f"[{one}](answers.md#{one.lower()})" for one in names)
+        rows.append(f"| `{key}` | `{kind.replace('|', chr(92) + '|')}` | {links} |")
+    return "\n".join(["| Key | Type | In |", "|---|---|---|", *rows])
 
 
 def _find(target: str) -> Iterator[tuple[str, Any]]:
@@ -194,8 +266,6 @@ def _render(name: str, thing: Any, told: dict[Any, str]) -> Iterator[str]:
         return
     shared: dict[str, list[str]] = {}
     for member, value in _list_members(thing):
-        if member in INNER.get(name, ()):
-            continue
         if (owner := told.setdefault(value, name)) != name:
             shared.setdefault(owner, []).append(f"`{member}`")
         elif isinstance(value, property):

@@ -289,7 +289,7 @@ def main() -> int:
         print(f"  {task.status.value.lower():<10} {task.name}")
         for attempt in task.attempts:
             if attempt.error is not None:
-                print(f"{'':13}attempt {attempt.attempt_number}: {attempt.error.exc}")
+                print(f"{'':13}attempt {attempt.attempt}: {attempt.error.message}")
     if isinstance(outcome, FailedTaskRunExceptionGroup):
         print(outcome, file=sys.stderr)
         return 1

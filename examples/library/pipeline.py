@@ -197,7 +197,7 @@ async def fail_and_repair(ref: WorkflowRunRef, broken: Path) -> None:
 
 async def approve(ref: WorkflowRunRef, input: Library) -> None:
     """Wait for the draft, as a person would, and approve it."""
-    while (details := await plait.runs.aio_get_details(ref.workflow_run_id)).run.finished_at is None:
+    while (details := await plait.runs.aio_get_details(ref.workflow_run_id)).finished_at is None:
         if waits_for := details.tasks["publish"].waits_for:
             print(f"\nThe draft waits for one of: {', '.join(waits_for)}")
             await plait.event.aio_push(f"library:approved:{input.name}", {"by": "Ada"})
@@ -223,9 +223,9 @@ def main() -> int:
     run_id = asyncio.run(run_once(input, broken))
     print("\nThe child runs, and how often each was begun:")
     for child in plait.runs.list_children(run_id):
-        details = plait.runs.get_details(child.run.workflow_run_id)
+        details = plait.runs.get_details(child.run.id)
         attempts = len(details.tasks["check"].attempts)
-        print(f"  {child.run.workflow_run_id}  {child.run.status:<9}  {attempts}  {Path(details.input['path']).name}")
+        print(f"  {child.run.id}  {child.run.status:<9}  {attempts}  {Path(details.input['path']).name}")
     details = plait.runs.get_details(run_id)
     print(f"\nComparison: {details.tasks['publish'].output}\nAll of it:  plait runs tree {run_id}")
     return 0 if details.status is WorkflowRunStatus.COMPLETED else 1

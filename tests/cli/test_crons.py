@@ -35,8 +35,8 @@ def test_a_cron_from_its_making_to_its_end(known, say):
     )
     assert (made["catch_up"], made["catch_up_bound"]) == ("all", 7200)
     assert (made["input"], made["metadata"]) == ({"name": "me"}, {"k": 1})
-    assert len(made["next_fires"]) == 5
-    assert all("T09:00:00+0" in fire for fire in made["next_fires"])
+    assert len(made["next_times"]) == 5
+    assert all("T09:00:00+0" in fire for fire in made["next_times"])
     shown = say("crons", "show", made["id"])
     assert "0 9 * * MON-FRI in Europe/Berlin" in shown
     assert "At 09:00" in shown

@@ -151,7 +151,7 @@ def test_bulk_orders_show_a_bar_on_a_terminal_and_nothing_elsewhere(plait_comman
 
 
 def test_progress_is_told_page_by_page(plait_command, database, control, monkeypatch):
-    monkeypatch.setattr("plait.features.run_control.MAX_PAGE", 2)
+    monkeypatch.setattr("plait.features.run_control.PAGE", 2)
     flow = next(iter(control.plait.declared.values()))
     from plait.features.runs import RunFilter  # noqa: PLC0415 - see above
 

@@ -120,7 +120,7 @@ def test_a_timeout_exits_with_124_and_the_run_goes_on_later(plait_command, datab
     assert "plait worker flows:gated" in done.stderr
     run = json.loads(done.stdout)
     assert run["status"] in ("QUEUED", "RUNNING")
-    assert f"plait runs show {run['run_id']}" in done.stderr
+    assert f"plait runs show {run['id']}" in done.stderr
     gate.touch()
     assert plait_command("run", "flows:gated").returncode == 0  # its worker takes up what was left, too
     database.wait_ended(1)

@@ -49,7 +49,10 @@ def test_runs_are_cancelled_by_id_and_each_is_accounted_for(control, order, exec
 def test_a_filter_cancels_what_matches_and_a_dry_run_only_counts(control, order, execute_here):
     leaves = [control.leaf.run_no_wait(additional_metadata={"batch": n % 2}) for n in range(5)]
     control.flaky.run_no_wait()
-    assert order("cancel", "--workflow", "leaf", "--dry-run") == (0, {"matched": 5, "done": 0, "dry_run": True})
+    assert order("cancel", "--workflow", "leaf", "--dry-run") == (
+        0,
+        {"matched": 5, "done": 0, "dry_run": True, "next": None},
+    )
     assert {leaf.status() for leaf in leaves} == {"QUEUED"}
     assert execute_here("runs", "cancel", "--workflow", "leaf", "--metadata", "batch=1", "--dry-run")[1] == (
         "would cancel 2 runs\n"
@@ -58,7 +61,7 @@ def test_a_filter_cancels_what_matches_and_a_dry_run_only_counts(control, order,
     assert [leaf.status() for leaf in leaves] == ["QUEUED", "CANCELLED"] * 2 + ["QUEUED"]
     assert order("cancel", "--until", "1h")[1]["matched"] == 0
     assert order("cancel", "--status", "running")[1]["matched"] == 0
-    assert order("cancel", "--all", "--since", "1h")[1] == {"matched": 4, "done": 4, "dry_run": False}
+    assert order("cancel", "--all", "--since", "1h")[1] == {"matched": 4, "done": 4, "dry_run": False, "next": None}
     assert execute_here("runs", "cancel", "--all")[:2] == (0, "no run matches\n")
 
 

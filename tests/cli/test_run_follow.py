@@ -29,7 +29,7 @@ def test_of_several_runs_each_prints_a_line_when_it_ends_and_the_worst_decides(
     lines = {line["workflow"]: line for line in map(json.loads, stdout.splitlines())}
     assert code == 1
     assert lines["leaf"] == {
-        "run_id": good.workflow_run_id,
+        "id": good.workflow_run_id,
         "workflow": "leaf",
         "status": "COMPLETED",
         "output": {"leaf": 1},

@@ -47,7 +47,7 @@ def flows(plait: Plait) -> Any:
 
 
 def test_queues_are_counted_by_workflow_and_task(plait: Plait, flows: Any, work: Work) -> None:
-    assert plait.metrics.get_queue_metrics().tasks == ()
+    assert plait.metrics.get_queue_metrics().queues == ()
     for _ in range(3):
         flows.pair.run_no_wait()
     for _ in range(4):
@@ -58,14 +58,15 @@ def test_queues_are_counted_by_workflow_and_task(plait: Plait, flows: Any, work:
 
     def look() -> Any:
         found = plait.metrics.get_queue_metrics()
-        return found if (found.running, found.waiting) == (2, 1) else None
+        # What is ready is counted before what runs: a claim may come between the two.
+        return found if (found.ready, found.running, found.waiting) == (5, 2, 1) else None
 
     found = eventually(look, "two run and one waits")
     counts = {(one.workflow, one.task): (one.ready, one.running, one.waiting) for one in found.queues}
     assert counts == {("held", "held"): (2, 2, 0), ("pair", "first"): (3, 0, 0), ("parked", "parked"): (0, 0, 1)}
     assert (found.ready, found.capped) == (5, False)
-    assert [task.oldest_running_at is not None for task in found.tasks] == [True, False, False]
-    [pair] = plait.metrics.get_queue_metrics(workflow_names=["pair"]).tasks
+    assert [task.oldest_running_at is not None for task in found.queues] == [True, False, False]
+    [pair] = plait.metrics.get_queue_metrics(workflow_names=["pair"]).queues
     assert pair.oldest_ready_at is not None
     stats = plait.metrics.get_task_stats()
     assert set(stats) == {"held:held", "pair:first", "parked:parked"}
@@ -82,11 +83,11 @@ def test_a_long_queue_is_counted_up_to_the_cap_and_says_so(
         flows.pair.run_no_wait()
     for _ in range(3):
         flows.held.run_no_wait()
-    held, pair = plait.metrics.get_queue_metrics().tasks
+    held, pair = plait.metrics.get_queue_metrics().queues
     assert (held.ready, held.capped) == (3, False)
     assert (pair.ready, pair.capped) == (5, True)
     monkeypatch.setattr(metrics, "_MOST_IN_ALL", 6)
-    held, pair = plait.metrics.get_queue_metrics().tasks
+    held, pair = plait.metrics.get_queue_metrics().queues
     assert [(held.ready, held.capped), (pair.ready, pair.capped)] == [(3, True), (3, True)]
 
 

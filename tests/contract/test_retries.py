@@ -38,7 +38,7 @@ def test_a_task_with_n_retries_is_tried_n_plus_one_times(plait: Plait, work: Wor
     assert [error.exc for error in failure.value.exceptions] == ["attempt 3"]
     attempts = plait.runs.get_details(run.workflow_run_id).tasks["fails"].attempts
     assert [attempt.outcome for attempt in attempts] == ["RETRIED", "RETRIED", "FAILED"]
-    assert [attempt.error.exc for attempt in attempts if attempt.error] == ["attempt 1", "attempt 2", "attempt 3"]
+    assert [attempt.error.message for attempt in attempts if attempt.error] == ["attempt 1", "attempt 2", "attempt 3"]
     assert all(attempt.worker_id and attempt.started_at and attempt.finished_at for attempt in attempts)
 
 

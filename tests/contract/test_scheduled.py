@@ -45,16 +45,16 @@ def test_it_starts_at_its_time_and_not_before(flow: Any, plait: Plait, database:
     run_at = now() + SOON
     scheduled = flow.schedule(run_at, Mail(to="me"), additional_metadata={"n": 1}, priority=3)
     assert (scheduled.workflow, scheduled.run_at, scheduled.input) == ("mail", run_at, {"to": "me"})
-    assert (scheduled.status, scheduled.workflow_run_id) == (ScheduledRunStatus.SCHEDULED, None)
+    assert (scheduled.status, scheduled.run_id) == (ScheduledRunStatus.SCHEDULED, None)
     assert scheduled.trigger_at == run_at
     database.wait("SELECT count(*) = 1 FROM plait.run WHERE status <> 0")
     started = plait.scheduled.get(scheduled.id)
     assert started.status == "STARTED"
-    assert started.workflow_run_id is not None
-    run = plait.runs.get(started.workflow_run_id)
+    assert started.run_id is not None
+    run = plait.runs.get(started.run_id)
     assert (run.priority, run.metadata) == (3, {"team": "a", "n": 1})
     assert run.created_at >= run_at
-    assert plait.runs.get_result(started.workflow_run_id) == {"send": {"to": "me", "team": "a", "n": 1}}
+    assert plait.runs.get_result(started.run_id) == {"send": {"to": "me", "team": "a", "n": 1}}
     kind = "SELECT trigger_kind, trigger_id::text FROM plait.run"
     assert database.query(kind) == [(4, scheduled.id)]
 

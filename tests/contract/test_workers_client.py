@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 from uuid import uuid4
 
@@ -104,7 +105,8 @@ def test_a_worker_whose_supervisor_saw_it_die_has_no_age(plait: Plait, database:
     )
     [found] = plait.workers.list(ended=True)
     assert (found.status, found.heartbeat_age) == ("ENDED", None)
-    assert plait.workers.get(str(dead)).worker == found
+    details = plait.workers.get(str(dead))
+    assert all(getattr(details, field.name) == getattr(found, field.name) for field in fields(found))
 
 
 async def test_every_question_can_be_asked_from_a_loop(plait: Plait, doors: Any, work: Work) -> None:

@@ -141,13 +141,13 @@ def test_the_served_version_is_shown_even_when_a_newer_one_is_stored(
         assert old.name == "w"
         assert [version.served_at is not None for version in plait.workflows.list_versions("w")] == [False, True]
         newest, served = plait.workflows.list_versions("w")
-        assert newest.version_id > served.version_id
-        assert plait.workflows.get_version(newest.version_id).tasks[0].name == "other"
-        assert plait.workflows.get_version(newest.version_id).served_at is None
+        assert newest.id > served.id
+        assert plait.workflows.get_version(newest.id).tasks[0].name == "other"
+        assert plait.workflows.get_version(newest.id).served_at is None
         assert plait.workflows.get_version("w") == plait.workflows.get("w")
-        assert [version.id for version in plait.workflows.list_versions("w", limit=1)] == [newest.version_id]
-        before = plait.workflows.list_versions("w", before=newest.version_id)
-        assert [version.id for version in before] == [served.version_id]
+        assert [version.id for version in plait.workflows.list_versions("w", limit=1)] == [newest.id]
+        before = plait.workflows.list_versions("w", before=newest.id)
+        assert [version.id for version in before] == [served.id]
     finally:
         newer.close()
 

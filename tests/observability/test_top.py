@@ -78,7 +78,7 @@ def test_one_picture_for_scripts(database: Database, plait: Plait, busy: Any) ->
     assert [(task["workflow"], task["running"]) for task in worker["running"]] == [("hold", 1)]
     queues = {queue["workflow"]: (queue["ready"], queue["running"]) for queue in picture["queues"]["queues"]}
     assert queues == {"hold": (0, 1), "unserved": (1, 0)}
-    assert [task["task_name"] for task in picture["slowest"]] == ["hold"]
+    assert [task["task"] for task in picture["slowest"]] == ["hold"]
     text = run_top(database, "--once").stdout
     assert re.search(r"^unserved +1 +0 +0 ", text, re.M)
 

@@ -139,7 +139,7 @@ def test_a_query_that_makes_no_sense(api: Api, query: str) -> None:
     "query", ["since=2999-01-01T00:00:00Z", "workflow=%ff%fe", "metadata=%F0%9F%98%80:x", "workflow=" + "a" * 8192]
 )
 def test_a_query_that_finds_nothing(api: Api, query: str) -> None:
-    assert api.ask(f"runs?{query}")["runs"] == []
+    assert api.ask(f"runs?{query}")["items"] == []
 
 
 @pytest.mark.parametrize(

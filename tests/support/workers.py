@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from plait import Plait, Worker
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 from support.database import Database
 from support.ledger import VARIABLE, Ledger
 from support.waiting import DEADLINE_SECONDS, eventually

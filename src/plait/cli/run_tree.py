@@ -18,7 +18,7 @@ from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import print_data
 from plait.cli.text import can_show, style
-from plait.cli.tree import COLOURS, branch_off, build_line, find_homes, headline, to_ascii
+from plait.cli.tree import COLOURS, branch_off, build_line, find_homes, headline, list_parents, to_ascii
 from plait.features.checks import MAX_PAGE
 from plait.features.run_views import ChildRun, RunDetails, TaskDetails
 from plait.features.shapes import to_plain
@@ -137,7 +137,7 @@ _Item = _TaskItem | RunNode | Counter[str]
 
 
 def _list_tasks(node: RunNode, home: str | None, homes: dict[str | None, list[str]] | None = None) -> list[_Item]:
-    homes = find_homes(node.details.tasks) if homes is None else homes
+    homes = find_homes(list_parents(node.details.tasks)) if homes is None else homes
     return [_TaskItem(node, node.details.tasks[name], homes) for name in homes[home]]
 
 

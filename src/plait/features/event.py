@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from plait.context import current_context
+from plait.engine import transaction
+from plait.engine.current import current_attempt
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text, check_texts, parse_id
 from plait.features.run_search import bound_ids
 from plait.features.run_views import RunSummary
 from plait.features.runs import RunsClient
-from plait.features.shapes import LIST_BYTES, PREVIEW_BYTES, Answer, Id, Json, JsonObject, Page
+from plait.features.shapes import LIST_BYTES, PREVIEW_BYTES, Answer, Id, Json, JsonObject, Page, show_json
+from plait.graph.triggers import read_metadata
 from plait.ids import new_run_id
-from plait.running import merge_metadata
 from plait.tracing import find_tracing
-from plait.triggers import read_metadata
 from plait.types import Priority, check_priority
-from plait.values import decode_json, encode_metadata, encode_value
+from plait.values.encoding import decode_json, encode_metadata, encode_value, merge_metadata
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -101,10 +101,9 @@ class EventClient(FeatureClient):
         """
         row = self._make_row(event_key, payload, additional_metadata, priority, scope)
         if connection is None:
-            return self._plait.portal.call(self._push([row]))[0]
-        from plait import transaction  # noqa: PLC0415 - rarely used
+            return self._access.portal.call(self._push([row]))[0]
 
-        self._plait.portal.call(self._plait.open_engine())
+        self._access.portal.call(self._access.open_engine())
         transaction.enqueue_events(connection, transaction.render_events([row]))
         return _build_pushed(row)
 
@@ -121,10 +120,9 @@ class EventClient(FeatureClient):
         """``push`` without blocking the loop."""
         row = self._make_row(event_key, payload, additional_metadata, priority, scope)
         if connection is None:
-            return (await self._plait.portal.acall(self._push([row])))[0]
-        from plait import transaction  # noqa: PLC0415 - rarely used
+            return (await self._access.portal.acall(self._push([row])))[0]
 
-        await self._plait.portal.acall(self._plait.open_engine())
+        await self._access.portal.acall(self._access.open_engine())
         await transaction.aio_enqueue_events(connection, transaction.render_events([row]))
         return _build_pushed(row)
 
@@ -143,9 +141,9 @@ class EventClient(FeatureClient):
     async def aio_get(self, event_id: str) -> EventDetails:
         """One event with the runs that it started. Raises ``NotFoundError``."""
         row = await self._read(event_id)
-        runs = RunsClient(self._plait, previews=self._previews)
+        runs = RunsClient(self._access, previews=self._previews)
         return EventDetails(
-            **_read_event(row, self._show(bytes(row["payload"]), PREVIEW_BYTES)),
+            **_read_event(row, show_json(bytes(row["payload"]), self._previews, PREVIEW_BYTES)),
             runs=await runs.aio_list(triggered_by=event_id, limit=SHOWN_RUNS),
         )
 
@@ -179,7 +177,7 @@ class EventClient(FeatureClient):
         full = len(rows) == count
         following = rows[-1]["id"] if full else await store.find_before(below, first, LOOK_AT)
         events = [
-            Event(**_read_event(row, self._show(bytes(row["payload"]), LIST_BYTES, row["payload_size"])))
+            Event(**_read_event(row, show_json(bytes(row["payload"]), self._previews, LIST_BYTES, row["payload_size"])))
             for row in rows
         ]
         return Page(tuple(events), None if following is None else str(following), following is not None and not full)
@@ -198,7 +196,7 @@ class EventClient(FeatureClient):
         return row
 
     async def _push(self, rows: builtins.list[EventRow]) -> builtins.list[Event]:
-        await (await self._plait.open_engine()).push_events(rows)
+        await (await self._access.open_engine()).push_events(rows)
         return [_build_pushed(row) for row in rows]
 
     def _make_row(
@@ -220,7 +218,7 @@ class EventClient(FeatureClient):
             _ANY,
             where=where,
             root="payload",
-            limit=self._plait.payload_limit,
+            limit=self._access.payload_limit,
             error=InvalidInputError,
         )
         told = merge_metadata((_find_source(), metadata), where)
@@ -238,12 +236,10 @@ class EventClient(FeatureClient):
 
 def _find_source() -> dict[str, str]:
     """Inside a task: which run and task pushed the event."""
-    context = current_context.get()
-    return (
-        {}
-        if context is None
-        else {"plait.source_run_id": context.workflow_run_id, "plait.source_task": context.task_name}
-    )
+    current = current_attempt.get()
+    if current is None:
+        return {}
+    return {"plait.source_run_id": str(current.attempt.run.id), "plait.source_task": current.attempt.name}
 
 
 def _build_pushed(row: EventRow) -> Event:

@@ -11,16 +11,15 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from plait.conditions import check_event_text
 from plait.errors import DefinitionError, InvalidInputError, NotFoundError
-from plait.event_filters import FILTER_VARIABLES
-from plait.expressions import check_expression
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_texts, parse_id
-from plait.features.shapes import PREVIEW_BYTES, Answer, Id, Json, Page, make_page
+from plait.features.shapes import PREVIEW_BYTES, Answer, Id, Json, Page, make_page, show_json
 from plait.features.workflows import find_workflow
 from plait.ids import new_run_id
-from plait.values import METADATA_LIMIT, decode_json, encode_value
+from plait.types.filters import FILTER_VARIABLES, check_event_text
+from plait.values.encoding import METADATA_LIMIT, decode_json, encode_value
+from plait.values.expressions import check_expression
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ class FiltersClient(FeatureClient):
             workflow=row["workflow"],
             scope=row["scope"],
             expression=row["expression"],
-            payload=self._show(row["payload"].encode(), PREVIEW_BYTES),
+            payload=show_json(row["payload"].encode(), self._previews, PREVIEW_BYTES),
             declared=row["declared"],
             created_at=row["created_at"],
         )

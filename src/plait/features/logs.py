@@ -11,7 +11,7 @@ from uuid import UUID
 
 from plait.errors import InvalidInputError
 from plait.features.checks import check_limit
-from plait.features.run_search import find_task
+from plait.features.run_reader import find_task
 from plait.features.shapes import Answer, Page, make_page
 from plait.wording import shorten
 

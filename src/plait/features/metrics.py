@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import InvalidInputError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.activity import (
     Activity,
     Pace,
@@ -20,6 +19,7 @@ from plait.features.activity import (
     read_activity,
     read_paces,
 )
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_texts
 from plait.features.run_stats import RunCounts
 from plait.features.shapes import Answer
@@ -131,7 +131,7 @@ class MetricsClient(FeatureClient):
             slowest: how many of the longest running tasks to tell, 1 to 1000.
         """
         store = await self._open_store()
-        workers = await WorkersClient(self._plait).aio_list(limit=MOST_WORKERS)
+        workers = await WorkersClient(self._access).aio_list(limit=MOST_WORKERS)
         return await read_activity(store, workers, await _read_queues(store), check_limit(slowest))
 
     get_activity = sync_twin(aio_get_activity)

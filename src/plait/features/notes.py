@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from plait.features.run_views import AttemptDetails, TaskDetails
+from plait.features.run_views import TaskDetails
 from plait.types import TaskStatus
 from plait.wording import format_seconds
 
@@ -18,26 +18,12 @@ def count_attempt(task: TaskDetails) -> int:
     return 1 + sum(attempt.outcome == "RETRIED" for attempt in task.attempts)
 
 
-def measure_task(task: TaskDetails, now: datetime) -> float | None:
-    """Seconds that its last attempt took, or has taken so far; None where it has not begun."""
-    if task.started_at is None or task.status is TaskStatus.PENDING:
-        return None
-    end = now if task.status is TaskStatus.RUNNING else task.finished_at
-    return None if end is None else (end - task.started_at).total_seconds()
-
-
-def is_judged(ended: AttemptDetails | TaskDetails) -> bool:
-    """Whether it ended without its code having run: it was skipped, or cancelled because of a parent."""
-    word = ended.outcome if isinstance(ended, AttemptDetails) else ended.status.value
-    if word not in ("SKIPPED", "CANCELLED") or ended.started_at is None or ended.finished_at is None:
-        return False
-    return ended.finished_at - ended.started_at < _NOTHING_RAN
-
-
 def note_duration(task: TaskDetails, now: datetime) -> str:
-    """``1.2 s``, or nothing."""
-    seconds = measure_task(task, now)
-    return "" if seconds is None else format_seconds(seconds)
+    """How long its last attempt took, or has taken so far, such as ``1.2 s``; nothing where it has not begun."""
+    if task.started_at is None or task.status is TaskStatus.PENDING:
+        return ""
+    end = now if task.status is TaskStatus.RUNNING else task.finished_at
+    return "" if end is None else format_seconds((end - task.started_at).total_seconds())
 
 
 def note_attempt(task: TaskDetails, *, first: bool = False) -> str:
@@ -56,6 +42,13 @@ def iter_waits(task: TaskDetails, now: datetime) -> Iterator[str]:
 
 def note_task(task: TaskDetails, now: datetime) -> str:
     """All of it in a few words."""
-    duration = "" if is_judged(task) else note_duration(task, now)
+    duration = "" if _is_judged(task) else note_duration(task, now)
     waits = next(iter_waits(task, now), "")
     return ", ".join(note for note in (duration, note_attempt(task), waits) if note)
+
+
+def _is_judged(task: TaskDetails) -> bool:
+    """Whether it ended without its code having run: it was skipped, or cancelled because of a parent."""
+    if task.status not in (TaskStatus.SKIPPED, TaskStatus.CANCELLED):
+        return False
+    return bool(task.started_at and task.finished_at and task.finished_at - task.started_at < _NOTHING_RAN)

@@ -10,25 +10,18 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from plait.errors import InvalidInputError, ReplayError
-from plait.feature_client import on_engine, sync_twin
-from plait.features.named_workflows import order_by_name
+from plait.features.base import on_engine, sync_twin
+from plait.features.planned import plan_by_name
+from plait.features.refs import WorkflowRunRef
+from plait.features.run_reader import CANCELLED, RunReader, cancel_run, find_task, parse_run_id
 from plait.features.run_rows import ACTIVE
-from plait.features.run_search import (
-    UNFINISHED,
-    UNSUCCESSFUL,
-    RunFilter,
-    RunReader,
-    build_search,
-    find_task,
-    parse_run_id,
-)
+from plait.features.run_search import UNFINISHED, UNSUCCESSFUL, RunFilter, build_search, choose_runs, search_runs
 from plait.features.shapes import Answer, Id
 from plait.graph.definition import Status, WorkflowDefinition
+from plait.graph.triggers import RunTrigger, TriggerKind
 from plait.ids import new_run_id
-from plait.refs import WorkflowRunRef
-from plait.triggers import RunTrigger, TriggerKind
 from plait.types import UNSET, WorkflowRunStatus, check_index_key, check_priority
-from plait.values import encode_metadata, encode_value
+from plait.values.encoding import encode_metadata, encode_value
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -85,27 +78,24 @@ class RunControl(RunReader):
         from plait.store.store import StartRow  # noqa: PLC0415 - asyncpg comes with it
 
         key = check_index_key(idempotency_key, "idempotency_key")
-        order = await order_by_name(self._plait, workflow_name, input, additional_metadata, priority)
-        engine = await self._plait.open_engine()
-        row = StartRow(new_run_id(), order.version_id, order.input, order.metadata, order.priority, key)
-        [run_id] = await engine.start_rows([row])
-        return WorkflowRunRef(self._plait, run_id, workflow_name)
+        planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
+        engine = await self._access.open_engine()
+        row = StartRow(new_run_id(), planned.version_id, planned.input, planned.metadata, planned.priority, key)
+        [run_id] = await engine.starts.start_rows([row])
+        return WorkflowRunRef(self._access, run_id, workflow_name)
 
     create = sync_twin(aio_create)
 
     # cancelling
 
     @on_engine
-    async def aio_cancel(self, workflow_run_id: str, *, reason: str = "the run was cancelled") -> bool:
+    async def aio_cancel(self, workflow_run_id: str, *, reason: str = CANCELLED) -> bool:
         """Cancel a run with its child runs: in one transaction, whatever is not terminal becomes CANCELLED.
 
         Asynchronous code that runs gets ``CancelledError``, synchronous code sees ``ctx.is_cancelled``; what they
         return is discarded. Returns whether this ended the run: False when it had ended before.
         """
-        row, _ = await self._read_run(workflow_run_id)
-        engine = await self._plait.open_engine()
-        await engine.cancel_runs([row["id"]], _check_reason(reason))
-        return bool(row["status"] == ACTIVE and (await self._read_run(workflow_run_id))[0]["status"] != ACTIVE)
+        return await cancel_run(self._access, workflow_run_id, _check_reason(reason))
 
     cancel = sync_twin(aio_cancel)
 
@@ -120,8 +110,10 @@ class RunControl(RunReader):
         """
         row, definition = await self._read_run(workflow_run_id)
         [task] = _find_tasks(definition, [task_name])
-        engine = await self._plait.open_engine()
-        asked = await engine.repeat(engine.store.control.cancel_task, row["id"], task)
+        engine = await self._access.open_engine()
+        from plait.engine.repeat import repeat  # noqa: PLC0415 - asyncpg comes with it
+
+        asked = await repeat(engine.store.control.cancel_task, row["id"], task)
         if asked is False:
             return
         if asked is None:
@@ -130,7 +122,7 @@ class RunControl(RunReader):
             )
         engine.hub.publish("cancel", [row["id"].hex])
         engine.hub.publish("timer", [])
-        await engine.cancel_children(row["id"], task, definition.tasks[task].name)
+        await engine.control.cancel_children(row["id"], task, definition.tasks[task].name)
 
     cancel_task = sync_twin(aio_cancel_task)
 
@@ -142,7 +134,7 @@ class RunControl(RunReader):
         ids: Sequence[str] | None = None,
         filter: RunFilter | None = None,
         dry_run: bool = False,
-        reason: str = "the run was cancelled",
+        reason: str = CANCELLED,
         most: int | None = None,
         before: str | None = None,
         on_progress: Callable[[BulkResult], None] | None = None,
@@ -154,10 +146,10 @@ class RunControl(RunReader):
         given as ``before``, goes on. ``on_progress`` is told how far it is, after every page, on the engine's thread:
         it must be quick.
         """
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
 
         async def cancel(page: Sequence[UUID]) -> int:
-            return len(await engine.cancel_runs(page, _check_reason(reason)))
+            return len(await engine.control.cancel_runs(page, _check_reason(reason)))
 
         chosen = _choose_runs(opts, ids, filter)
         return await self._deal(chosen, UNFINISHED, _Bounds(most, before), None if dry_run else cancel, on_progress)
@@ -198,14 +190,14 @@ class RunControl(RunReader):
         if row["status"] == ACTIVE:
             raise ReplayError(f"run {workflow_run_id} is active: wait for its end, or cancel it, then replay it")
         chosen = _choose_tasks(from_start, _find_tasks(definition, tasks or ()))
-        if not await (await self._plait.open_engine()).replay_runs([row["id"]], chosen):
+        if not await (await self._access.open_engine()).control.replay_runs([row["id"]], chosen):
             again, _ = await self._read_run(workflow_run_id)
             if again["status"] == ACTIVE:
                 raise ReplayError(f"run {workflow_run_id} is active: somebody else replayed it just now")
             raise ReplayError(
                 f"every task of run {workflow_run_id} completed: say from_start=True, or tasks=[...] to run some again"
             )
-        return WorkflowRunRef(self._plait, row["id"], definition.name)
+        return WorkflowRunRef(self._access, row["id"], definition.name)
 
     replay = sync_twin(aio_replay)
 
@@ -225,10 +217,10 @@ class RunControl(RunReader):
         """Replay the failed and cancelled ones of the runs with these ids, or all of those that match a filter;
         ``dry_run`` only counts them. With ``from_start``, completed ones that were named by id, too. The other
         arguments are those of ``bulk_cancel``."""
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
 
         async def replay(page: Sequence[UUID]) -> int:
-            return len(await engine.replay_runs(page, _choose_tasks(from_start, ())))
+            return len(await engine.control.replay_runs(page, _choose_tasks(from_start, ())))
 
         chosen = _choose_runs(opts, ids, filter)
         allowed = (
@@ -267,7 +259,8 @@ class RunControl(RunReader):
     ) -> AsyncIterator[tuple[Sequence[UUID], UUID | None]]:
         """The ids of a bulk order's runs, in pages, each with where the next begins."""
         if chosen.ids is not None:
-            ids = await self._choose(list(dict.fromkeys(parse_run_id(run_id) for run_id in chosen.ids)), allowed)
+            given = list(dict.fromkeys(parse_run_id(run_id) for run_id in chosen.ids))
+            ids = await choose_runs(await self._open_store(), given, allowed)
             for start in range(0, len(ids), PAGE):
                 yield ids[start : start + PAGE], None
             return
@@ -279,7 +272,7 @@ class RunControl(RunReader):
         search = build_search(replace(chosen.filters, statuses=statuses), place)
         following: UUID | None = search.before
         while following is not None:
-            found = await self._search(search._replace(before=following), PAGE)
+            found = await search_runs(await self._open_store(), search._replace(before=following), PAGE)
             following = found.next
             yield [row["id"] for row in found.rows], following
 
@@ -293,14 +286,14 @@ class RunControl(RunReader):
     ) -> WorkflowRunRef:
         from plait.store.store import StartRow  # noqa: PLC0415 - asyncpg comes with it
 
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
         where = f"workflow {definition.name!r}"
-        workflow = self._plait.declared.get(definition.name)
-        if workflow is not None:
-            data = workflow.encode_input(input)
-            version_id = (await engine.register(workflow)).id
+        declared = self._access.declared.get(definition.name)
+        if declared is not None:
+            data = declared.encode_input(input)
+            version_id = (await engine.versions.register(declared.get_definition())).id
         else:
-            limit = self._plait.payload_limit
+            limit = self._access.payload_limit
             data = encode_value(input, _ANY, where=where, root="input", limit=limit, error=InvalidInputError)
             version_id = await engine.store.control.read_served(definition.name) or row["version_id"]
         start = StartRow(
@@ -312,8 +305,8 @@ class RunControl(RunReader):
             None,
             RunTrigger(TriggerKind.REPLAY, row["id"]),
         )
-        [run_id] = await engine.start_rows([start])
-        return WorkflowRunRef(self._plait, run_id, definition.name)
+        [run_id] = await engine.starts.start_rows([start])
+        return WorkflowRunRef(self._access, run_id, definition.name)
 
 
 def _choose_runs(

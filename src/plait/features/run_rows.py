@@ -12,12 +12,12 @@ from plait.features.shapes import ErrorDetails, read_error, show_payload
 from plait.features.why import Crew, Waiting, explain_waiting
 from plait.graph.conditions import describe_condition, describe_groups, list_open
 from plait.graph.definition import ConditionGroups, ConditionKind, Status
-from plait.triggers import read_metadata
+from plait.graph.triggers import read_metadata
 from plait.types import TaskStatus, WorkflowRunStatus
-from plait.values import decode_json
+from plait.values.encoding import decode_json
 
 if TYPE_CHECKING:
-    from plait.store.store import StoredVersion
+    from plait.graph.attempt import StoredVersion
 
 ACTIVE = 0
 """The stored status of a run that has not ended."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +9,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient
+from plait.errors import InvalidInputError
 from plait.features.checks import check_texts, parse_id
 from plait.features.run_rows import ACTIVE
-from plait.graph.definition import Status, WorkflowDefinition
+from plait.graph.definition import Status
+from plait.graph.triggers import TriggerKind
 from plait.ids import bound_run_id
-from plait.triggers import TriggerKind
 from plait.types import WorkflowRunStatus
-from plait.values import encode_metadata
-from plait.wording import shorten, suggest
+from plait.values.encoding import encode_metadata
+from plait.wording import shorten
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -35,7 +33,6 @@ CANDIDATES = 2_000
 """Runs found by what they are in, or by what started them, that one page looks at."""
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 _EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
-_ENDING = re.compile("…?[0-9a-f]{4,12}")
 
 UNFINISHED = (WorkflowRunStatus.QUEUED, WorkflowRunStatus.RUNNING)
 UNSUCCESSFUL = (WorkflowRunStatus.FAILED, WorkflowRunStatus.CANCELLED)
@@ -81,43 +78,32 @@ class Found(NamedTuple):
     cut: bool
 
 
-class RunReader(FeatureClient):
-    """Reads runs by id and by filter, for the clients that answer and act."""
+async def search_runs(store: Store, wanted: Search, limit: int) -> Found:
+    """At most ``limit`` runs that pass, newest first."""
+    if wanted.triggered_by is not None or wanted.active:
+        return await search_candidates(store, wanted, limit)
+    rows: Sequence[Record] = []
+    deadline = time.monotonic() + SEARCH_SECONDS
+    before: UUID | None = wanted.before
+    while before is not None:
+        found = await store.runs.search(before, wanted.first, wanted.filters, LOOK_AT, limit - len(rows))
+        rows = [*rows, *found]
+        if len(rows) == limit:
+            return Found(rows, rows[-1]["id"], False)
+        before = await store.runs.find_before(before, wanted.first, LOOK_AT)
+        if time.monotonic() > deadline:
+            break
+    return Found(rows, before, before is not None)
 
-    async def _read_run(self, workflow_run_id: str) -> tuple[Record, WorkflowDefinition]:
-        store = await self._open_store()
-        row = await store.read_run(parse_run_id(workflow_run_id))
-        if row is None:
-            raise no_run(workflow_run_id)
-        return row, (await store.read_version(row["version_id"])).definition
 
-    async def _search(self, wanted: Search, limit: int) -> Found:
-        """At most ``limit`` runs that pass, newest first."""
-        store = await self._open_store()
-        if wanted.triggered_by is not None or wanted.active:
-            return await search_candidates(store, wanted, limit)
-        rows: Sequence[Record] = []
-        deadline = time.monotonic() + SEARCH_SECONDS
-        before: UUID | None = wanted.before
-        while before is not None:
-            found = await store.runs.search(before, wanted.first, wanted.filters, LOOK_AT, limit - len(rows))
-            rows = [*rows, *found]
-            if len(rows) == limit:
-                return Found(rows, rows[-1]["id"], False)
-            before = await store.runs.find_before(before, wanted.first, LOOK_AT)
-            if time.monotonic() > deadline:
-                break
-        return Found(rows, before, before is not None)
-
-    async def _choose(self, ids: Sequence[UUID], statuses: Sequence[WorkflowRunStatus]) -> Sequence[UUID]:
-        """Those of these runs that have one of these statuses."""
-        store = await self._open_store()
-        filters = build_search(RunFilter(statuses=statuses), None).filters
-        chosen: Sequence[UUID] = []
-        for start in range(0, len(ids), CANDIDATES):
-            rows = await store.runs.filter(ids[start : start + CANDIDATES], filters)
-            chosen = [*chosen, *(row["id"] for row in rows)]
-        return chosen
+async def choose_runs(store: Store, ids: Sequence[UUID], statuses: Sequence[WorkflowRunStatus]) -> Sequence[UUID]:
+    """Those of these runs that have one of these statuses."""
+    filters = build_search(RunFilter(statuses=statuses), None).filters
+    chosen: Sequence[UUID] = []
+    for start in range(0, len(ids), CANDIDATES):
+        rows = await store.runs.filter(ids[start : start + CANDIDATES], filters)
+        chosen = [*chosen, *(row["id"] for row in rows)]
+    return chosen
 
 
 async def search_candidates(store: Store, wanted: Search, limit: int) -> Found:
@@ -132,36 +118,6 @@ async def search_candidates(store: Store, wanted: Search, limit: int) -> Found:
         return Found(rows[:limit], rows[limit - 1]["id"], False)
     more = ids[-1] if len(ids) == cap else None
     return Found(rows, more, more is not None and len(rows) < limit)
-
-
-def no_run(run_id: object) -> NotFoundError:
-    return NotFoundError(f"there is no run {run_id}; `plait runs list` shows those there are")
-
-
-def find_task(definition: WorkflowDefinition, task: str | int) -> int:
-    """The index of a task by its name, or by its index. Raises ``NotFoundError``."""
-    if isinstance(task, str):
-        if task not in definition.index_by_name:
-            near = suggest(task, definition.index_by_name)
-            raise NotFoundError(f"workflow {definition.name!r} has no task {shorten(task)}{near}")
-        return definition.index_by_name[task]
-    if not 0 <= task < len(definition.tasks):
-        count = len(definition.tasks)
-        raise NotFoundError(f"workflow {definition.name!r} has {count} tasks: there is none at {task}")
-    return task
-
-
-def parse_run_id(text: str) -> UUID:
-    """A run id from its text. Raises ``InvalidInputError`` when it is none."""
-    try:
-        return parse_id(text, "run")
-    except InvalidInputError as error:
-        if isinstance(text, str) and _ENDING.fullmatch(text):
-            error.add_note(
-                "the whole id, as plait runs list prints it: the dashboard shows only its end, "
-                "and the button beside it on the run's page copies all of it"
-            )
-        raise
 
 
 def bound_ids(since: datetime | None, until: datetime | None, before: UUID | None) -> tuple[UUID, UUID]:

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from plait.errors import NotFoundError
-from plait.feature_client import on_engine, sync_twin
+from plait.features.base import on_engine, sync_twin
 from plait.features.checks import MAX_PAGE, check_limit
 from plait.features.logs import LogLine, read_logs
+from plait.features.refs import WorkflowRunRef
 from plait.features.run_control import BulkCancelReplayOpts, BulkResult, RunControl
-from plait.features.run_rows import TaskBuilder, build_summary, read_status, read_summary
-from plait.features.run_search import FIRST_ID, RunFilter, build_search, find_task, no_run, parse_run_id
+from plait.features.run_reader import find_task, parse_run_id, read_details, read_status, read_task, read_view
+from plait.features.run_rows import build_summary
+from plait.features.run_search import FIRST_ID, RunFilter, build_search, search_runs
 from plait.features.run_stats import MOST_BARS, RunCount, RunStats, read_stats
 from plait.features.run_views import ChildRun, RunDetails, RunSummary, TaskDetails
-from plait.features.shapes import PREVIEW_BYTES, Page, show_payload
-from plait.features.workers import read_crews
-from plait.refs import WorkflowRunRef
-from plait.triggers import TriggerKind, read_child_key
+from plait.features.shapes import Page
+from plait.graph.triggers import read_child_key
 from plait.types import WorkflowRunStatus
-from plait.values import decode_json
-
-if TYPE_CHECKING:
-    from asyncpg import Record
-
-    from plait.store.store import Store, StoredVersion
 
 __all__ = ["BulkCancelReplayOpts", "BulkResult", "RunFilter", "RunsClient", "parse_run_id"]
 
@@ -35,7 +29,7 @@ class RunsClient(RunControl):
 
     def get_run_ref(self, workflow_run_id: str) -> WorkflowRunRef:
         """A reference to a run by its id, to wait for its result. Asks nothing of the database."""
-        return WorkflowRunRef(self._plait, parse_run_id(workflow_run_id), "")
+        return WorkflowRunRef(self._access, parse_run_id(workflow_run_id), "")
 
     # asking
 
@@ -50,7 +44,7 @@ class RunsClient(RunControl):
     @on_engine
     async def aio_get_status(self, workflow_run_id: str) -> WorkflowRunStatus:
         """Where a run stands."""
-        return read_status((await self._read_run(workflow_run_id))[0])
+        return await read_status(self._access, workflow_run_id)
 
     get_status = sync_twin(aio_get_status)
 
@@ -64,29 +58,14 @@ class RunsClient(RunControl):
     @on_engine
     async def aio_get_details(self, workflow_run_id: str) -> RunDetails:
         """One run with its input and, for every task, status, output, error, attempts, and why it waits."""
-        store, row, version = await self._read_view(workflow_run_id)
-        builder = await self._survey(store, row, version, 0 if self._previews else None)
-        return RunDetails(
-            **read_summary(row),
-            description=version.definition.description,
-            input=show_payload(row["input"], row["input_size"]) if self._previews else decode_json(row["input"]),
-            trigger_name=row["trigger_name"],
-            trigger_task=await _name_parent_task(store, row),
-            children=row["children"],
-            replays=row["replays"],
-            tasks=builder.build_all(),
-        )
+        return await read_details(self._access, workflow_run_id, previews=self._previews)
 
     get_details = sync_twin(aio_get_details)
 
     @on_engine
     async def aio_get_task(self, workflow_run_id: str, task: str | int) -> TaskDetails:
         """One task of a run, by its name or its ``index``; of this one, ``logs`` says whether it logged anything."""
-        store, row, version = await self._read_view(workflow_run_id)
-        index = find_task(version.definition, task)
-        logged = bool(await store.logs.list(row["id"], [index], (0, -1), None, 1, None))
-        limit = PREVIEW_BYTES if self._previews else None
-        return (await self._survey(store, row, version, limit, index, logs=logged)).build(index)
+        return await read_task(self._access, workflow_run_id, task, previews=self._previews)
 
     get_task = sync_twin(aio_get_task)
 
@@ -137,7 +116,7 @@ class RunsClient(RunControl):
     ) -> Page[RunSummary]:
         """``list`` with its filter in one object."""
         search = build_search(filter or RunFilter(), None if before is None else parse_run_id(before))
-        found = await self._search(search, check_limit(limit))
+        found = await search_runs(await self._open_store(), search, check_limit(limit))
         following = None if found.next is None else str(found.next)
         return Page(tuple(build_summary(row) for row in found.rows), following, found.cut)
 
@@ -234,7 +213,7 @@ class RunsClient(RunControl):
     @on_engine
     async def aio_read_payload(self, workflow_run_id: str, task: str | int, what: Literal["output", "error"]) -> bytes:
         """The output or the error of a task, as the JSON that is stored."""
-        store, row, version = await self._read_view(workflow_run_id)
+        store, row, version = await read_view(self._access, workflow_run_id, previews=True)
         index = find_task(version.definition, task)
         found = await store.runs.survey_tasks(row["id"], version.actions, None, index)
         for attempt in reversed([one for one in found if one["task"] == index and one["room"] == "attempt"]):
@@ -243,34 +222,3 @@ class RunsClient(RunControl):
                     return bytes(attempt[what])
                 break
         raise NotFoundError(f"task {version.definition.tasks[index].name!r} of run {workflow_run_id} has no {what}")
-
-    # within
-
-    async def _read_view(self, workflow_run_id: str) -> tuple[Store, Record, StoredVersion]:
-        store = await self._open_store()
-        row = await store.runs.read_view(parse_run_id(workflow_run_id), PREVIEW_BYTES if self._previews else None)
-        if row is None:
-            raise no_run(workflow_run_id)
-        return store, row, await store.read_version(row["version_id"])
-
-    async def _survey(
-        self,
-        store: Store,
-        row: Record,
-        version: StoredVersion,
-        output_bytes: int | None,
-        task: int | None = None,
-        *,
-        logs: bool | None = None,
-    ) -> TaskBuilder:
-        rows = await store.runs.survey_tasks(row["id"], version.actions, output_bytes, task)
-        queued = {version.actions[found["task"]] for found in rows if found["room"] == "ready"}
-        crews = await read_crews(store, queued) if queued else {}
-        return TaskBuilder(row, version, rows, crews, previews=self._previews, logs=logs)
-
-
-async def _name_parent_task(store: Store, row: Record) -> str | None:
-    if row["trigger_kind"] != TriggerKind.PARENT or row["parent_version"] is None or row["trigger_task"] is None:
-        return None
-    tasks = (await store.read_version(row["parent_version"])).definition.tasks
-    return str(tasks[row["trigger_task"]].name)

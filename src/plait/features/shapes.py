@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, overload
 from pydantic import ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import to_json
 
-from plait.values import decode_json
+from plait.values.encoding import decode_json
 
 T = TypeVar("T")
 
@@ -96,6 +96,11 @@ def show_payload(data: bytes, size: int | None = None) -> Payload:
 def cut_payload(data: bytes, limit: int, size: int | None = None) -> Payload:
     """Stored JSON, of which at most ``limit`` bytes are shown; ``data`` itself may be the beginning of ``size``."""
     return show_payload(data[:limit], len(data) if size is None else size)
+
+
+def show_json(data: bytes, previews: bool, limit: int, size: int | None = None) -> Any:
+    """Stored JSON as the value that it is; where ``previews`` are wanted as text of at most ``limit`` bytes."""
+    return cut_payload(data, limit, size) if previews else decode_json(data)
 
 
 def read_error(error: bytes | None) -> ErrorDetails | None:

@@ -14,7 +14,8 @@ from plait.graph.definition import Status
 if TYPE_CHECKING:
     from asyncpg import Record
 
-    from plait.store.store import Store, StoredVersion
+    from plait.graph.attempt import StoredVersion
+    from plait.store.store import Store
 
 LOOK_AT = 50_000
 """Runs among which those of a workflow are looked for."""

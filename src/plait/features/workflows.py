@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from plait.errors import InvalidInputError, NotFoundError, OperationError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text
-from plait.features.shapes import PREVIEW_BYTES, Answer, Json, MaybeJsonObject, Page, make_page
+from plait.features.shapes import PREVIEW_BYTES, Answer, Json, MaybeJsonObject, Page, make_page, show_json
 from plait.features.versions import VersionDiff, compare_definitions
 from plait.features.workers import read_live
 from plait.features.workflow_stats import MOST_MEASURED, WorkflowStats, read_workflow_stats
@@ -230,13 +230,15 @@ class WorkflowsClient(FeatureClient):
                     expression=cron.expression,
                     timezone=cron.timezone,
                     catch_up=cron.catch_up,
-                    input=self._show(cron.input.encode(), PREVIEW_BYTES),
+                    input=show_json(cron.input.encode(), self._previews, PREVIEW_BYTES),
                 )
                 for cron in definition.crons
             ),
             filters=tuple(
                 WorkflowFilter(
-                    scope=one.scope, expression=one.expression, payload=self._show(one.payload.encode(), PREVIEW_BYTES)
+                    scope=one.scope,
+                    expression=one.expression,
+                    payload=show_json(one.payload.encode(), self._previews, PREVIEW_BYTES),
                 )
                 for one in definition.filters
             ),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from plait.client import Plait, get_access
 from plait.errors import PlaitError
-from plait.feature_client import FeatureClient, on_engine
+from plait.features.base import FeatureClient, on_engine
 from plait.features.cron import CronClient
 from plait.features.event import EventClient
 from plait.features.filters import FiltersClient
@@ -16,23 +15,21 @@ from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
 from plait.server.answers import Health
 
-if TYPE_CHECKING:
-    from plait.client import Plait
-
 
 class Clients(FeatureClient):
     """The features, and the database that they ask."""
 
     def __init__(self, plait: Plait) -> None:
-        super().__init__(plait)
-        self.runs = RunsClient(plait, previews=True)
-        self.event = EventClient(plait, previews=True)
-        self.cron = CronClient(plait, previews=True)
-        self.scheduled = ScheduledClient(plait, previews=True)
-        self.filters = FiltersClient(plait, previews=True)
-        self.workflows = WorkflowsClient(plait, previews=True)
-        self.workers = WorkersClient(plait, previews=True)
-        self.metrics = MetricsClient(plait, previews=True)
+        access = get_access(plait)
+        super().__init__(access)
+        self.runs = RunsClient(access, previews=True)
+        self.event = EventClient(access, previews=True)
+        self.cron = CronClient(access, previews=True)
+        self.scheduled = ScheduledClient(access, previews=True)
+        self.filters = FiltersClient(access, previews=True)
+        self.workflows = WorkflowsClient(access, previews=True)
+        self.workers = WorkersClient(access, previews=True)
+        self.metrics = MetricsClient(access, previews=True)
 
     @on_engine
     async def check_health(self) -> Health:

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from plait.crons import CatchUp
 from plait.errors import InvalidInputError
 from plait.features.run_search import RunFilter
 from plait.features.run_views import TriggerWord
 from plait.types import WorkflowRunStatus
+from plait.types.crons import CatchUp
 
 MOST_ROWS = 500
 """Rows of one page."""

@@ -13,19 +13,22 @@ from typing_extensions import TypedDict
 from plait import (
     Context,
     Cron,
+    CronDetails,
     Depends,
     EmptyModel,
+    Page,
     Plait,
+    RunSummary,
+    ScheduledRun,
     Standalone,
     Task,
     TaskDefaults,
+    TaskDetails,
     TaskRunRef,
     Workflow,
     WorkflowRunRef,
+    WorkflowRunTriggerConfig,
 )
-from plait.features.cron import CronDetails
-from plait.features.scheduled import ScheduledRun
-from plait.types import WorkflowRunTriggerConfig
 
 plait = Plait()
 
@@ -126,7 +129,9 @@ assert_type(count.run_many([item], wait_for_result=False), list[TaskRunRef[DocIn
 assert_type(wf.run_many_no_wait([item]), list[WorkflowRunRef])
 assert_type(wf.schedule(datetime.now(UTC), doc), ScheduledRun)
 assert_type(count.create_cron("c", "@daily", doc, timezone="Europe/Berlin", catch_up="all"), CronDetails)
-assert_type(plait.scheduled.list(statuses=["STARTED"]), list[ScheduledRun])
+assert_type(plait.scheduled.list(statuses=["STARTED"]), Page[ScheduledRun])
+assert_type(plait.runs.list()[0], RunSummary)
+assert_type(plait.runs.get_details("id").tasks["load"], TaskDetails)
 assert_type(plait.cron.run_now("id"), WorkflowRunRef)
 plait.workflow(name="timed", input_validator=DocInput, on_crons=["@daily", Cron("@hourly")], cron_input=doc)
 

@@ -15,9 +15,9 @@ from plait.features.versions import VersionDiff
 from plait.features.workers import WorkerDetails, WorkerSummary
 from plait.features.workflow_stats import MOST_MEASURED, WorkflowStats
 from plait.features.workflows import WorkflowDetails, WorkflowSummary, WorkflowVersion
-from plait.server.access import READ, WRITE, make_router
 from plait.server.answers import Done
 from plait.server.json_text import parse_object
+from plait.server.permissions import READ, WRITE, make_router
 from plait.server.requests import FilterChange, FilterRequest, Limit, VersionId
 from plait.server.routes.deps import Ask, Text, WorkflowName, choose_one, name_id
 

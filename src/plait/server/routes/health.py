@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from plait.server.access import PUBLIC, READ, make_router
 from plait.server.answers import Health
+from plait.server.permissions import PUBLIC, READ, make_router
 from plait.server.routes.deps import Ask
 
 router = make_router("health")

@@ -13,9 +13,9 @@ from plait.features.run_control import BulkResult
 from plait.features.run_stats import RunStats
 from plait.features.run_views import ChildRun, RunDetails, RunSummary, TaskDetails
 from plait.features.shapes import Page
-from plait.server.access import READ, WRITE, make_router
 from plait.server.answers import Done, Started
 from plait.server.json_text import parse_json, parse_metadata
+from plait.server.permissions import READ, WRITE, make_router
 from plait.server.requests import (
     BulkRequest,
     CancelRequest,

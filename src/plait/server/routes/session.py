@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from plait.server.access import PUBLIC, make_router
 from plait.server.answers import Done, SessionView
+from plait.server.permissions import PUBLIC, make_router
 from plait.server.requests import LoginRequest
 
 router = make_router("session")

@@ -11,9 +11,9 @@ from plait.features.cron import CronDetails, CronPreview
 from plait.features.event import Event, EventDetails
 from plait.features.scheduled import ScheduledRun, ScheduledRunStatus
 from plait.features.shapes import Page
-from plait.server.access import READ, WRITE, make_router
 from plait.server.answers import Done, Started
 from plait.server.json_text import parse_json, parse_metadata, parse_object
+from plait.server.permissions import READ, WRITE, make_router
 from plait.server.requests import (
     CronExpression,
     CronRequest,
