@@ -2142,11 +2142,8 @@ export interface components {
          * @description A timetable that was declared with a workflow.
          */
         WorkflowCron: {
-            /**
-             * Catch Up
-             * @enum {string}
-             */
-            catch_up: "none" | "latest" | "all";
+            /** Catch Up */
+            catch_up: string;
             /** Expression */
             expression: string;
             /** Input */
