@@ -18,13 +18,13 @@ def test_everything_is_reached_by_keys(dashboard: Watched, shop: Shop, worker: W
     page = dashboard.open("")
     expect(page.get_by_role("table", name="Runs").locator("tbody tr[data-id]")).to_have_count(12)
     press = page.keyboard.press
-    for key, name in (("w", "Workflows"), ("k", "Workers"), ("c", "Crons & scheduled"), ("e", "Events"), ("r", "Runs")):
+    for key, name in (("w", "Workflows"), ("k", "Workers"), ("c", "Schedules"), ("e", "Events"), ("r", "Runs")):
         press("g")
         press(key)
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
     press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -51,7 +51,7 @@ def test_everything_is_reached_by_keys(dashboard: Watched, shop: Shop, worker: W
     press("3")
     expect(page.get_by_role("table", name="Tasks")).to_be_visible()
     press("Escape")
-    expect(page.get_by_role("complementary", name="The run")).to_be_visible()
+    expect(page.get_by_role("complementary", name="This run")).to_be_visible()
 
     press("Control+k")
     page.keyboard.type("fulfil")
@@ -79,7 +79,7 @@ def test_the_theme_follows_the_system_or_the_choice(watch: Callable[..., Watched
     page.emulate_media(color_scheme="light")
     expect(root).to_have_attribute("data-theme", "light")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
-    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: system").click()
     page.get_by_role("button", name="Theme: light").click()
     expect(root).to_have_attribute("data-theme", "dark")
     page.reload()

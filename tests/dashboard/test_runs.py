@@ -68,7 +68,7 @@ def test_a_failed_task_tells_its_error_and_is_replayed(dashboard: Watched, shop:
 
     shop.repaired.set()
     page.get_by_role("button", name="Replay", exact=True).click()
-    page.get_by_role("menuitem", name="What did not complete").click()
+    page.get_by_role("menuitem", name="Failed and cancelled tasks").click()
     expect(panel.locator(".status.badge")).to_have_text("Completed")
     expect(panel.get_by_label("Output", exact=True)).to_contain_text(str(BIG))
     panel.get_by_role("tab", name="Attempts").click()
@@ -86,7 +86,7 @@ def test_a_run_is_started_again_with_another_input(dashboard: Watched, shop: Sho
     expect(page).not_to_have_url(re.compile(first.workflow_run_id))
     expect(page.get_by_label("Input", exact=True)).to_contain_text("edsger@example.org")
     expect(page.get_by_label("Input", exact=True)).to_contain_text(str(BIG))
-    page.locator(".facts > div", has_text="again, from run").get_by_role("link").click()
+    page.locator(".facts > div", has_text="run again from").get_by_role("link").click()
     expect(page).to_have_url(re.compile(first.workflow_run_id))
 
 
@@ -169,7 +169,7 @@ def test_a_misspelt_search_finds_nothing_to_cancel(dashboard: Watched, shop: Sho
     shop["Nap"].run_no_wait({"seconds": 1})
     page = dashboard.open("runs?q=stauts:failed")
     expect(page.get_by_text("“stauts:” is not known")).to_be_visible()
-    expect(page.get_by_role("heading", name="The search is not understood")).to_be_visible()
+    expect(page.get_by_role("heading", name="The search cannot be read")).to_be_visible()
     page.keyboard.press("Shift+X")
     expect(page.get_by_role("region", name="Selected runs")).to_have_count(0)
     page.get_by_role("button", name="Show all runs").click()

@@ -49,7 +49,7 @@ def test_without_the_stream_the_page_polls(dashboard: Watched, shop: Shop, worke
     dashboard.expected += ["ERR_FAILED", "stream"]
     dashboard.page.route("**/api/v1/stream*", lambda route: route.abort())
     page = dashboard.open("runs")
-    expect(page.get_by_text("Asking every 2 s")).to_be_visible()
+    expect(page.get_by_text("Updated every 2 s")).to_be_visible()
     expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
     shop["CleanUp"].run()
     expect(page.get_by_role("link", name="CleanUp")).to_be_visible()

@@ -3,7 +3,7 @@ import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
 
-type Method = "get" | "post" | "patch" | "delete";
+type Method = "get" | "post" | "delete";
 type PathOf<M extends Method> = { [P in keyof paths]: paths[P] extends Record<M, { responses: unknown }> ? P : never }[keyof paths];
 type Json<T> = T extends { content: { "application/json": infer Body } } ? Body : undefined;
 type AnswerOf<O> = O extends { responses: infer R }
@@ -31,7 +31,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Told of every answer, and of requests that found no server. */
+/** Called after every request: whether the server was reached, and whether it asks for a sign-in. */
 export const reachability = { onChange: (_reached: boolean): void => {}, onUnauthorized: (): void => {} };
 
 export function makeUrl(path: string, parameters: object = {}, query: object = {}): string {
@@ -86,10 +86,6 @@ export function get<P extends PathOf<"get">>(path: P, options: Options<paths[P][
 
 export function post<P extends PathOf<"post">>(path: P, options: Options<paths[P]["post"]> = {}): Promise<AnswerOf<paths[P]["post"]>> {
   return call("post", path, options as Options<unknown>);
-}
-
-export function patch<P extends PathOf<"patch">>(path: P, options: Options<paths[P]["patch"]> = {}): Promise<AnswerOf<paths[P]["patch"]>> {
-  return call("patch", path, options as Options<unknown>);
 }
 
 export function remove<P extends PathOf<"delete">>(path: P, options: Options<paths[P]["delete"]> = {}): Promise<AnswerOf<paths[P]["delete"]>> {

@@ -3,17 +3,15 @@ import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-qu
 import type { RunFilter } from "../lib/tokens";
 import { get, type Schemas } from "./client";
 
-export type Run = Schemas["RunItem"];
-export type RunView = Schemas["RunView"];
-export type TaskItem = Schemas["TaskItem"];
-export type TaskView = Schemas["TaskView"];
-export type Attempt = Schemas["AttemptItem"];
-export type WorkflowView = Schemas["WorkflowView"];
-export type WorkflowItem = Schemas["WorkflowItem"];
+export type RunSummary = Schemas["RunSummary"];
+export type RunDetails = Schemas["RunDetails"];
+export type TaskDetails = Schemas["TaskDetails"];
+export type AttemptDetails = Schemas["AttemptDetails"];
+export type WorkflowDetails = Schemas["WorkflowDetails"];
 export type LogLine = Schemas["LogLine"];
 
 export interface RunQuery {
-  status?: Run["status"][];
+  status?: RunSummary["status"][];
   workflow?: string[];
   metadata?: string[];
   triggered_by?: string;
@@ -23,7 +21,7 @@ export interface RunQuery {
 
 export function makeRunQuery(filter: RunFilter): RunQuery {
   return {
-    status: filter.statuses.length ? (filter.statuses as Run["status"][]) : undefined,
+    status: filter.statuses.length ? (filter.statuses as RunSummary["status"][]) : undefined,
     workflow: filter.workflows.length ? filter.workflows : undefined,
     metadata: filter.metadata.length ? filter.metadata.map(([key, value]) => `${key}:${value}`) : undefined,
     since: filter.since ?? undefined,
@@ -62,44 +60,42 @@ export function useRun(id: string) {
 export function useTask(id: string, index: number | null) {
   return useQuery({
     queryKey: ["run", id, "task", index],
-    queryFn: ({ signal }) => get("/api/v1/runs/{run_id}/tasks/{task}", { path: { run_id: id, task: index ?? 0 }, signal }),
+    queryFn: ({ signal }) => get("/api/v1/runs/{run_id}/tasks/{index}", { path: { run_id: id, index: index ?? 0 }, signal }),
     enabled: index !== null,
   });
 }
 
-export function useChildren(id: string, enabled: boolean) {
+export function useChildren(id: string) {
   return useInfiniteQuery({
     queryKey: ["children", id],
     queryFn: ({ pageParam, signal }) =>
       get("/api/v1/runs/{run_id}/children", { path: { run_id: id }, query: { after: pageParam ?? undefined, limit: PAGE }, signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
-    enabled,
   });
 }
 
-const LOG_PAGES = 10;
+const MAX_LOG_PAGES = 10;
 
-/** The lines of a run or one of its tasks, oldest first: at most ten pages. */
-export function useLogs(id: string, options: { task?: number; search?: string }, enabled = true) {
+/** The lines of a run or one of its tasks, oldest first: at most `MAX_LOG_PAGES` pages. */
+export function useLogs(id: string, options: { task?: string; search?: string }) {
   return useQuery({
     queryKey: ["logs", id, options],
     queryFn: async ({ signal }) => {
       const lines: LogLine[] = [];
       let after: string | undefined;
       for (let page = 0; ; page++) {
-        const found: Schemas["LogPage"] = await get("/api/v1/runs/{run_id}/logs", {
+        const found: Schemas["Page_LogLine_"] = await get("/api/v1/runs/{run_id}/logs", {
           path: { run_id: id },
           query: { task: options.task, search: options.search || undefined, after, limit: 500 },
           signal,
         });
-        lines.push(...found.lines);
-        if (!found.more || page === LOG_PAGES - 1) return { lines, more: found.more };
-        after = found.next ?? undefined;
+        lines.push(...found.items);
+        if (found.next === null || page === MAX_LOG_PAGES - 1) return { lines, more: found.next !== null };
+        after = found.next;
       }
     },
     placeholderData: keepPreviousData,
-    enabled,
   });
 }
 
@@ -117,7 +113,7 @@ export function useWorkflows(search?: string) {
 export function useWorkflow(name: string, version: number | null) {
   return useQuery({
     queryKey: ["workflow", name, version],
-    queryFn: ({ signal }): Promise<WorkflowView> =>
+    queryFn: ({ signal }): Promise<WorkflowDetails> =>
       version === null
         ? get("/api/v1/workflows/{name}", { path: { name }, signal })
         : get("/api/v1/workflows/{name}/versions/{version_id}", { path: { name, version_id: version }, signal }),

@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List Crons
-         * @description A page of crons.
+         * @description A page of crons, by workflow and name.
          */
         get: operations["list_crons"];
         put?: never;
@@ -59,29 +59,9 @@ export interface paths {
         put?: never;
         /**
          * Pause Cron
-         * @description Have a cron start nothing until it is resumed.
+         * @description Have a cron start nothing until it is unpaused.
          */
         post: operations["pause_cron"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/crons/{cron_id}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Resume Cron
-         * @description Have a paused cron go on from now.
-         */
-        post: operations["resume_cron"];
         delete?: never;
         options?: never;
         head?: never;
@@ -102,6 +82,26 @@ export interface paths {
          * @description Start a run of a cron now, beside its times.
          */
         post: operations["run_cron"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/crons/{cron_id}/unpause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unpause Cron
+         * @description Have a paused cron go on from now.
+         */
+        post: operations["unpause_cron"];
         delete?: never;
         options?: never;
         head?: never;
@@ -161,7 +161,7 @@ export interface paths {
         };
         /**
          * Get Event
-         * @description One event with its payload and the runs that it started.
+         * @description One event with its payload and the newest runs that it started.
          */
         get: operations["get_event"];
         put?: never;
@@ -374,6 +374,9 @@ export interface paths {
         /**
          * List Logs
          * @description Lines that the tasks of a run logged, oldest first.
+         *
+         *     Follow a run by asking again with the last line's `cursor` whenever the stream tells of new ones; lines of other
+         *     tasks may come in late by up to a second, so begin again from the start when the run has ended.
          */
         get: operations["list_logs"];
         put?: never;
@@ -404,7 +407,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/runs/{run_id}/tasks/{task}": {
+    "/api/v1/runs/{run_id}/tasks/{index}": {
         parameters: {
             query?: never;
             header?: never;
@@ -413,7 +416,7 @@ export interface paths {
         };
         /**
          * Get Task
-         * @description One task with its payloads, errors and all of its attempts.
+         * @description One task with its payloads, errors and attempts.
          */
         get: operations["get_task"];
         put?: never;
@@ -424,7 +427,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/runs/{run_id}/tasks/{task}/{what}": {
+    "/api/v1/runs/{run_id}/tasks/{index}/{what}": {
         parameters: {
             query?: never;
             header?: never;
@@ -444,7 +447,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/runs/{run_id}/tasks/{task}/cancel": {
+    "/api/v1/runs/{run_id}/tasks/{index}/cancel": {
         parameters: {
             query?: never;
             header?: never;
@@ -849,20 +852,20 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * AttemptItem
-         * @description One attempt that ended. `outcome`: a task's status, or `RETRIED`, `LOST` (its worker died), `RELEASED` (its
-         *     worker stopped) where the task went on.
+         * AttemptDetails
+         * @description One attempt that ended. ``outcome`` is its task's status, or ``RETRIED``, ``LOST`` (its worker died),
+         *     ``RELEASED`` (its worker stopped) where the task went on; ``error`` and ``reason`` say why. ``retry`` counts those
+         *     that retries allow. ``superseded``: a replay ran the task again.
          */
-        AttemptItem: {
-            /** @description In a list without `trace` and with a shortened message. */
-            error: components["schemas"]["Failure"] | null;
+        AttemptDetails: {
+            /** Attempt */
+            attempt: number;
+            error: components["schemas"]["ErrorDetails"] | null;
             /**
              * Finished At
              * Format: date-time
              */
             finished_at: string;
-            /** Number */
-            number: number;
             /**
              * Outcome
              * @enum {string}
@@ -876,22 +879,19 @@ export interface components {
             retry: number;
             /** Started At */
             started_at: string | null;
-            /**
-             * Superseded
-             * @description A replay ran the task again.
-             */
+            /** Superseded */
             superseded: boolean;
             /** Worker Id */
             worker_id: string | null;
         };
         /**
-         * BulkOrder
-         * @description An order about many runs: by id, or all that match a filter; exactly one of the two.
+         * BulkRequest
+         * @description About many runs: by id, or all that match a filter; exactly one of the two.
          *
-         *     A filter's order deals with a bounded number of runs at a time. Go on with `before` from the answer until that is
-         *     null. Cancelling looks at active runs only, replaying at failed and cancelled ones.
+         *     With a filter, a bounded number of runs is dealt with at a time. Go on with `before` from the answer's `next` until
+         *     that is null. Cancelling looks at active runs only, replaying at failed and cancelled ones.
          */
-        BulkOrder: {
+        BulkRequest: {
             /** Before */
             before?: string | null;
             /**
@@ -900,7 +900,7 @@ export interface components {
              * @default false
              */
             dry_run: boolean;
-            filter?: components["schemas"]["RunFilterBody"] | null;
+            filter?: components["schemas"]["RunFilterRequest"] | null;
             /**
              * From Start
              * @description Replay all tasks.
@@ -910,23 +910,24 @@ export interface components {
             /** Ids */
             ids?: string[] | null;
         };
-        /** BulkResult */
+        /**
+         * BulkResult
+         * @description ``matched`` runs were meant (when dry, would be), ``done`` of them were cancelled or replayed, descendants that
+         *     were cancelled with them included. ``next``: it stopped after as many as it was to deal with at a time; give it as
+         *     ``before`` to go on.
+         */
         BulkResult: {
-            /**
-             * Done
-             * @description Cancelled (descendants included) or replayed; 0 when dry.
-             */
+            /** Done */
             done: number;
+            /** Dry Run */
+            dry_run: boolean;
             /** Matched */
             matched: number;
-            /**
-             * Next
-             * @description There may be more: `before` of the next order.
-             */
+            /** Next */
             next: string | null;
         };
-        /** CancelOrder */
-        CancelOrder: {
+        /** CancelRequest */
+        CancelRequest: {
             /** Reason */
             reason?: string | null;
         };
@@ -943,43 +944,44 @@ export interface components {
             field: string;
         };
         /**
-         * ChildItem
-         * @description A run that a task of another run started.
+         * ChildRun
+         * @description A run that a task of another run started. ``child_key`` is the key it was given, if any.
          */
-        ChildItem: {
-            run: components["schemas"]["RunItem"];
-            /** Task */
-            task: string;
-            /** Task Index */
-            task_index: number;
-        };
-        /** ChildPage */
-        ChildPage: {
-            /** Children */
-            children: components["schemas"]["ChildItem"][];
+        ChildRun: {
+            /** Child Key */
+            child_key: string | null;
+            run: components["schemas"]["RunSummary"];
             /**
-             * Next
-             * @description `after` of the next page.
+             * Task
+             * @description The parent's task that started it.
              */
-            next: string | null;
+            task: string;
         };
-        /** CronItem */
-        CronItem: {
+        /**
+         * CronDetails
+         * @description One cron. ``declared``: in code, by ``on_crons``. ``next_at`` is None while it is paused, and when it never fires
+         *     again; ``last_at`` is the newest fire time that got a run.
+         *
+         *     ``explanation`` is the expression in words; ``next_times`` are the next five by it, in its time zone, whether it is
+         *     paused or not. Both are empty where this machine does not know the zone.
+         */
+        CronDetails: {
             /**
              * Catch Up
              * @enum {string}
              */
             catch_up: "none" | "latest" | "all";
+            /** Catch Up Bound */
+            catch_up_bound: number;
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
-            /**
-             * Declared
-             * @description With the workflow, in code.
-             */
+            /** Declared */
             declared: boolean;
+            /** Explanation */
+            explanation: string;
             /** Expression */
             expression: string;
             /**
@@ -987,22 +989,20 @@ export interface components {
              * Format: uuid
              */
             id: string;
+            /** Input */
             input: components["schemas"]["Payload"];
-            /**
-             * Last At
-             * @description The newest fire time that got a run.
-             */
+            /** Last At */
             last_at: string | null;
-            /** Metadata */
-            metadata: string | null;
+            /**
+             * Metadata
+             * @description JSON text of an object.
+             */
+            metadata: string;
             /** Name */
             name: string;
             /** Next At */
             next_at: string | null;
-            /**
-             * Next Times
-             * @description The next five, also of a paused one: those it would have.
-             */
+            /** Next Times */
             next_times: string[];
             /** Paused */
             paused: boolean;
@@ -1013,8 +1013,18 @@ export interface components {
             /** Workflow */
             workflow: string;
         };
-        /** CronOrder */
-        CronOrder: {
+        /**
+         * CronPreview
+         * @description What an expression means: in words, and its next fire times in its time zone.
+         */
+        CronPreview: {
+            /** Explanation */
+            explanation: string;
+            /** Next Times */
+            next_times: string[];
+        };
+        /** CronRequest */
+        CronRequest: {
             /**
              * Catch Up
              * @default latest
@@ -1043,44 +1053,37 @@ export interface components {
             /** Workflow */
             workflow: string;
         };
-        /** CronPage */
-        CronPage: {
-            /** Crons */
-            crons: components["schemas"]["CronItem"][];
-            /**
-             * Next
-             * @description `after` of the next page.
-             */
-            next: string | null;
-        };
-        /**
-         * CronPreview
-         * @description What an expression means.
-         */
-        CronPreview: {
-            /** Explanation */
-            explanation: string;
-            /** Next Times */
-            next_times: string[];
-        };
         /**
          * Done
-         * @description Whether an order changed anything.
+         * @description Whether the request changed anything.
          */
         Done: {
             /** Done */
             done: boolean;
         };
         /**
-         * EventItem
-         * @description One event. `delivered`: its runs were started and the tasks that waited for it were woken.
+         * ErrorDetails
+         * @description The error of a task or an attempt, as it was stored: the exception's type, its text, its traceback.
          */
-        EventItem: {
+        ErrorDetails: {
+            /** Message */
+            message: string;
             /**
-             * Created At
-             * Format: date-time
+             * Trace
+             * @default
              */
-            created_at: string;
+            trace: string;
+            /** Type */
+            type: string;
+        };
+        /**
+         * Event
+         * @description One event. ``delivered``: its runs were started and the tasks that wait for it were woken; a worker does that,
+         *     some milliseconds after the push. ``created_at`` is None in the answer to a push.
+         */
+        Event: {
+            /** Created At */
+            created_at: string | null;
             /** Delivered */
             delivered: boolean;
             /**
@@ -1094,16 +1097,43 @@ export interface components {
              * Metadata
              * @description JSON text of an object.
              */
-            metadata: string | null;
-            /** @description In a list, the first bytes of it. */
+            metadata: string;
             payload: components["schemas"]["Payload"];
             /** Priority */
             priority: number | null;
             /** Scope */
             scope: string | null;
         };
-        /** EventOrder */
-        EventOrder: {
+        /**
+         * EventDetails
+         * @description One event with the newest runs that it started; ``plait.runs.list(triggered_by=...)`` has the others.
+         */
+        EventDetails: {
+            /** Created At */
+            created_at: string | null;
+            /** Delivered */
+            delivered: boolean;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Key */
+            key: string;
+            /**
+             * Metadata
+             * @description JSON text of an object.
+             */
+            metadata: string;
+            payload: components["schemas"]["Payload"];
+            /** Priority */
+            priority: number | null;
+            runs: components["schemas"]["Page_RunSummary_"];
+            /** Scope */
+            scope: string | null;
+        };
+        /** EventRequest */
+        EventRequest: {
             /** Key */
             key: string;
             /** Metadata */
@@ -1120,67 +1150,17 @@ export interface components {
             scope?: string | null;
         };
         /**
-         * EventPage
-         * @description Events, newest first. As with runs, a page looks at a bounded number of them.
+         * Filter
+         * @description One filter: of the events pushed with ``scope``, those start a run of the workflow for which ``expression`` is
+         *     true. The run finds ``payload`` as ``ctx.filter_payload``. ``declared``: in code, by ``default_filters``.
          */
-        EventPage: {
-            /** Events */
-            events: components["schemas"]["EventItem"][];
-            /**
-             * Next
-             * @description `before` of the next page.
-             */
-            next: string | null;
-        };
-        /** EventView */
-        EventView: {
-            event: components["schemas"]["EventItem"];
-            /**
-             * Runs
-             * @description The first runs that it started, oldest first.
-             */
-            runs: components["schemas"]["RunItem"][];
-            /** Runs More */
-            runs_more: boolean;
-        };
-        /**
-         * Failure
-         * @description The error of a task or an attempt.
-         */
-        Failure: {
-            /** Message */
-            message: string;
-            /**
-             * Trace
-             * @default
-             */
-            trace: string;
-            /** Type */
-            type: string;
-        };
-        /** FilterChange */
-        FilterChange: {
-            /** Expression */
-            expression?: string | null;
-            /** Payload */
-            payload?: string | null;
-            /** Scope */
-            scope?: string | null;
-        };
-        /**
-         * FilterItem
-         * @description Of the events pushed with `scope`, those start a run of the workflow for which `expression` is true.
-         */
-        FilterItem: {
+        Filter: {
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
-            /**
-             * Declared
-             * @description In code: it cannot be changed here.
-             */
+            /** Declared */
             declared: boolean;
             /** Expression */
             expression: string;
@@ -1195,8 +1175,17 @@ export interface components {
             /** Workflow */
             workflow: string;
         };
-        /** FilterOrder */
-        FilterOrder: {
+        /** FilterChange */
+        FilterChange: {
+            /** Expression */
+            expression?: string | null;
+            /** Payload */
+            payload?: string | null;
+            /** Scope */
+            scope?: string | null;
+        };
+        /** FilterRequest */
+        FilterRequest: {
             /** Expression */
             expression: string;
             /**
@@ -1210,20 +1199,10 @@ export interface components {
             /** Workflow */
             workflow: string;
         };
-        /** FilterPage */
-        FilterPage: {
-            /** Filters */
-            filters: components["schemas"]["FilterItem"][];
-            /**
-             * Next
-             * @description `after` of the next page.
-             */
-            next: string | null;
-        };
         /** Health */
         Health: {
             /** Detail */
-            detail?: string | null;
+            detail: string | null;
             /**
              * Status
              * @enum {string}
@@ -1231,10 +1210,10 @@ export interface components {
             status: "ok" | "unavailable";
         };
         /**
-         * HeldItem
+         * HeldTask
          * @description A task that a worker runs now.
          */
-        HeldItem: {
+        HeldTask: {
             /** Attempt */
             attempt: number;
             /**
@@ -1254,10 +1233,10 @@ export interface components {
         };
         /**
          * HistogramBar
-         * @description The runs triggered from `start` on, until the start of the next bar.
+         * @description The runs triggered from ``start`` on, until the start of the next bar.
          */
         HistogramBar: {
-            counts: components["schemas"]["StatusCounts"];
+            counts: components["schemas"]["RunCounts"];
             /**
              * Start
              * Format: date-time
@@ -1265,10 +1244,10 @@ export interface components {
             start: string;
         };
         /**
-         * LoginOrder
+         * LoginRequest
          * @description A user with a password, or a token.
          */
-        LoginOrder: {
+        LoginRequest: {
             /** Password */
             password?: string | null;
             /** Token */
@@ -1278,7 +1257,7 @@ export interface components {
         };
         /**
          * LogLine
-         * @description One line. `id` orders the lines of a run: microseconds since 1970 by the worker's clock.
+         * @description One line that a task logged. ``at`` is by the clock of its worker; ``cursor`` is for asking what comes behind.
          */
         LogLine: {
             /**
@@ -1288,39 +1267,210 @@ export interface components {
             at: string;
             /** Attempt */
             attempt: number;
-            /** Id */
-            id: number;
+            /** Cursor */
+            cursor: string;
             /** Level */
             level: string;
             /** Task */
-            task: number;
-            /** Task Name */
-            task_name: string;
+            task: string;
             /** Text */
             text: string;
         };
         /**
-         * LogPage
-         * @description Lines, oldest first. Follow a run by asking again with `after=next` whenever the stream tells of new ones; lines
-         *     of other tasks may come in late by up to a second, so begin again from the start when the run has ended.
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
          */
-        LogPage: {
-            /** Lines */
-            lines: components["schemas"]["LogLine"][];
+        Page_ChildRun_: {
             /**
-             * More
-             * @description The page is full: there may be more now.
+             * Cut
+             * @default false
              */
-            more: boolean;
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["ChildRun"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_CronDetails_: {
             /**
-             * Next
-             * @description `after` of the next page: behind the last line; as given when there is none.
+             * Cut
+             * @default false
              */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["CronDetails"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_Event_: {
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["Event"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_Filter_: {
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["Filter"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_LogLine_: {
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["LogLine"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_RunSummary_: {
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["RunSummary"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_ScheduledRun_: {
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["ScheduledRun"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_WorkerSummary_: {
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["WorkerSummary"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_WorkflowSummary_: {
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["WorkflowSummary"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Page
+         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         *
+         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
+         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
+         *     have fewer items than asked for, none even, and more may follow.
+         */
+        Page_WorkflowVersion_: {
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /** Items */
+            items: components["schemas"]["WorkflowVersion"][];
+            /** Next */
             next: string | null;
         };
         /**
          * Payload
          * @description Stored JSON as *text*, so that integers of any length stay exact. Long ones are shown in part.
+         *
+         *     REST alone shows JSON so; in Python and on the command line it is the value.
          */
         Payload: {
             /**
@@ -1345,12 +1495,12 @@ export interface components {
              * Field
              * @description The field of the request that is wrong, e.g. `body.input`.
              */
-            field?: string | null;
+            field: string | null;
             /**
              * Hint
              * @description What to do about it.
              */
-            hint?: string | null;
+            hint: string | null;
             /**
              * Message
              * @description A sentence for people.
@@ -1363,42 +1513,20 @@ export interface components {
             type: string;
         };
         /**
-         * QueueItem
-         * @description One task of a workflow over all runs.
+         * QueueMetrics
+         * @description The queues that are not empty, by workflow and task; their sums, which are lower bounds if ``capped``; and the
+         *     live workers with their slots.
          */
-        QueueItem: {
-            /** Capped */
-            capped: boolean;
-            /** Oldest Ready At */
-            oldest_ready_at: string | null;
-            /** Ready */
-            ready: number;
-            /** Running */
-            running: number;
-            /** Task */
-            task: string;
-            /** Waiting */
-            waiting: number;
-            /** Workflow */
-            workflow: string;
-        };
-        /**
-         * QueueList
-         * @description What waits and runs now. The sums are lower bounds if `capped`.
-         */
-        QueueList: {
+        QueueMetrics: {
             /** Capped */
             capped: boolean;
             /** Queues */
-            queues: components["schemas"]["QueueItem"][];
+            queues: components["schemas"]["TaskQueue"][];
             /** Ready */
             ready: number;
             /** Running */
             running: number;
-            /**
-             * Slots
-             * @description Slots of all live workers.
-             */
+            /** Slots */
             slots: number;
             /** Slots In Use */
             slots_in_use: number;
@@ -1408,10 +1536,10 @@ export interface components {
             workers: number;
         };
         /**
-         * ReplayOrder
+         * ReplayRequest
          * @description What to run again besides what did not complete; or, with `input`, a new run with another input.
          */
-        ReplayOrder: {
+        ReplayRequest: {
             /**
              * From Start
              * @default false
@@ -1425,16 +1553,100 @@ export interface components {
             priority?: number | null;
             /**
              * Tasks
-             * @description Indices of tasks.
+             * @description Names of tasks.
              * @default []
              */
-            tasks: number[];
+            tasks: string[];
         };
         /**
-         * RunFilterBody
+         * RunCounts
+         * @description Runs by status.
+         */
+        RunCounts: {
+            /**
+             * Cancelled
+             * @default 0
+             */
+            cancelled: number;
+            /**
+             * Completed
+             * @default 0
+             */
+            completed: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Queued
+             * @default 0
+             */
+            queued: number;
+            /**
+             * Running
+             * @default 0
+             */
+            running: number;
+        };
+        /**
+         * RunDetails
+         * @description One run with its input and every task, by name, in the order of the graph.
+         *
+         *     ``trigger_name`` is the event's key, the cron's or the workflow's name of what started it, ``trigger_task`` the
+         *     parent's task that started a child run. ``children`` and ``replays`` count the runs that it led to, up to 1,000.
+         */
+        RunDetails: {
+            /** Children */
+            children: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Description */
+            description: string | null;
+            /** Duration Ms */
+            duration_ms: number | null;
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Input */
+            input: components["schemas"]["Payload"];
+            /**
+             * Metadata
+             * @description JSON text of an object.
+             */
+            metadata: string;
+            /** Priority */
+            priority: number;
+            /** Replays */
+            replays: number;
+            status: components["schemas"]["WorkflowRunStatus"];
+            /** Tasks */
+            tasks: components["schemas"]["TaskDetails"][];
+            /** Trigger */
+            trigger: ("PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY") | null;
+            /** Trigger Id */
+            trigger_id: string | null;
+            /** Trigger Name */
+            trigger_name: string | null;
+            /** Trigger Task */
+            trigger_task: string | null;
+            /** Version Id */
+            version_id: number;
+            /** Workflow */
+            workflow: string;
+        };
+        /**
+         * RunFilterRequest
          * @description The same filter as that of the list of runs.
          */
-        RunFilterBody: {
+        RunFilterRequest: {
             /**
              * Metadata
              * @description Each `key:value`; the value is compared as text. All must fit.
@@ -1470,79 +1682,17 @@ export interface components {
             workflow: string[];
         };
         /**
-         * RunItem
-         * @description One run without its tasks.
-         */
-        RunItem: {
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /**
-             * Duration Ms
-             * @description From the trigger to the end; null until it ended.
-             */
-            duration_ms: number | null;
-            /** Finished At */
-            finished_at: string | null;
-            /**
-             * Id
-             * Format: uuid
-             */
-            id: string;
-            /**
-             * Metadata
-             * @description JSON text of an object.
-             */
-            metadata: string | null;
-            /** Priority */
-            priority: number;
-            status: components["schemas"]["WorkflowRunStatus"];
-            /**
-             * Trigger
-             * @description What started it; null: a program, or a person.
-             */
-            trigger: ("PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY") | null;
-            /** Trigger Id */
-            trigger_id: string | null;
-            /** Version Id */
-            version_id: number;
-            /** Workflow */
-            workflow: string;
-        };
-        /**
-         * RunPage
-         * @description Runs, newest first. A page looks at a bounded number of runs, so it may have fewer than asked for, none even,
-         *     and still not be the last: go on while `next` is not null.
-         */
-        RunPage: {
-            /**
-             * Cut
-             * @description The page was ended by the number of runs looked at: few match the filter.
-             */
-            cut: boolean;
-            /**
-             * Next
-             * @description `before` of the next page; null when there is nothing older.
-             */
-            next: string | null;
-            /** Runs */
-            runs: components["schemas"]["RunItem"][];
-        };
-        /**
          * RunStats
-         * @description Counts per status and a histogram over the time of the trigger.
+         * @description Runs by status, and over the time of their triggers.
+         *
+         *     ``capped``: only the newest were counted, those since ``since``: there are more, the counts are lower bounds.
          */
         RunStats: {
             /** Bars */
             bars: components["schemas"]["HistogramBar"][];
-            /**
-             * Capped
-             * @description Only the newest runs were counted, those since `since`: there are more.
-             */
+            /** Capped */
             capped: boolean;
-            counts: components["schemas"]["StatusCounts"];
+            counts: components["schemas"]["RunCounts"];
             /**
              * Since
              * @description Where the first bar begins; null when there are no runs.
@@ -1555,54 +1705,44 @@ export interface components {
             until: string | null;
         };
         /**
-         * RunTriggerView
-         * @description What started a run, with a name to show.
+         * RunSummary
+         * @description One run without its tasks. ``finished_at`` and ``duration_ms``, from the trigger to the end, are None until it
+         *     ended.
+         *
+         *     ``trigger`` says what started it, ``trigger_id`` which one; both are None for a run that a program or a person
+         *     started. ``version_id`` is the version of the workflow that it runs.
          */
-        RunTriggerView: {
+        RunSummary: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Duration Ms */
+            duration_ms: number | null;
+            /** Finished At */
+            finished_at: string | null;
             /**
              * Id
              * Format: uuid
              */
             id: string;
             /**
-             * Kind
-             * @enum {string}
+             * Metadata
+             * @description JSON text of an object.
              */
-            kind: "PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY";
-            /**
-             * Name
-             * @description The event's key, the cron's or workflow's name.
-             */
-            name: string | null;
-            /**
-             * Task
-             * @description Of a child run: the parent's task that started it.
-             */
-            task?: string | null;
-        };
-        /**
-         * RunView
-         * @description One run with all of its tasks, in graph order, hooks last. The arrows of the graph are `tasks[].parents`.
-         */
-        RunView: {
-            /** Cancellable */
-            cancellable: boolean;
-            /** Children Total */
-            children_total: number;
-            /** Description */
-            description: string | null;
-            input: components["schemas"]["Payload"];
-            /** Replayable */
-            replayable: boolean;
-            /**
-             * Replays Total
-             * @description Runs that are replays of this one with another input.
-             */
-            replays_total: number;
-            run: components["schemas"]["RunItem"];
-            /** Tasks */
-            tasks: components["schemas"]["TaskItem"][];
-            triggered_by: components["schemas"]["RunTriggerView"] | null;
+            metadata: string;
+            /** Priority */
+            priority: number;
+            status: components["schemas"]["WorkflowRunStatus"];
+            /** Trigger */
+            trigger: ("PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY") | null;
+            /** Trigger Id */
+            trigger_id: string | null;
+            /** Version Id */
+            version_id: number;
+            /** Workflow */
+            workflow: string;
         };
         /** ScheduledChange */
         ScheduledChange: {
@@ -1612,38 +1752,8 @@ export interface components {
              */
             run_at: string;
         };
-        /**
-         * ScheduledItem
-         * @description A run that time starts once. `run_id`: the run, once it was started.
-         */
-        ScheduledItem: {
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /**
-             * Id
-             * Format: uuid
-             */
-            id: string;
-            input: components["schemas"]["Payload"];
-            /** Metadata */
-            metadata: string | null;
-            /** Priority */
-            priority: number;
-            /**
-             * Run At
-             * Format: date-time
-             */
-            run_at: string;
-            /** Run Id */
-            run_id?: string | null;
-            /** Workflow */
-            workflow: string;
-        };
-        /** ScheduledOrder */
-        ScheduledOrder: {
+        /** ScheduledRequest */
+        ScheduledRequest: {
             /**
              * Input
              * @description JSON as text: integers stay exact, whatever their length.
@@ -1663,18 +1773,44 @@ export interface components {
             workflow: string;
         };
         /**
-         * ScheduledPage
-         * @description Scheduled runs, the latest time first.
+         * ScheduledRun
+         * @description A run that starts, or was started, at ``run_at``. ``run_id`` is None until then, ``created_at`` only for what was
+         *     scheduled inside a transaction of the caller's.
          */
-        ScheduledPage: {
+        ScheduledRun: {
+            /** Created At */
+            created_at: string | null;
             /**
-             * Next
-             * @description `before` of the next page.
+             * Id
+             * Format: uuid
              */
-            next: string | null;
-            /** Scheduled */
-            scheduled: components["schemas"]["ScheduledItem"][];
+            id: string;
+            /** Input */
+            input: components["schemas"]["Payload"];
+            /**
+             * Metadata
+             * @description JSON text of an object.
+             */
+            metadata: string;
+            /** Priority */
+            priority: number;
+            /**
+             * Run At
+             * Format: date-time
+             */
+            run_at: string;
+            /** Run Id */
+            run_id: string | null;
+            status: components["schemas"]["ScheduledRunStatus"];
+            /** Workflow */
+            workflow: string;
         };
+        /**
+         * ScheduledRunStatus
+         * @description Whether a scheduled run still waits for its time. What became of it then, ``plait.runs`` knows.
+         * @enum {string}
+         */
+        ScheduledRunStatus: "SCHEDULED" | "STARTED";
         /**
          * SessionView
          * @description Who is asking. `role` null: sign in first, by `login`.
@@ -1712,34 +1848,6 @@ export interface components {
              */
             id: string;
         };
-        /** StatusCounts */
-        StatusCounts: {
-            /**
-             * Cancelled
-             * @default 0
-             */
-            cancelled: number;
-            /**
-             * Completed
-             * @default 0
-             */
-            completed: number;
-            /**
-             * Failed
-             * @default 0
-             */
-            failed: number;
-            /**
-             * Queued
-             * @default 0
-             */
-            queued: number;
-            /**
-             * Running
-             * @default 0
-             */
-            running: number;
-        };
         /**
          * StreamChange
          * @description The data of one `change` of the stream. Nothing is promised about what it leaves out: fetch what is shown.
@@ -1748,7 +1856,6 @@ export interface components {
             /**
              * Ids
              * @description Runs, where the kind is about some.
-             * @default []
              */
             ids: string[];
             /**
@@ -1758,7 +1865,10 @@ export interface components {
              */
             kind: "run" | "runs" | "logs" | "events" | "workers" | "schedules";
         };
-        /** TaskChange */
+        /**
+         * TaskChange
+         * @description What changed of a task.
+         */
         TaskChange: {
             /** Changes */
             changes: components["schemas"]["Change"][];
@@ -1771,58 +1881,60 @@ export interface components {
             what: "added" | "removed" | "changed";
         };
         /**
-         * TaskItem
-         * @description One task of a run. Times are those of its last attempt.
+         * TaskDetails
+         * @description One task of a run; ``index`` is its place in the order of the graph. Times are those of its last attempt.
+         *
+         *     ``why`` says in a sentence why a pending or queued task waits, ``waits_for`` names the conditions of which one would
+         *     release it now, ``due_at`` is when a task that waits for a time or a retry goes on; ``reason`` says why it was
+         *     skipped, cancelled or handed back. ``wait_for``, ``skip_if`` and ``cancel_if`` are its conditions in words.
+         *
+         *     ``max_attempts`` counts those its retries allow; attempts that were lost or handed back come on top. ``children``
+         *     counts the child runs that it started. ``logs``: whether it logged anything; None where that was not asked.
+         *
+         *     In REST, the tasks in a run come with the size of their output but none of its text, with the last 20 attempts, and
+         *     with errors cut short; one task comes with all.
          */
-        TaskItem: {
-            /**
-             * Attempts
-             * @description Those that ended, oldest first; the last 20 in a list.
-             */
-            attempts: components["schemas"]["AttemptItem"][];
+        TaskDetails: {
+            /** Attempts */
+            attempts: components["schemas"]["AttemptDetails"][];
             /** Attempts Total */
             attempts_total: number;
-            /**
-             * Children
-             * @description Child runs that it started.
-             */
+            /** Cancel If */
+            cancel_if: string | null;
+            /** Children */
             children: number;
-            /**
-             * Due At
-             * @description When a task that waits for a time or a retry goes on.
-             */
+            /** Due At */
             due_at: string | null;
-            error: components["schemas"]["Failure"] | null;
+            error: components["schemas"]["ErrorDetails"] | null;
             /** Finished At */
             finished_at: string | null;
             /** Index */
             index: number;
             kind: components["schemas"]["TaskKind"];
+            /** Logs */
+            logs: boolean | null;
             /** Max Attempts */
             max_attempts: number;
             /** Name */
             name: string;
-            /**
-             * Output Size
-             * @description Bytes of its output; null when it has none.
-             */
-            output_size: number | null;
+            /** Output */
+            output: components["schemas"]["Payload"] | null;
             /** Parents */
-            parents: number[];
+            parents: string[];
             /** Queued At */
             queued_at: string | null;
-            /**
-             * Reason
-             * @description Why it was skipped, cancelled or handed back.
-             */
+            /** Reason */
             reason: string | null;
+            /** Skip If */
+            skip_if: string | null;
             /** Started At */
             started_at: string | null;
             status: components["schemas"]["TaskStatus"];
-            /**
-             * Why
-             * @description Of a pending or queued task: why it is waiting, in a sentence.
-             */
+            /** Wait For */
+            wait_for: string | null;
+            /** Waits For */
+            waits_for: string[];
+            /** Why */
             why: string | null;
             /** Worker Id */
             worker_id: string | null;
@@ -1833,20 +1945,57 @@ export interface components {
          * @enum {string}
          */
         TaskKind: "task" | "on_success" | "on_failure";
-        /** TaskStats */
+        /**
+         * TaskQueue
+         * @description One task of a workflow, over all runs: how many are ready for a worker, run, and wait for a time or an event.
+         *
+         *     Tasks that wait for their parents are in none of these. ``capped``: the counting stopped, there may be more.
+         */
+        TaskQueue: {
+            /**
+             * Capped
+             * @default false
+             */
+            capped: boolean;
+            /** Oldest Ready At */
+            oldest_ready_at: string | null;
+            /** Oldest Running At */
+            oldest_running_at: string | null;
+            /**
+             * Ready
+             * @default 0
+             */
+            ready: number;
+            /**
+             * Running
+             * @default 0
+             */
+            running: number;
+            /** Task */
+            task: string;
+            /**
+             * Waiting
+             * @default 0
+             */
+            waiting: number;
+            /** Workflow */
+            workflow: string;
+        };
+        /**
+         * TaskStats
+         * @description How the accepted outcomes of a task were; ``p50_ms`` and ``p95_ms`` are the time its code took.
+         */
         TaskStats: {
             /** Attempts */
             attempts: number;
             /** Failed */
             failed: number;
-            /** Index */
-            index: number;
-            /** Name */
-            name: string;
             /** P50 Ms */
             p50_ms: number | null;
             /** P95 Ms */
             p95_ms: number | null;
+            /** Task */
+            task: string;
         };
         /**
          * TaskStatus
@@ -1855,87 +2004,10 @@ export interface components {
          */
         TaskStatus: "PENDING" | "QUEUED" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED" | "SKIPPED";
         /**
-         * TaskView
-         * @description One task with its payloads, full error texts and all attempts.
-         */
-        TaskView: {
-            /**
-             * Attempts
-             * @description Those that ended, oldest first; the last 20 in a list.
-             */
-            attempts: components["schemas"]["AttemptItem"][];
-            /** Attempts Total */
-            attempts_total: number;
-            /** Cancel If */
-            cancel_if: string | null;
-            /**
-             * Children
-             * @description Child runs that it started.
-             */
-            children: number;
-            /**
-             * Due At
-             * @description When a task that waits for a time or a retry goes on.
-             */
-            due_at: string | null;
-            error: components["schemas"]["Failure"] | null;
-            /** Finished At */
-            finished_at: string | null;
-            /** Index */
-            index: number;
-            kind: components["schemas"]["TaskKind"];
-            /**
-             * Logs
-             * @description Whether any line was logged.
-             */
-            logs: boolean;
-            /** Max Attempts */
-            max_attempts: number;
-            /** Name */
-            name: string;
-            output: components["schemas"]["Payload"] | null;
-            /**
-             * Output Size
-             * @description Bytes of its output; null when it has none.
-             */
-            output_size: number | null;
-            /** Parents */
-            parents: number[];
-            /** Queued At */
-            queued_at: string | null;
-            /**
-             * Reason
-             * @description Why it was skipped, cancelled or handed back.
-             */
-            reason: string | null;
-            /** Skip If */
-            skip_if: string | null;
-            /** Started At */
-            started_at: string | null;
-            status: components["schemas"]["TaskStatus"];
-            /**
-             * Wait For
-             * @description Conditions as text.
-             */
-            wait_for: string | null;
-            /**
-             * Waits For
-             * @description Conditions of which one would release it now.
-             */
-            waits_for: string[];
-            /**
-             * Why
-             * @description Of a pending or queued task: why it is waiting, in a sentence.
-             */
-            why: string | null;
-            /** Worker Id */
-            worker_id: string | null;
-        };
-        /**
-         * TriggerOrder
+         * TriggerRequest
          * @description Start a run.
          */
-        TriggerOrder: {
+        TriggerRequest: {
             /** Idempotency Key */
             idempotency_key?: string | null;
             /**
@@ -1956,58 +2028,81 @@ export interface components {
         };
         /**
          * VersionDiff
-         * @description What changed from one version of a workflow to another.
+         * @description What changed from one version of a workflow to another: of itself, and of its tasks.
          */
         VersionDiff: {
             /** After */
             after: number;
             /** Before */
             before: number;
+            /** Changes */
+            changes: components["schemas"]["Change"][];
             /** Tasks */
             tasks: components["schemas"]["TaskChange"][];
             /** Workflow */
-            workflow: components["schemas"]["Change"][];
-        };
-        /** VersionItem */
-        VersionItem: {
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Digest */
-            digest: string;
-            /**
-             * Served At
-             * @description Not null: this version is the one that is served.
-             */
-            served_at: string | null;
-            /** Task Count */
-            task_count: number;
-            /** Version Id */
-            version_id: number;
-        };
-        /** VersionPage */
-        VersionPage: {
-            /**
-             * Next
-             * @description `before` of the next page.
-             */
-            next: number | null;
-            /** Versions */
-            versions: components["schemas"]["VersionItem"][];
+            workflow: string;
         };
         /**
-         * WorkerItem
-         * @description One worker process. `LATE`: silent for longer than its lease. `serves`: workflow -> tasks.
+         * WorkerDetails
+         * @description One worker with what it runs now, the longest running first, at most ``MAX_HELD`` of it.
          */
-        WorkerItem: {
+        WorkerDetails: {
             /** Ended At */
             ended_at: string | null;
+            /** Heartbeat Age */
+            heartbeat_age: number | null;
+            /** Host */
+            host: string;
             /**
-             * Heartbeat Age
-             * @description Seconds since its last heartbeat.
+             * Id
+             * Format: uuid
              */
+            id: string;
+            /**
+             * Labels
+             * @description JSON text of an object.
+             */
+            labels: string;
+            /** Name */
+            name: string;
+            /** Pid */
+            pid: number;
+            /** Plait Version */
+            plait_version: string;
+            /** Running */
+            running: components["schemas"]["HeldTask"][];
+            /** Serves */
+            serves: {
+                [key: string]: string[];
+            };
+            /** Slots */
+            slots: number;
+            /** Slots In Use */
+            slots_in_use: number;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            status: components["schemas"]["WorkerStatus"];
+        };
+        /**
+         * WorkerStatus
+         * @description How a worker is: ``LATE`` has been silent for longer than its lease, its tasks are about to go to others.
+         * @enum {string}
+         */
+        WorkerStatus: "ACTIVE" | "LATE" | "ENDED";
+        /**
+         * WorkerSummary
+         * @description One worker process. ``serves`` has the tasks it has code for, by workflow; ``slots_in_use`` counts what it holds.
+         *
+         *     ``heartbeat_age`` is the seconds since its last heartbeat by the database's clock; None where its end was reported
+         *     by others. ``plait_version`` is the version of Plait it runs.
+         */
+        WorkerSummary: {
+            /** Ended At */
+            ended_at: string | null;
+            /** Heartbeat Age */
             heartbeat_age: number | null;
             /** Host */
             host: string;
@@ -2040,39 +2135,117 @@ export interface components {
              * Format: date-time
              */
             started_at: string;
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "ACTIVE" | "LATE" | "ENDED";
+            status: components["schemas"]["WorkerStatus"];
         };
-        /** WorkerList */
-        WorkerList: {
-            /** Workers */
-            workers: components["schemas"]["WorkerItem"][];
-        };
-        /** WorkerView */
-        WorkerView: {
-            /** Running */
-            running: components["schemas"]["HeldItem"][];
-            worker: components["schemas"]["WorkerItem"];
-        };
-        /** WorkflowCronItem */
-        WorkflowCronItem: {
+        /**
+         * WorkflowCron
+         * @description A timetable that was declared with a workflow.
+         */
+        WorkflowCron: {
             /** Catch Up */
             catch_up: string;
             /** Expression */
             expression: string;
+            /** Input */
+            input: components["schemas"]["Payload"];
             /** Name */
             name: string;
             /** Timezone */
             timezone: string;
         };
         /**
-         * WorkflowItem
-         * @description One workflow as its served version declares it, or its newest where none is served (`served_at` is null).
+         * WorkflowDetails
+         * @description One version of a workflow with its tasks, in graph order, hooks last. ``workers`` counts the live workers that
+         *     have code of it.
          */
-        WorkflowItem: {
+        WorkflowDetails: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Crons */
+            crons: components["schemas"]["WorkflowCron"][];
+            /** Default Priority */
+            default_priority: number;
+            /** Description */
+            description: string | null;
+            /** Digest */
+            digest: string;
+            /** Filters */
+            filters: components["schemas"]["WorkflowFilter"][];
+            /**
+             * Input Schema
+             * @description JSON text, or null.
+             */
+            input_schema: string | null;
+            /** Name */
+            name: string;
+            /** On Events */
+            on_events: string[];
+            /** Served At */
+            served_at: string | null;
+            /** Task Count */
+            task_count: number;
+            /** Tasks */
+            tasks: components["schemas"]["WorkflowTask"][];
+            /** Version Id */
+            version_id: number;
+            /** Workers */
+            workers: number;
+        };
+        /**
+         * WorkflowFilter
+         * @description A filter that was declared with a workflow. ``plait.filters`` also knows those made at run time.
+         */
+        WorkflowFilter: {
+            /** Expression */
+            expression: string;
+            payload: components["schemas"]["Payload"];
+            /** Scope */
+            scope: string;
+        };
+        /**
+         * WorkflowRunStatus
+         * @description Where a run stands. The last three are final.
+         * @enum {string}
+         */
+        WorkflowRunStatus: "QUEUED" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED";
+        /**
+         * WorkflowStats
+         * @description How the newest finished runs of a workflow went. Durations are from the trigger to the end.
+         *
+         *     ``runs`` are those that were looked at, the oldest of them triggered at ``since``; ``failure_rate`` is how many
+         *     failed among those not cancelled, 0 to 1; ``tasks`` are about the newest of these runs.
+         */
+        WorkflowStats: {
+            /** Cancelled */
+            cancelled: number;
+            /** Failed */
+            failed: number;
+            /** Failure Rate */
+            failure_rate: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** Runs */
+            runs: number;
+            /** Since */
+            since: string | null;
+            /** Tasks */
+            tasks: components["schemas"]["TaskStats"][];
+            /** Workflow */
+            workflow: string;
+        };
+        /**
+         * WorkflowSummary
+         * @description One workflow as its served version declares it, or its newest where none is served (``served_at`` is None).
+         *
+         *     ``created_at`` is when that version was stored, ``served_at`` when a worker last announced it. ``crons`` are
+         *     expressions.
+         */
+        WorkflowSummary: {
             /**
              * Created At
              * Format: date-time
@@ -2093,61 +2266,12 @@ export interface components {
             /** Version Id */
             version_id: number;
         };
-        /** WorkflowPage */
-        WorkflowPage: {
-            /**
-             * Next
-             * @description `after` of the next page.
-             */
-            next: string | null;
-            /** Workflows */
-            workflows: components["schemas"]["WorkflowItem"][];
-        };
         /**
-         * WorkflowRunStatus
-         * @description Where a run stands. The last three are final.
-         * @enum {string}
+         * WorkflowTask
+         * @description One task of a workflow; ``index`` is its place in the order of the graph. Durations are seconds. Conditions are
+         *     text for people, None where there are none.
          */
-        WorkflowRunStatus: "QUEUED" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED";
-        /**
-         * WorkflowStats
-         * @description How the newest finished runs of a workflow went. Durations are from the trigger to the end.
-         */
-        WorkflowStats: {
-            /** Cancelled */
-            cancelled: number;
-            /** Failed */
-            failed: number;
-            /**
-             * Failure Rate
-             * @description Failed among those not cancelled, 0 to 1.
-             */
-            failure_rate: number | null;
-            /** P50 Ms */
-            p50_ms: number | null;
-            /** P95 Ms */
-            p95_ms: number | null;
-            /**
-             * Runs
-             * @description Finished runs that were looked at.
-             */
-            runs: number;
-            /**
-             * Since
-             * @description When the oldest of them was triggered.
-             */
-            since: string | null;
-            /**
-             * Tasks
-             * @description Accepted outcomes of the tasks in the newest of these runs.
-             */
-            tasks: components["schemas"]["TaskStats"][];
-        };
-        /**
-         * WorkflowTaskItem
-         * @description One task before any run. Durations are seconds; conditions are text for people.
-         */
-        WorkflowTaskItem: {
+        WorkflowTask: {
             /** Backoff Factor */
             backoff_factor: number | null;
             /** Backoff Jitter */
@@ -2164,7 +2288,7 @@ export interface components {
             /** Name */
             name: string;
             /** Parents */
-            parents: number[];
+            parents: string[];
             /** Retries */
             retries: number;
             /** Schedule Timeout */
@@ -2175,43 +2299,23 @@ export interface components {
             wait_for: string | null;
         };
         /**
-         * WorkflowView
-         * @description One version of a workflow.
+         * WorkflowVersion
+         * @description One stored definition of a workflow. ``served_at`` is None unless events, crons and schedules start this one.
          */
-        WorkflowView: {
+        WorkflowVersion: {
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
-            /** Crons */
-            crons: components["schemas"]["WorkflowCronItem"][];
-            /** Default Priority */
-            default_priority: number;
-            /** Description */
-            description: string | null;
             /** Digest */
             digest: string;
-            /**
-             * Input Schema
-             * @description JSON schema of the input, as JSON text; null: anything.
-             */
-            input_schema: string | null;
-            /** Name */
-            name: string;
-            /** On Events */
-            on_events: string[];
+            /** Id */
+            id: number;
             /** Served At */
             served_at: string | null;
-            /** Tasks */
-            tasks: components["schemas"]["WorkflowTaskItem"][];
-            /** Version Id */
-            version_id: number;
-            /**
-             * Workers
-             * @description Live workers that have code of it.
-             */
-            workers: number;
+            /** Task Count */
+            task_count: number;
         };
     };
     responses: never;
@@ -2260,7 +2364,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CronPage"];
+                    "application/json": components["schemas"]["Page_CronDetails_"];
                 };
             };
         };
@@ -2274,7 +2378,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CronOrder"];
+                "application/json": components["schemas"]["CronRequest"];
             };
         };
         responses: {
@@ -2302,7 +2406,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CronItem"];
+                    "application/json": components["schemas"]["CronDetails"];
                 };
             };
         };
@@ -2382,47 +2486,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
-                };
-            };
-        };
-    };
-    resume_cron: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                cron_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What is wrong with the request. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description What is wrong with the server, or its database. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["CronDetails"];
                 };
             };
         };
@@ -2463,6 +2527,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Started"];
+                };
+            };
+        };
+    };
+    unpause_cron: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                cron_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is wrong with the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is wrong with the server, or its database. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CronDetails"];
                 };
             };
         };
@@ -2549,7 +2653,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EventPage"];
+                    "application/json": components["schemas"]["Page_Event_"];
                 };
             };
         };
@@ -2563,7 +2667,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EventOrder"];
+                "application/json": components["schemas"]["EventRequest"];
             };
         };
         responses: {
@@ -2591,7 +2695,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EventItem"];
+                    "application/json": components["schemas"]["Event"];
                 };
             };
         };
@@ -2631,7 +2735,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EventView"];
+                    "application/json": components["schemas"]["EventDetails"];
                 };
             };
         };
@@ -2715,7 +2819,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FilterPage"];
+                    "application/json": components["schemas"]["Page_Filter_"];
                 };
             };
         };
@@ -2729,7 +2833,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["FilterOrder"];
+                "application/json": components["schemas"]["FilterRequest"];
             };
         };
         responses: {
@@ -2757,7 +2861,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FilterItem"];
+                    "application/json": components["schemas"]["Filter"];
                 };
             };
         };
@@ -2841,7 +2945,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FilterItem"];
+                    "application/json": components["schemas"]["Filter"];
                 };
             };
         };
@@ -2881,7 +2985,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["QueueList"];
+                    "application/json": components["schemas"]["QueueMetrics"];
                 };
             };
         };
@@ -2934,7 +3038,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RunPage"];
+                    "application/json": components["schemas"]["Page_RunSummary_"];
                 };
             };
         };
@@ -2948,7 +3052,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TriggerOrder"];
+                "application/json": components["schemas"]["TriggerRequest"];
             };
         };
         responses: {
@@ -3016,7 +3120,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RunView"];
+                    "application/json": components["schemas"]["RunDetails"];
                 };
             };
         };
@@ -3032,7 +3136,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["CancelOrder"] | null;
+                "application/json": components["schemas"]["CancelRequest"] | null;
             };
         };
         responses: {
@@ -3104,7 +3208,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ChildPage"];
+                    "application/json": components["schemas"]["Page_ChildRun_"];
                 };
             };
         };
@@ -3152,15 +3256,14 @@ export interface operations {
     list_logs: {
         parameters: {
             query?: {
-                /** @description `next` of the page before. */
+                /** @description `cursor` of the last line that is known. */
                 after?: string | null;
                 attempt?: number | null;
                 /** @description Rows of a page. */
                 limit?: number;
                 /** @description Lines that hold this, in capitals or not. */
                 search?: string | null;
-                /** @description Index of a task. */
-                task?: number | null;
+                task?: string | null;
             };
             header?: never;
             path: {
@@ -3194,7 +3297,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LogPage"];
+                    "application/json": components["schemas"]["Page_LogLine_"];
                 };
             };
         };
@@ -3210,7 +3313,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReplayOrder"] | null;
+                "application/json": components["schemas"]["ReplayRequest"] | null;
             };
         };
         responses: {
@@ -3248,9 +3351,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description `index` of the task. */
+                index: number;
                 run_id: string;
-                /** @description Its place in `tasks` of the run. */
-                task: number;
             };
             cookie?: never;
         };
@@ -3280,7 +3383,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TaskView"];
+                    "application/json": components["schemas"]["TaskDetails"];
                 };
             };
         };
@@ -3290,9 +3393,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description `index` of the task. */
+                index: number;
                 run_id: string;
-                /** @description Its place in `tasks` of the run. */
-                task: number;
                 what: "output" | "error";
             };
             cookie?: never;
@@ -3333,9 +3436,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description `index` of the task. */
+                index: number;
                 run_id: string;
-                /** @description Its place in `tasks` of the run. */
-                task: number;
             };
             cookie?: never;
         };
@@ -3379,7 +3482,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["BulkOrder"];
+                "application/json": components["schemas"]["BulkRequest"];
             };
         };
         responses: {
@@ -3421,7 +3524,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["BulkOrder"];
+                "application/json": components["schemas"]["BulkRequest"];
             };
         };
         responses: {
@@ -3544,7 +3647,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScheduledPage"];
+                    "application/json": components["schemas"]["Page_ScheduledRun_"];
                 };
             };
         };
@@ -3558,7 +3661,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScheduledOrder"];
+                "application/json": components["schemas"]["ScheduledRequest"];
             };
         };
         responses: {
@@ -3586,7 +3689,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScheduledItem"];
+                    "application/json": components["schemas"]["ScheduledRun"];
                 };
             };
         };
@@ -3670,7 +3773,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScheduledItem"];
+                    "application/json": components["schemas"]["ScheduledRun"];
                 };
             };
         };
@@ -3722,7 +3825,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LoginOrder"];
+                "application/json": components["schemas"]["LoginRequest"];
             };
         };
         responses: {
@@ -3873,7 +3976,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WorkerList"];
+                    "application/json": components["schemas"]["Page_WorkerSummary_"];
                 };
             };
         };
@@ -3913,7 +4016,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WorkerView"];
+                    "application/json": components["schemas"]["WorkerDetails"];
                 };
             };
         };
@@ -3956,7 +4059,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WorkflowPage"];
+                    "application/json": components["schemas"]["Page_WorkflowSummary_"];
                 };
             };
         };
@@ -3996,7 +4099,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WorkflowView"];
+                    "application/json": components["schemas"]["WorkflowDetails"];
                 };
             };
         };
@@ -4126,7 +4229,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["VersionPage"];
+                    "application/json": components["schemas"]["Page_WorkflowVersion_"];
                 };
             };
         };
@@ -4167,7 +4270,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["WorkflowView"];
+                    "application/json": components["schemas"]["WorkflowDetails"];
                 };
             };
         };

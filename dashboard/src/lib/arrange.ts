@@ -1,7 +1,7 @@
 /**
- * The order of what stands beside each other in a graph. dagre looks for few crossings and, where it has the choice,
- * turns the declared order around. Several layouts are made, each also mirrored; the one with the fewest crossings is
- * taken, and among those the one that keeps the most of the declared order; then neighbours are exchanged. The same graph always gives the same.
+ * The places of the nodes of a graph. dagre looks for few crossings, but may turn the declared order around. So several
+ * layouts are made, each also mirrored. The one with the fewest crossings is taken, and among those the one that keeps
+ * most of the declared order; then neighbours are exchanged. The same graph always gives the same layout.
  */
 import dagre from "@dagrejs/dagre";
 
@@ -28,15 +28,15 @@ export interface Arranged {
   height: number;
 }
 
-/** Graphs with more edges are laid out once: the search would be felt. */
-const MOST_EDGES = 60;
+/** Graphs with more edges are laid out once: trying several layouts would take too long. */
+const MAX_EDGES = 60;
 
-/** `quick`: for its size alone. */
+/** `quick`: one layout, when only the size is needed. */
 export function arrange(shape: Shape, node: Box, isRight: boolean, quick = false): Arranged {
-  const layouts = [lay(shape, node, isRight, {})];
-  if (!quick && shape.edges.length <= MOST_EDGES) {
-    layouts.push(lay(shape, node, isRight, { disableOptimalOrderHeuristic: true }));
-    layouts.push(lay({ nodes: [...shape.nodes].reverse(), edges: [...shape.edges].reverse() }, node, isRight, {}));
+  const layouts = [layOut(shape, node, isRight, {})];
+  if (!quick && shape.edges.length <= MAX_EDGES) {
+    layouts.push(layOut(shape, node, isRight, { disableOptimalOrderHeuristic: true }));
+    layouts.push(layOut({ nodes: [...shape.nodes].reverse(), edges: [...shape.edges].reverse() }, node, isRight, {}));
   }
   let best: Arranged | null = null;
   let least = [Number.POSITIVE_INFINITY, 0];
@@ -90,7 +90,7 @@ function withoutEndBends(points: Point[]): Point[] {
   return [points[0] as Point, ...points.slice(2, -2), points.at(-1) as Point];
 }
 
-function lay(shape: Shape, node: Box, isRight: boolean, options: { disableOptimalOrderHeuristic?: boolean }): Arranged {
+function layOut(shape: Shape, node: Box, isRight: boolean, options: { disableOptimalOrderHeuristic?: boolean }): Arranged {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({
     rankdir: isRight ? "LR" : "TB",

@@ -15,7 +15,7 @@ export interface Segment {
 }
 
 export interface GanttAttempt {
-  attempt_number: number;
+  attempt: number;
   outcome: string;
   queued_at: string | null;
   started_at: string | null;
@@ -59,7 +59,7 @@ export function makeSegments(task: GanttTask, now: number): Segment[] {
     const start = parseTime(attempt.started_at);
     const end = parseTime(attempt.finished_at);
     const queued = parseTime(attempt.queued_at);
-    const common = { isOpen: false, attempt: attempt.attempt_number, outcome: attempt.outcome };
+    const common = { isOpen: false, attempt: attempt.attempt, outcome: attempt.outcome };
     if (before?.outcome === "RETRIED" && queued !== null && queued > before.end)
       segments.push({ ...common, kind: "backoff", start: before.end, end: queued, outcome: "" });
     if (queued !== null && (start ?? end) !== null && (start ?? end ?? 0) > queued)
@@ -77,7 +77,7 @@ function addOpen(
   before: { end: number; outcome: string } | null,
   now: number,
 ): void {
-  const attempt = (task.attempts.at(-1)?.attempt_number ?? 0) + 1;
+  const attempt = (task.attempts.at(-1)?.attempt ?? 0) + 1;
   const common = { isOpen: true, attempt, outcome: "" };
   const queued = parseTime(task.queued_at);
   const started = parseTime(task.started_at);

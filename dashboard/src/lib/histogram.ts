@@ -12,8 +12,8 @@ export interface Stack {
   parts: { status: string; from: number; to: number; count: number }[];
 }
 
-/** From the base upwards: what failed lies at the bottom, where bars can be compared. */
-export const STACK_ORDER = ["failed", "cancelled", "running", "queued", "completed"];
+/** From the bottom up: failed runs first, where the bars are easy to compare. */
+const STACK_ORDER = ["failed", "cancelled", "running", "queued", "completed"];
 
 /** Heights as shares of the highest bar, 0 to 1. */
 export function stackBars(bars: Bar[], until: number): { stacks: Stack[]; most: number } {
@@ -34,7 +34,7 @@ export function stackBars(bars: Bar[], until: number): { stacks: Stack[]; most: 
   return { stacks, most };
 }
 
-/** Two places of a drag as a span of whole bars. */
+/** The time of all bars between two that were dragged over. */
 export function snapSpan(stacks: Stack[], from: number, to: number): [number, number] | null {
   const first = stacks[Math.max(0, Math.min(from, to))];
   const last = stacks[Math.min(stacks.length - 1, Math.max(from, to))];

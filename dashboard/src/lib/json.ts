@@ -52,9 +52,9 @@ export function tokenize(text: string): Token[] {
       tokens.push({ kind, text: found, start: at });
       at += found.length;
     };
-    if (expected === "end") fail(text, at, "something follows the value");
+    if (expected === "end") fail(text, at, "unexpected text after the value");
     if (expected === "colon") {
-      if (character !== ":") fail(text, at, "a colon must follow the key");
+      if (character !== ":") fail(text, at, "expected a colon after the key");
       add("punctuation", ":");
       expected = "value";
     } else if (expected === "more") {
@@ -89,12 +89,12 @@ export function tokenize(text: string): Token[] {
       const literal = take(LITERAL, text, at);
       const found = literal ?? take(STRING, text, at) ?? take(NUMBER, text, at);
       if (found === null) fail(text, at, character === '"' ? "this string does not end" : "expected a value");
-      if (/[\w.]/.test(text[at + found.length] ?? "") && character !== '"') fail(text, at, "this is no JSON value");
+      if (/[\w.]/.test(text[at + found.length] ?? "") && character !== '"') fail(text, at, "this is not a JSON value");
       add(literal !== null ? "literal" : character === '"' ? "string" : "number", found);
       expected = closers.length ? "more" : "end";
     }
   }
-  if (expected !== "end") fail(text, text.length, tokens.length ? "the text ends too early" : "there is no value");
+  if (expected !== "end") fail(text, text.length, tokens.length ? "the JSON is not complete" : "the JSON is empty");
   return tokens;
 }
 
@@ -108,7 +108,7 @@ export interface Line {
 }
 
 /** Tokens as the lines of an indented text. Short arrays of scalars stay on one line. */
-export function layLines(tokens: Token[], width = 88): Line[] {
+export function makeLines(tokens: Token[], width = 88): Line[] {
   const lines: Line[] = [];
   const open: number[] = [];
   let line: Line = { depth: 0, tokens: [] };
@@ -169,7 +169,7 @@ export function spaceAfter(token: Token): string {
 }
 
 export function formatJson(text: string): string {
-  return layLines(tokenize(text))
+  return makeLines(tokenize(text))
     .map((line) => "  ".repeat(line.depth) + line.tokens.map((token) => token.text + spaceAfter(token)).join("").trimEnd())
     .join("\n");
 }

@@ -36,9 +36,9 @@ export interface Placed {
   height: number;
 }
 
-export const NODE_WIDTH = 224;
-export const NODE_HEIGHT = 52;
-export const FOLD_FROM = 8;
+const NODE_WIDTH = 224;
+const NODE_HEIGHT = 52;
+const FOLD_FROM = 8;
 /** More than this many are never shown one by one. */
 export const UNFOLD_UP_TO = 120;
 
@@ -80,7 +80,7 @@ export function groupAlike(tasks: GraphTask[]): GraphTask[][] {
   return [...groups.values()];
 }
 
-export function foldId(members: GraphTask[]): string {
+function foldId(members: GraphTask[]): string {
   return `fold:${members[0]?.name}`;
 }
 

@@ -136,7 +136,7 @@ export function makeInitial(field: Field): Json | undefined {
   }
 }
 
-/** What is wrong with a value, by the path of its field, e.g. "pages.2.title". The server's word is the last one. */
+/** What is wrong with a value, by the path of its field, e.g. "pages.2.title". The server checks again. */
 export function findProblems(field: Field, value: Json | undefined, path = ""): Map<string, string> {
   const problems = new Map<string, string>();
   const merge = (more: Map<string, string>) => more.forEach((text, key) => problems.set(key, text));
@@ -147,16 +147,16 @@ export function findProblems(field: Field, value: Json | undefined, path = ""): 
     for (const { name, isRequired, field: member } of field.members) {
       const found = getMember(value, name);
       const at = path ? `${path}.${name}` : name;
-      if (found === undefined && isRequired) problems.set(at, "A value is needed");
+      if (found === undefined && isRequired) problems.set(at, "A value is required");
       else merge(findProblems(member, found, at));
     }
   } else if (field.kind === "array" && value.kind === "array") {
     value.items.forEach((item, place) => merge(findProblems(field.item, item, `${path}.${place}`)));
   } else if (field.kind === "integer" || field.kind === "number") {
     const text = value.kind === "number" ? value.text : null;
-    if (text === null || !isNumber(text, field.kind)) problems.set(path, `A${field.kind === "integer" ? "n integer" : " number"} is needed`);
-    else if (field.minimum !== null && Number(text) < Number(field.minimum)) problems.set(path, `At least ${field.minimum}`);
-    else if (field.maximum !== null && Number(text) > Number(field.maximum)) problems.set(path, `At most ${field.maximum}`);
+    if (text === null || !isNumber(text, field.kind)) problems.set(path, `Must be ${field.kind === "integer" ? "an integer" : "a number"}`);
+    else if (field.minimum !== null && Number(text) < Number(field.minimum)) problems.set(path, `Must be at least ${field.minimum}`);
+    else if (field.maximum !== null && Number(text) > Number(field.maximum)) problems.set(path, `Must be at most ${field.maximum}`);
   }
   return problems;
 }

@@ -25,7 +25,6 @@ export function lookOf(status: string): StatusLook {
   return LOOKS[status.toUpperCase()] ?? { tone: "neutral", word: status };
 }
 
-export const TERMINAL_RUN = new Set(["COMPLETED", "FAILED", "CANCELLED"]);
 export const TERMINAL_TASK = new Set(["COMPLETED", "FAILED", "CANCELLED", "SKIPPED"]);
 
 /** How a fold of many tasks looks: what needs attention first. */

@@ -39,9 +39,10 @@ export function nameAttempt(task: Tried): number {
 }
 
 interface Linked {
+  name: string;
   kind: string;
-  parents: number[];
-  output_size: number | null;
+  parents: string[];
+  output: object | null;
 }
 
 /**
@@ -50,7 +51,21 @@ interface Linked {
  */
 export function findLast<Task extends Linked>(tasks: Task[]): Task[] {
   const followed = new Set(tasks.flatMap((task) => (task.kind === "task" ? task.parents : [])));
-  const last = tasks.filter((task, index) => task.kind === "task" && !followed.has(index));
-  const withOutput = last.filter((task) => task.output_size !== null);
+  const last = tasks.filter((task) => task.kind === "task" && !followed.has(task.name));
+  const withOutput = last.filter((task) => task.output !== null);
   return withOutput.length ? withOutput : last.slice(0, 1);
+}
+
+interface Waiting {
+  status: string;
+  why: string | null;
+  due_at: string | null;
+  waits_for: string[];
+}
+
+/** The task that the run waits for, when none runs: one in the queue, else one that waits for a time or an event. */
+export function findWaiting<Task extends Waiting>(tasks: Task[]): Task | undefined {
+  if (tasks.some((task) => task.status === "RUNNING")) return undefined;
+  const waiting = tasks.filter((task) => task.why !== null);
+  return waiting.find((task) => task.status === "QUEUED") ?? waiting.find((task) => task.status === "PENDING" && (task.due_at !== null || task.waits_for.length > 0));
 }

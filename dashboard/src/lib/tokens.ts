@@ -69,7 +69,7 @@ export function parseSearch(search: string, now: number): ParsedSearch {
       for (const one of word.value.split(",").filter(Boolean)) {
         const status = one.toUpperCase();
         if ((RUN_STATUSES as readonly string[]).includes(status)) filter.statuses.push(status);
-        else problems.push(`“${one}” is no status; there are ${RUN_STATUSES.join(", ").toLowerCase()}`);
+        else problems.push(`“${one}” is not a status. Use ${RUN_STATUSES.join(", ").toLowerCase()}`);
       }
     } else if (key === "workflow") {
       filter.workflows.push(word.value);
@@ -78,9 +78,9 @@ export function parseSearch(search: string, now: number): ParsedSearch {
     } else if (key === "since" || key === "until") {
       const time = parseMoment(word.value, now);
       if (time) filter[key] = time;
-      else problems.push(`“${word.value}” is no time; write 30min, 24h, 7d or 2026-11-24T15:00Z`);
+      else problems.push(`“${word.value}” is not a time. Use 30min, 24h, 7d or 2026-11-24T15:00Z`);
     } else {
-      problems.push(`“${word.key}:” is not known; there are status, workflow, meta.KEY, since and until`);
+      problems.push(`“${word.key}:” is not known. Use status, workflow, meta.KEY, since or until`);
     }
   }
   filter.statuses = [...new Set(filter.statuses)];
@@ -101,7 +101,7 @@ function parseMoment(text: string, now: number): string | null {
   return Number.isNaN(time) ? null : new Date(time).toISOString();
 }
 
-export function quoteWord(text: string): string {
+function quoteWord(text: string): string {
   return /^[^\s":\\]+$/.test(text) ? text : `"${text.replace(/(["\\])/g, "\\$1")}"`;
 }
 

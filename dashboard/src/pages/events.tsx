@@ -1,16 +1,17 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { type FormEvent } from "react";
-import { useQueryClient } from "@tanstack/react-query";
 import { makeUrl, post } from "../api/client";
 import { useCanWrite, useEvent, useEvents } from "../api/queries";
 import { formatJson, tokenize } from "../lib/json";
-import { href, Link, navigate, setSearch, useParam } from "../router";
-import { Ago, Chip, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
+import { RunTable } from "../parts/run-table";
+import { Chip, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
 import { Dialog, notify } from "../ui/dialog";
 import { Glyph } from "../ui/icons";
 import { Payload, readPairs } from "../ui/json";
 import { useCursor } from "../ui/list";
-import { RunTable } from "./run-table";
+import { href, Link, navigate, setSearch, useParam } from "../ui/router";
+import { Ago } from "../ui/times";
 
 export function EventsPage({ id }: { id: string | undefined }) {
   const key = useParam("key") ?? "";
@@ -19,7 +20,7 @@ export function EventsPage({ id }: { id: string | undefined }) {
   const [pushing, setPushing] = useState(false);
   const canWrite = useCanWrite();
   const found = useEvents(key);
-  const rows = found.data?.pages.flatMap((page) => page.events);
+  const rows = found.data?.pages.flatMap((page) => page.items);
   const open = (event: string) => navigate(href("events", event, { key }));
   const cursor = useCursor(rows?.map((row) => row.id) ?? [], open);
   const isEmpty = rows?.length === 0 && !found.hasNextPage;
@@ -40,9 +41,9 @@ export function EventsPage({ id }: { id: string | undefined }) {
       <div className={id ? "columns" : "stack"}>
         <section className="panel" aria-label="Events">
           {isEmpty ? (
-            key ? <Empty icon="search" title="No event has that key" /> : (
+            key ? <Empty icon="search" title="No event has this key" /> : (
               <Empty icon="events" title="No events yet">
-                <p>Events start the workflows whose <code>on_events</code> match their key, and release tasks that wait for them.</p>
+                <p>An event starts the workflows whose <code>on_events</code> match its key, and wakes tasks that wait for it.</p>
                 <Command>{`plait.event.push("user:created", {"id": 42})`}</Command>
               </Empty>
             )
@@ -76,7 +77,7 @@ export function EventsPage({ id }: { id: string | undefined }) {
 function EventPanel({ id }: { id: string }) {
   const found = useEvent(id);
   const key = useParam("key");
-  const event = found.data?.event;
+  const event = found.data;
   return (
     <aside className="panel run-side" aria-label="Event">
       <div className="side-head">
@@ -91,8 +92,8 @@ function EventPanel({ id }: { id: string }) {
           <>
             <Payload label="Payload" payload={event.payload} download={makeUrl("/api/v1/events/{event_id}/payload", { event_id: id })} />
             <section className="stack" style={{ gap: 6 }}>
-              <h3>{found.data?.runs.length ? `Started${found.data.runs_more ? ", among others" : ""}` : "Started no run"}</h3>
-              {found.data && found.data.runs.length > 0 && <div className="panel"><RunTable compact runs={found.data.runs} label="Runs that it started" /></div>}
+              <h3>{event.runs.items.length ? `Runs it started${event.runs.next !== null ? " (newest only)" : ""}` : "It started no run"}</h3>
+              {event.runs.items.length > 0 && <div className="panel"><RunTable compact runs={event.runs.items} label="Runs it started" /></div>}
             </section>
             <dl className="grid-facts">
               <dt>pushed</dt><dd><Ago time={event.created_at} /></dd>
@@ -114,7 +115,7 @@ function PushEvent({ onClose }: { onClose: () => void }) {
   const [error, setError] = useState<unknown>(null);
   let fault: string | null = null;
   try {
-    if (tokenize(payload)[0]?.text !== "{") fault = "a JSON object is needed";
+    if (tokenize(payload)[0]?.text !== "{") fault = "must be a JSON object";
   } catch (failure) {
     fault = failure instanceof Error ? failure.message : String(failure);
   }
@@ -137,7 +138,7 @@ function PushEvent({ onClose }: { onClose: () => void }) {
       foot={<><button type="button" className="button" onClick={onClose}>Close</button><button type="submit" form="push-event" className="button primary" disabled={fault !== null}>Push</button></>}
     >
       <form id="push-event" className="stack" onSubmit={submit}>
-        <div className="field"><label htmlFor="event-key">Key <span className="required">needed</span></label><input className="input mono" id="event-key" name="key" required maxLength={500} placeholder="user:created" autoFocus /></div>
+        <div className="field"><label htmlFor="event-key">Key <span className="required">required</span></label><input className="input mono" id="event-key" name="key" required maxLength={500} placeholder="user:created" autoFocus /></div>
         <div className="field">
           <label htmlFor="event-payload">Payload <span className="type">JSON object</span></label>
           <textarea className="textarea code" id="event-payload" rows={6} spellCheck={false} value={payload} aria-invalid={fault !== null} onChange={(event) => setPayload(event.target.value)} onBlur={() => { if (!fault) setPayload(formatJson(payload)); }} />

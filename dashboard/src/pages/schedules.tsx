@@ -1,35 +1,28 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { toString as explainCron } from "cronstrue";
+import { Fragment } from "react";
 import { post, remove, type Schemas } from "../api/client";
 import { useCanWrite, useCrons, useScheduled } from "../api/queries";
 import { formatAbsolute, formatClock, formatDay, parseTime } from "../lib/time";
-import { href, Link, navigate } from "../router";
-import { Ago, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
+import { Command, Empty, Failed, Rows, Visible } from "../ui/basics";
 import { Menu, notify, notifyError } from "../ui/dialog";
 import { Glyph } from "../ui/icons";
+import { href, Link, navigate } from "../ui/router";
+import { Ago } from "../ui/times";
 
-type Cron = Schemas["CronItem"];
+type Cron = Schemas["CronDetails"];
 
-function explain(expression: string): string {
-  try {
-    return explainCron(expression, { use24HourTimeFormat: true, verbose: false });
-  } catch {
-    return "";
-  }
-}
-
-export default function SchedulesPage() {
+export function SchedulesPage() {
   const crons = useCrons();
   const scheduled = useScheduled();
   const canWrite = useCanWrite();
-  const rows = crons.data?.pages.flatMap((page) => page.crons);
-  const later = scheduled.data?.pages.flatMap((page) => page.scheduled);
+  const rows = crons.data?.pages.flatMap((page) => page.items);
+  const later = scheduled.data?.pages.flatMap((page) => page.items);
   return (
     <div className="page">
-      <header className="page-head"><div className="titles"><h1>Crons & scheduled</h1></div></header>
+      <header className="page-head"><div className="titles"><h1>Schedules</h1></div></header>
       {crons.error && <Failed error={crons.error} />}
       <section className="panel" aria-label="Crons">
-        <div className="panel-head"><h2>Crons</h2><span className="faint">Timetables that start runs</span></div>
+        <div className="panel-head"><h2>Crons</h2><span className="faint">Start runs again and again, at set times</span></div>
         {rows?.length === 0 ? (
           <Empty icon="clock" title="No crons yet">
             <p>Declare one with the workflow; it starts as soon as a worker serves it.</p>
@@ -50,7 +43,7 @@ export default function SchedulesPage() {
       </section>
       {scheduled.error && <Failed error={scheduled.error} />}
       <section className="panel" aria-label="Scheduled runs">
-        <div className="panel-head"><h2>Scheduled runs</h2><span className="faint">Started once, at a time</span></div>
+        <div className="panel-head"><h2>Scheduled runs</h2><span className="faint">Start once, at a given time</span></div>
         {later?.length === 0 ? (
           <Empty icon="clock" title="Nothing is scheduled">
             <p>A program schedules a run for later:</p>
@@ -59,7 +52,7 @@ export default function SchedulesPage() {
         ) : (
           <div className="table-wrap">
             <table aria-label="Scheduled runs">
-              <thead><tr><th>Workflow</th><th>Time</th><th className="shrink">Run</th><th className="right shrink">Asked for</th>{canWrite && <th className="shrink"><span className="sr-only">Actions</span></th>}</tr></thead>
+              <thead><tr><th>Workflow</th><th>Time</th><th className="shrink">Run</th><th className="right shrink">Created</th>{canWrite && <th className="shrink"><span className="sr-only">Actions</span></th>}</tr></thead>
               <tbody>
                 {!later && <Rows columns={4} count={3} />}
                 {later?.map((one) => <ScheduledRow key={one.id} item={one} canWrite={canWrite} />)}
@@ -73,7 +66,7 @@ export default function SchedulesPage() {
   );
 }
 
-function useOrder(key: string) {
+function useAction(key: string) {
   const client = useQueryClient();
   return (promise: Promise<unknown>, said: string) => {
     promise.then(() => notify(said), notifyError).finally(() => client.invalidateQueries({ queryKey: [key] }));
@@ -81,7 +74,7 @@ function useOrder(key: string) {
 }
 
 function CronRow({ cron, canWrite }: { cron: Cron; canWrite: boolean }) {
-  const order = useOrder("crons");
+  const act = useAction("crons");
   const path = { cron_id: cron.id };
   const runNow = () => {
     post("/api/v1/crons/{cron_id}/run", { path }).then(({ id }) => { notify("A run has started"); navigate(href("runs", id)); }, notifyError);
@@ -89,10 +82,10 @@ function CronRow({ cron, canWrite }: { cron: Cron; canWrite: boolean }) {
   return (
     <tr>
       <td className="shrink">
-        <span className="status" data-tone={cron.paused ? "neutral" : "completed"}><Glyph name={cron.paused ? "pause" : "play"} />{cron.paused ? "Paused" : "On"}</span>
+        <span className="status" data-tone={cron.paused ? "neutral" : "completed"}><Glyph name={cron.paused ? "pause" : "play"} />{cron.paused ? "Paused" : "Active"}</span>
       </td>
-      <td><Link className="main-cell" href={href("workflows", cron.workflow)}><Visible text={cron.workflow} /></Link><div className="faint">{cron.name !== cron.expression && <><Visible text={cron.name} />, </>}{cron.declared ? "declared in code" : "made at run time"}</div></td>
-      <td><div>{explain(cron.expression)}</div><div className="faint"><code><Visible text={cron.expression} /></code> {cron.timezone}</div></td>
+      <td><Link className="main-cell" href={href("workflows", cron.workflow)}><Visible text={cron.workflow} /></Link><div className="faint">{cron.name !== cron.expression && <><Visible text={cron.name} />, </>}{cron.declared ? "declared in code" : "created at run time"}</div></td>
+      <td><div>{cron.explanation}</div><div className="faint"><code><Visible text={cron.expression} /></code> {cron.timezone}</div></td>
       <td><NextTimes cron={cron} /></td>
       <td className="right shrink muted"><Ago time={cron.last_at} /></td>
       {canWrite && (
@@ -100,11 +93,11 @@ function CronRow({ cron, canWrite }: { cron: Cron; canWrite: boolean }) {
           <div className="row">
             <button type="button" className="button small" onClick={runNow}><Glyph name="play" />Run now</button>
             {cron.paused ? (
-              <button type="button" className="button small" onClick={() => order(post("/api/v1/crons/{cron_id}/resume", { path }), "The cron is on")}>Resume</button>
+              <button type="button" className="button small" onClick={() => act(post("/api/v1/crons/{cron_id}/unpause", { path }), "The cron is active again")}>Resume</button>
             ) : (
-              <button type="button" className="button small" onClick={() => order(post("/api/v1/crons/{cron_id}/pause", { path }), "The cron is paused")}>Pause</button>
+              <button type="button" className="button small" onClick={() => act(post("/api/v1/crons/{cron_id}/pause", { path }), "The cron is paused")}>Pause</button>
             )}
-            {!cron.declared && <Menu label="More" icon="more" items={[{ label: "Delete", hint: "It starts no more runs", onSelect: () => order(remove("/api/v1/crons/{cron_id}", { path }), "The cron is deleted") }]} />}
+            {!cron.declared && <Menu label="More" icon="more" items={[{ label: "Delete", hint: "It starts no more runs", onSelect: () => act(remove("/api/v1/crons/{cron_id}", { path }), "The cron is deleted") }]} />}
           </div>
         </td>
       )}
@@ -116,27 +109,28 @@ function NextTimes({ cron }: { cron: Cron }) {
   const times = cron.next_times.map((time) => parseTime(time) ?? 0);
   const first = times[0];
   if (first === undefined) return <span className="faint">never</span>;
-  const day = formatDay(first);
+  const year = String(new Date().getFullYear());
+  const day = (time: number) => formatDay(time).replace(`${year}-`, "");
   return (
     <div className={cron.paused ? "faint" : undefined}>
-      <span className="num" title={formatAbsolute(first)}>{cron.paused ? <>would be {formatDay(first)} {formatClock(first).slice(0, 5)}</> : <Ago time={cron.next_times[0]} />}</span>
+      <span className="num" title={formatAbsolute(first)}>{cron.paused ? <>if resumed: {formatDay(first)} {formatClock(first).slice(0, 5)}</> : <Ago time={cron.next_times[0]} />}</span>
       <div className="faint num" style={{ fontSize: 12 }}>
-        {times.map((time, place) => <span key={time} title={formatAbsolute(time)}>{place > 0 && ", "}{formatDay(time) === day && place > 0 ? "" : `${formatDay(time).slice(5)} `}{formatClock(time).slice(0, 5)}</span>)}
+        {times.map((time, place) => <Fragment key={time}>{place > 0 && ", "}<span className="nowrap" title={formatAbsolute(time)}>{place > 0 && day(time) === day(first) ? "" : `${day(time)} `}{formatClock(time).slice(0, 5)}</span></Fragment>)}
       </div>
     </div>
   );
 }
 
-function ScheduledRow({ item, canWrite }: { item: Schemas["ScheduledItem"]; canWrite: boolean }) {
-  const order = useOrder("scheduled");
+function ScheduledRow({ item, canWrite }: { item: Schemas["ScheduledRun"]; canWrite: boolean }) {
+  const act = useAction("scheduled");
   const at = parseTime(item.run_at) ?? 0;
   return (
     <tr>
       <td><Link className="main-cell" href={href("workflows", item.workflow)}><Visible text={item.workflow} /></Link></td>
       <td className="nowrap"><Ago time={item.run_at} /> <span className="faint num">{formatDay(at)} {formatClock(at)}</span></td>
-      <td className="shrink">{item.run_id ? <Link href={href("runs", item.run_id)}>its run</Link> : <span className="faint">not yet</span>}</td>
+      <td className="shrink">{item.run_id ? <Link href={href("runs", item.run_id)}>Open</Link> : <span className="faint">not yet</span>}</td>
       <td className="right shrink muted"><Ago time={item.created_at} /></td>
-      {canWrite && <td className="shrink">{!item.run_id && <button type="button" className="button small danger" onClick={() => order(remove("/api/v1/scheduled/{scheduled_id}", { path: { scheduled_id: item.id } }), "It will not start")}>Call off</button>}</td>}
+      {canWrite && <td className="shrink">{!item.run_id && <button type="button" className="button small danger" onClick={() => act(remove("/api/v1/scheduled/{scheduled_id}", { path: { scheduled_id: item.id } }), "The scheduled run is deleted")}>Delete</button>}</td>}
     </tr>
   );
 }

@@ -3,19 +3,20 @@ import type { Schemas } from "../api/client";
 import { useQueues, useWorker, useWorkers } from "../api/queries";
 import { formatCount, plural } from "../lib/text";
 import { formatSeconds } from "../lib/time";
-import { href, Link, navigate } from "../router";
-import { Ago, Chip, Command, Empty, Failed, Rows, Took, Visible } from "../ui/basics";
+import { Chip, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
 import { Glyph } from "../ui/icons";
 import { readPairs } from "../ui/json";
 import { useCursor } from "../ui/list";
+import { href, Link, navigate } from "../ui/router";
+import { Ago, Took } from "../ui/times";
 
-type Worker = Schemas["WorkerItem"];
+type Worker = Schemas["WorkerSummary"];
 
 export function WorkersPage({ id }: { id: string | undefined }) {
   const [ended, setEnded] = useState(false);
   const found = useWorkers(ended);
   const queues = useQueues();
-  const rows = found.data?.workers;
+  const rows = found.data?.items;
   const most = id ? 1 : 4;
   const cursor = useCursor(rows?.map((row) => row.id) ?? [], (worker) => navigate(href("workers", worker)));
   const busy = queues.data?.queues.filter((queue) => queue.ready + queue.running + queue.waiting > 0) ?? [];
@@ -23,7 +24,7 @@ export function WorkersPage({ id }: { id: string | undefined }) {
     <div className="page">
       <header className="page-head">
         <div className="titles"><h1>Workers</h1></div>
-        <div className="actions"><label className="check"><input type="checkbox" checked={ended} onChange={(event) => setEnded(event.target.checked)} />Show ended ones</label></div>
+        <div className="actions"><label className="check"><input type="checkbox" checked={ended} onChange={(event) => setEnded(event.target.checked)} />Show ended workers</label></div>
       </header>
       {queues.data && (
         <dl className="cards">
@@ -69,7 +70,7 @@ export function WorkersPage({ id }: { id: string | undefined }) {
           </section>
           {busy.length > 0 && (
             <section className="panel" aria-label="Queues">
-              <div className="panel-head"><h2>What waits and runs now</h2></div>
+              <div className="panel-head"><h2>Queued, running and waiting tasks</h2></div>
               <div className="table-wrap">
                 <table aria-label="Queues">
                   <thead><tr><th>Task</th><th className="right shrink">Queued</th><th className="right shrink">Running</th><th className="right shrink">Waiting</th><th className="right shrink">Oldest queued</th></tr></thead>
@@ -99,11 +100,11 @@ function Stat({ label, value, capped }: { label: string; value: React.ReactNode;
   return <div className="panel stat"><dt>{label}</dt><dd>{value}{capped && "+"}</dd></div>;
 }
 
-const STATES = { ACTIVE: { tone: "completed", word: "Live", icon: "check" }, LATE: { tone: "queued", word: "Silent", icon: "warning" }, ENDED: { tone: "neutral", word: "Ended", icon: "stop" } } as const;
+const STATES = { ACTIVE: { tone: "completed", word: "Live", icon: "check" }, LATE: { tone: "queued", word: "No heartbeat", icon: "warning" }, ENDED: { tone: "neutral", word: "Ended", icon: "stop" } } as const;
 
 function State({ worker }: { worker: Worker }) {
   const { tone, word, icon } = STATES[worker.status];
-  return <span className="status" data-tone={tone} title={worker.status === "LATE" ? "No heartbeat for longer than its lease: its tasks run again elsewhere" : undefined}><Glyph name={icon} />{word}</span>;
+  return <span className="status" data-tone={tone} title={worker.status === "LATE" ? "No heartbeat for longer than its lease: other workers run its tasks again" : undefined}><Glyph name={icon} />{word}</span>;
 }
 
 function Slots({ worker }: { worker: Worker }) {
@@ -118,8 +119,8 @@ function Slots({ worker }: { worker: Worker }) {
 
 function WorkerPanel({ id }: { id: string }) {
   const found = useWorker(id);
-  const worker = found.data?.worker;
-  const held = found.data?.running ?? [];
+  const worker = found.data;
+  const held = worker?.running ?? [];
   return (
     <aside className="panel run-side" aria-label="Worker">
       <div className="side-head">
@@ -152,7 +153,7 @@ function WorkerPanel({ id }: { id: string }) {
               {readPairs(worker.labels).length > 0 && <><dt>labels</dt><dd className="chips wrap">{readPairs(worker.labels).map(([key, value]) => <Chip key={key} name={key} value={value} />)}</dd></>}
             </dl>
             <section className="stack" style={{ gap: 6 }}>
-              <h3>Has code of</h3>
+              <h3>Serves</h3>
               {Object.entries(worker.serves).map(([workflow, tasks]) => (
                 <div key={workflow}><Link href={href("workflows", workflow)}><Visible text={workflow} /></Link> <span className="faint">{plural(tasks.length, "task")}</span></div>
               ))}

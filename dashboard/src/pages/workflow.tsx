@@ -1,19 +1,18 @@
 import { useMemo, useState } from "react";
-import { ApiError, post } from "../api/client";
-import { useCanWrite, useCrons, useDiff, useRuns, useVersions, useWorkflow, useWorkflowStats, type WorkflowView } from "../api/queries";
+import { ApiError, post, type Schemas } from "../api/client";
+import { useCanWrite, useCrons, useDiff, useRuns, useVersions, useWorkflow, useWorkflowStats, type WorkflowDetails } from "../api/queries";
 import { plural } from "../lib/text";
 import { formatDuration, formatSeconds } from "../lib/time";
-import { href, Link, navigate, setSearch, useParam } from "../router";
-import { Ago, Empty, Failed, Notice, Tabs, Visible } from "../ui/basics";
+import { RunTable } from "../parts/run-table";
+import { StartRun } from "../parts/start-run";
+import { Empty, Failed, Notice, Rate, Tabs, Visible } from "../ui/basics";
 import { notify } from "../ui/dialog";
 import { Graph } from "../ui/graph";
 import { Glyph } from "../ui/icons";
 import { JsonText } from "../ui/json";
 import { useKeys } from "../ui/keys";
-import { schemaText } from "./run";
-import { RunTable } from "./run-table";
-import { StartRun } from "./start-run";
-import { formatRate } from "./workflows";
+import { href, Link, navigate, setSearch, useParam } from "../ui/router";
+import { Ago } from "../ui/times";
 
 type Tab = "graph" | "runs" | "schema" | "versions";
 
@@ -24,13 +23,13 @@ export default function WorkflowPage({ name }: { name: string }) {
   return (
     <div className="page">
       {workflow.error instanceof ApiError && workflow.error.status === 404 ? (
-        <Empty icon="search" title="There is no such workflow" isPage><p><Visible text={workflow.error.message} /></p><p><Link href={href("workflows")}>All workflows</Link></p></Empty>
+        <Empty icon="search" title="Workflow not found" isPage><p><Visible text={workflow.error.message} /></p><p><Link href={href("workflows")}>All workflows</Link></p></Empty>
       ) : workflow.error ? <Failed error={workflow.error} /> : <div className="skeleton" style={{ width: 280, height: 26 }} />}
     </div>
   );
 }
 
-function Loaded({ view, version }: { view: WorkflowView; version: number | null }) {
+function Loaded({ view, version }: { view: WorkflowDetails; version: number | null }) {
   const canWrite = useCanWrite();
   const starting = useParam("start") !== null;
   const tab = (useParam("tab") ?? "graph") as Tab;
@@ -40,17 +39,17 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
   useKeys(canWrite ? { n: () => setSearch({ start: "1" }) } : {});
   const isOld = version !== null && view.served_at === null;
   const tasks = useMemo(
-    () => view.tasks.map((task) => ({ name: task.name, kind: task.kind, parents: task.parents.map((index) => view.tasks[index]?.name ?? "") })),
+    () => view.tasks.map((task) => ({ name: task.name, kind: task.kind, parents: task.parents })),
     [view.tasks],
   );
   const task = view.tasks.find((one) => one.name === selected) ?? null;
   const byName = new Map(view.tasks.map((one) => [one.name, one]));
-  const taskStats = new Map(stats.data?.tasks.map((one) => [one.name, one]));
+  const taskStats = new Map(stats.data?.tasks.map((one) => [one.task, one]));
   return (
     <div className="page page-wide">
       <header className="page-head">
         <div className="titles">
-          <nav className="crumbs" aria-label="Above"><Link href={href("workflows")}>Workflows</Link></nav>
+          <nav className="crumbs" aria-label="Breadcrumb"><Link href={href("workflows")}>Workflows</Link></nav>
           <div className="title-line"><h1><Visible text={view.name} /></h1></div>
           {view.description && <p className="muted"><Visible text={view.description} /></p>}
         </div>
@@ -59,21 +58,21 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
         </div>
       </header>
       {view.workers === 0 && (
-        <Notice tone="queued">No live worker has code of this workflow: its runs stay queued until one starts, e.g. by <code>plait dev TARGET</code>.</Notice>
+        <Notice tone="queued">No live worker serves this workflow: its runs stay queued until one starts, for example by <code>plait dev TARGET</code>.</Notice>
       )}
-      {isOld && <Notice>This is version {view.version_id}, not the one that is served. <Link href={href("workflows", view.name)}>Show that one</Link></Notice>}
+      {isOld && <Notice>This is version {view.version_id}, not the one that is served. <Link href={href("workflows", view.name)}>Show the served version</Link></Notice>}
       <dl className="cards">
-        <Stat label="Finished runs looked at" value={stats.data ? String(stats.data.runs) : "–"} />
+        <Stat label="Finished runs measured" value={stats.data ? String(stats.data.runs) : "–"} />
         <Stat label="Median" value={stats.data?.p50_ms != null ? formatDuration(stats.data.p50_ms) : "–"} />
         <Stat label="p95" value={stats.data?.p95_ms != null ? formatDuration(stats.data.p95_ms) : "–"} />
-        <Stat label="Failed" value={formatRate(stats.data?.failure_rate)} />
-        <Stat label="Workers with its code" value={String(view.workers)} />
+        <Stat label="Failed" value={<Rate rate={stats.data?.failure_rate} />} />
+        <Stat label="Workers that serve it" value={String(view.workers)} />
       </dl>
       <div className="columns" style={{ flex: 1, alignItems: "stretch" }}>
         <section className="panel run-view">
           <Tabs
             label="About the workflow" value={tab} onChange={(value) => setSearch({ tab: value === "graph" ? null : value })} className="run-view grow"
-            tabs={[{ value: "graph", label: "Graph" }, { value: "runs", label: "Recent runs" }, { value: "schema", label: "Input schema" }, { value: "versions", label: "Versions", count: versions.data?.versions.length }]}
+            tabs={[{ value: "graph", label: "Graph" }, { value: "runs", label: "Recent runs" }, { value: "schema", label: "Input schema" }, { value: "versions", label: "Versions", count: versions.data?.items.length }]}
           >
             {tab === "graph" && (
               <Graph
@@ -83,7 +82,7 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
                   const p50 = taskStats.get(name)?.p50_ms;
                   return {
                     about: [
-                      one?.kind === "on_failure" ? "when the run failed" : one?.kind === "on_success" ? "when all completed" : null,
+                      one?.kind === "on_failure" ? "on failure" : one?.kind === "on_success" ? "on success" : null,
                       p50 != null ? `median ${formatDuration(p50)}` : null,
                       one?.retries ? plural(one.retries, "retry", "retries") : null,
                       one?.wait_for ? "waits" : null,
@@ -93,17 +92,17 @@ function Loaded({ view, version }: { view: WorkflowView; version: number | null 
               />
             )}
             {tab === "runs" && <RecentRuns name={view.name} />}
-            {tab === "schema" && <div className="panel-body">{view.input_schema ? <JsonText text={schemaText(view.input_schema) as string} /> : <p className="muted">The workflow takes any JSON object.</p>}</div>}
+            {tab === "schema" && <div className="panel-body">{view.input_schema ? <JsonText text={view.input_schema} /> : <p className="muted">The workflow takes any JSON object.</p>}</div>}
             {tab === "versions" && <Versions name={view.name} shown={view.version_id} />}
           </Tabs>
         </section>
-        {task ? <TaskOptions task={task} stats={taskStats.get(task.name)} view={view} /> : <About view={view} />}
+        {task ? <TaskOptions task={task} stats={taskStats.get(task.name)} /> : <About view={view} />}
       </div>
       {starting && canWrite && (
         <StartRun
-          title={`Start a run of ${view.name}`} schema={schemaText(view.input_schema)} initial={null} priority={view.default_priority} onClose={() => setSearch({ start: null })}
-          onStart={async (order) => {
-            const { id } = await post("/api/v1/runs", { body: { workflow: view.name, input: order.input, metadata: order.metadata, priority: order.priority as 1 } });
+          title={`Start a run of ${view.name}`} schema={view.input_schema} initial={null} priority={view.default_priority} onClose={() => setSearch({ start: null })}
+          onStart={async (request) => {
+            const { id } = await post("/api/v1/runs", { body: { workflow: view.name, input: request.input, metadata: request.metadata, priority: request.priority as 1 } });
             notify("The run has started");
             navigate(href("runs", id));
           }}
@@ -117,8 +116,8 @@ function Stat({ label, value }: { label: string; value: React.ReactNode }) {
   return <div className="panel stat"><dt>{label}</dt><dd>{value}</dd></div>;
 }
 
-function About({ view }: { view: WorkflowView }) {
-  const crons = useCrons(view.name).data?.pages.flatMap((page) => page.crons) ?? [];
+function About({ view }: { view: WorkflowDetails }) {
+  const crons = useCrons(view.name).data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <aside className="panel run-side" aria-label="About">
       <div className="side-head"><h2>About</h2></div>
@@ -132,14 +131,14 @@ function About({ view }: { view: WorkflowView }) {
           {view.on_events.length > 0 && <><dt>events</dt><dd className="chips wrap">{view.on_events.map((key) => <Link key={key} className="chip" href={href("events", { key })}><span><Visible text={key} /></span></Link>)}</dd></>}
           {crons.length > 0 && <><dt>crons</dt><dd>{crons.map((cron) => <div key={cron.id}><Link href={href("schedules")}><Visible text={cron.name} /></Link> <code className="faint"><Visible text={cron.expression} /></code>{cron.paused && " (paused)"}</div>)}</dd></>}
         </dl>
-        <p className="muted">Choose a task to see its options. In a terminal:</p>
+        <p className="muted">Select a task to see its options. In a terminal:</p>
         <code className="muted" style={{ overflowWrap: "anywhere" }}>plait runs list --workflow {view.name}</code>
       </div>
     </aside>
   );
 }
 
-function TaskOptions({ task, stats, view }: { task: WorkflowView["tasks"][number]; stats?: { p50_ms: number | null; p95_ms: number | null; attempts: number; failed: number }; view: WorkflowView }) {
+function TaskOptions({ task, stats }: { task: WorkflowDetails["tasks"][number]; stats?: Schemas["TaskStats"] }) {
   return (
     <aside className="panel run-side" aria-label={`Task ${task.name}`}>
       <div className="side-head">
@@ -151,7 +150,7 @@ function TaskOptions({ task, stats, view }: { task: WorkflowView["tasks"][number
       <div className="side-body" tabIndex={0} role="group" aria-label="Options">
         <dl className="grid-facts">
           {task.kind !== "task" && <><dt>hook</dt><dd><code>{task.kind}</code></dd></>}
-          {task.parents.length > 0 && <><dt>parents</dt><dd className="chips wrap">{task.parents.map((index) => <button key={index} type="button" className="chip" onClick={() => setSearch({ task: view.tasks[index]?.name ?? null })}><span><Visible text={view.tasks[index]?.name ?? ""} /></span></button>)}</dd></>}
+          {task.parents.length > 0 && <><dt>parents</dt><dd className="chips wrap">{task.parents.map((parent) => <button key={parent} type="button" className="chip" onClick={() => setSearch({ task: parent })}><span><Visible text={parent} /></span></button>)}</dd></>}
           <dt>retries</dt><dd>{task.retries || "none"}</dd>
           {task.retries > 0 && <><dt>backoff</dt><dd>{describeBackoff(task)}</dd></>}
           <dt>execution timeout</dt><dd>{formatSeconds(task.execution_timeout)}</dd>
@@ -172,32 +171,32 @@ function TaskOptions({ task, stats, view }: { task: WorkflowView["tasks"][number
   );
 }
 
-function describeBackoff(task: WorkflowView["tasks"][number]): string {
-  if (task.backoff_factor === null) return "none: at once";
+function describeBackoff(task: WorkflowDetails["tasks"][number]): string {
+  if (task.backoff_factor === null) return "none, it is retried at once";
   const most = task.backoff_max_seconds === null ? "" : `, at most ${formatSeconds(task.backoff_max_seconds)}`;
   return `${task.backoff_factor}ᵏ s before retry k${most}${task.backoff_jitter ? ", with jitter" : ""}`;
 }
 
 function RecentRuns({ name }: { name: string }) {
   const runs = useRuns({ workflow: [name] }, 20);
-  const rows = runs.data?.pages.flatMap((page) => page.runs);
-  if (rows?.length === 0 && !runs.hasNextPage) return <Empty icon="runs" title="It never ran"><p>Start a run with the button above.</p></Empty>;
+  const rows = runs.data?.pages.flatMap((page) => page.items);
+  if (rows?.length === 0 && !runs.hasNextPage) return <Empty icon="runs" title="No runs yet"><p>Start a run with the button above.</p></Empty>;
   return (
     <>
       {runs.error && <Failed error={runs.error} />}
       <RunTable runs={rows} label="Recent runs" showWorkflow={false} />
-      <div className="more"><Link href={href("runs", { q: `workflow:${/^[\w.-]+$/.test(name) ? name : JSON.stringify(name)}` })}>All of its runs</Link></div>
+      <div className="more"><Link href={href("runs", { q: `workflow:${/^[\w.-]+$/.test(name) ? name : JSON.stringify(name)}` })}>All runs of this workflow</Link></div>
     </>
   );
 }
 
 function Versions({ name, shown }: { name: string; shown: number }) {
   const found = useVersions(name);
-  const list = found.data?.versions ?? [];
+  const list = found.data?.items ?? [];
   const [chosen, setChosen] = useState<number | null>(null);
-  const after = chosen ?? list[0]?.version_id ?? null;
-  const place = list.findIndex((one) => one.version_id === after);
-  const before = list[place + 1]?.version_id ?? null;
+  const after = chosen ?? list[0]?.id ?? null;
+  const place = list.findIndex((one) => one.id === after);
+  const before = list[place + 1]?.id ?? null;
   const diff = useDiff(name, before, after);
   return (
     <div className="stack">
@@ -207,12 +206,12 @@ function Versions({ name, shown }: { name: string; shown: number }) {
           <thead><tr><th className="shrink">Version</th><th>Digest</th><th className="right shrink">Tasks</th><th className="right shrink">Declared</th><th className="shrink"><span className="sr-only">Compare</span></th></tr></thead>
           <tbody>
             {list.map((one) => (
-              <tr key={one.version_id} className={one.version_id === after ? "selected" : undefined}>
-                <td className="shrink"><Link href={href("workflows", name, { version: String(one.version_id) })}>{one.version_id}</Link>{one.served_at && <span className="chip" style={{ marginLeft: 8 }}><span>served</span></span>}{one.version_id === shown && <span className="faint"> shown</span>}</td>
+              <tr key={one.id} className={one.id === after ? "selected" : undefined}>
+                <td className="shrink"><Link href={href("workflows", name, { version: String(one.id) })}>{one.id}</Link>{one.served_at && <span className="chip" style={{ marginLeft: 8 }}><span>served</span></span>}{one.id === shown && <span className="faint"> shown</span>}</td>
                 <td><code className="faint">{one.digest.slice(0, 16)}</code></td>
                 <td className="right shrink num">{one.task_count}</td>
                 <td className="right shrink muted"><Ago time={one.created_at} /></td>
-                <td className="shrink"><button type="button" className="button small" aria-pressed={one.version_id === after} onClick={() => setChosen(one.version_id)}>What changed</button></td>
+                <td className="shrink"><button type="button" className="button small" aria-pressed={one.id === after} onClick={() => setChosen(one.id)}>What changed</button></td>
               </tr>
             ))}
           </tbody>
@@ -225,9 +224,9 @@ function Versions({ name, shown }: { name: string; shown: number }) {
           <>
             <h3>From version {before} to {after}</h3>
             {diff.error && <Failed error={diff.error} />}
-            {diff.data && diff.data.workflow.length + diff.data.tasks.length === 0 && <p className="muted">Nothing that is declared.</p>}
+            {diff.data && diff.data.changes.length + diff.data.tasks.length === 0 && <p className="muted">Nothing in the declaration.</p>}
             <ul className="diff">
-              {diff.data?.workflow.map((change) => <Change key={change.field} label={change.field} change={change} />)}
+              {diff.data?.changes.map((change) => <Change key={change.field} label={change.field} change={change} />)}
               {diff.data?.tasks.map((task) => (
                 <li key={task.task} className={task.what}>
                   {task.what === "added" ? "+" : task.what === "removed" ? "−" : "~"} task <Visible text={task.task} /> {task.what}

@@ -2,15 +2,16 @@ import { useState } from "react";
 import { useWorkflows, useWorkflowStats } from "../api/queries";
 import { plural } from "../lib/text";
 import { formatDuration } from "../lib/time";
-import { href, Link, navigate } from "../router";
-import { Ago, Command, Empty, Failed, Rows, Visible } from "../ui/basics";
+import { Command, Empty, Failed, Rate, Rows, Visible } from "../ui/basics";
 import { Glyph } from "../ui/icons";
 import { useCursor } from "../ui/list";
+import { href, Link, navigate } from "../ui/router";
+import { Ago } from "../ui/times";
 
 export function WorkflowsPage() {
   const [search, setSearch] = useState("");
   const found = useWorkflows(search.trim());
-  const rows = found.data?.pages.flatMap((page) => page.workflows);
+  const rows = found.data?.pages.flatMap((page) => page.items);
   const cursor = useCursor(rows?.map((row) => row.name) ?? [], (name) => navigate(href("workflows", name)));
   const isEmpty = rows?.length === 0;
   return (
@@ -26,9 +27,9 @@ export function WorkflowsPage() {
       {found.error && <Failed error={found.error} />}
       <section className="panel" aria-label="Workflows">
         {isEmpty ? (
-          search ? <Empty icon="search" title="No workflow is called that" /> : (
+          search ? <Empty icon="search" title="No workflow matches" /> : (
             <Empty icon="workflows" title="No workflows yet">
-              <p>A workflow is a declared graph of tasks. It appears here when a worker that has its code starts, or when it is run for the first time.</p>
+              <p>A workflow is a declared graph of tasks. It appears here when a worker that serves it starts, or when it first runs.</p>
               <Command>plait dev FILE.py</Command>
             </Empty>
           )
@@ -36,7 +37,7 @@ export function WorkflowsPage() {
           <div className="table-wrap">
             <table aria-label="Workflows">
               <thead>
-                <tr><th>Workflow</th><th className="right shrink">Tasks</th><th>Starts by</th><th className="right shrink">Median</th><th className="right shrink">p95</th><th className="right shrink">Failed</th><th className="right shrink">Served since</th></tr>
+                <tr><th>Workflow</th><th className="right shrink">Tasks</th><th>Triggers</th><th className="right shrink">Median</th><th className="right shrink">p95</th><th className="right shrink">Failed</th><th className="right shrink">Served since</th></tr>
               </thead>
               <tbody>
                 {!rows && <Rows columns={7} />}
@@ -74,14 +75,7 @@ function StatCells({ name }: { name: string }) {
     <>
       <td className="right shrink num">{duration(stats?.p50_ms)}</td>
       <td className="right shrink num">{duration(stats?.p95_ms)}</td>
-      <td className="right shrink num" title={stats ? `of the newest ${plural(stats.runs, "finished run")}` : undefined}>{formatRate(stats?.failure_rate)}</td>
+      <td className="right shrink num" title={stats ? `of the newest ${plural(stats.runs, "finished run")}` : undefined}><Rate rate={stats?.failure_rate} /></td>
     </>
   );
-}
-
-export function formatRate(rate: number | null | undefined) {
-  if (rate === null || rate === undefined) return <span className="faint">–</span>;
-  if (rate === 0) return "0 %";
-  const text = rate < 0.01 ? `${(rate * 100).toFixed(1)} %` : `${Math.round(rate * 100)} %`;
-  return <span style={{ color: "var(--failed)" }}>{text}</span>;
 }

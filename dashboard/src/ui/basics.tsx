@@ -1,14 +1,14 @@
 /** Small parts that every page uses. */
-import { type ReactNode, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
+import { type ReactNode, useId, useRef, useState } from "react";
 import { ApiError } from "../api/client";
-import type { TaskItem } from "../api/queries";
+import type { TaskDetails } from "../api/queries";
 import { lookOf } from "../lib/status";
 import { isBackingOff } from "../lib/tasks";
 import { makeVisible, shortId, splitPieces } from "../lib/text";
-import { formatAbsolute, formatDuration, formatRelative, parseTime } from "../lib/time";
 import { Glyph, type IconName, StatusGlyph } from "./icons";
+import { RetriesIn } from "./times";
 
-/** Text that somebody else wrote: controls, escapes and bidi marks are shown, and it cannot reorder what is around it. */
+/** Text from users: control and bidi characters are shown by name, and it cannot reorder the text around it. */
 export function Visible({ text }: { text: string }) {
   const pieces = splitPieces(text);
   if (pieces.length === 1 && !pieces[0]?.title) return <bdi>{text}</bdi>;
@@ -35,17 +35,8 @@ export function Status({ status, badge = false }: { status: string; badge?: bool
   );
 }
 
-/** When a task that backs off is tried again: "retries in 3 s". */
-export function RetriesIn({ due }: { due: string | null }) {
-  const now = useNow();
-  const time = parseTime(due);
-  if (time === null) return "Backing off";
-  const left = time - Math.max(now, Date.now() - 1000);
-  return <span className="num">{left < 1500 ? "Retries now" : `Retries ${formatRelative(time, time - left)}`}</span>;
-}
-
 /** The status of a task of a run, and of one that backs off when it goes on. */
-export function TaskStatus({ task, badge = false }: { task: TaskItem; badge?: boolean }) {
+export function TaskStatus({ task, badge = false }: { task: TaskDetails; badge?: boolean }) {
   if (!isBackingOff(task)) return <Status status={task.status} badge={badge} />;
   return (
     <span className={badge ? "status badge" : "status"} data-tone="queued">
@@ -62,59 +53,6 @@ export function Notice({ tone = "neutral", children }: { tone?: string; children
       <div className="grow">{children}</div>
     </div>
   );
-}
-
-/* One clock for all relative times. */
-const clock = { now: Date.now(), listeners: new Set<() => void>(), timer: 0 };
-
-function subscribeClock(listener: () => void): () => void {
-  clock.listeners.add(listener);
-  if (clock.listeners.size === 1) {
-    clock.now = Date.now();
-    clock.timer = window.setInterval(() => {
-      clock.now = Date.now();
-      for (const one of clock.listeners) one();
-    }, 1000);
-  }
-  return () => {
-    clock.listeners.delete(listener);
-    if (!clock.listeners.size) window.clearInterval(clock.timer);
-  };
-}
-
-export function useNow(): number {
-  return useSyncExternalStore(subscribeClock, () => clock.now);
-}
-
-/** The present, drawn `fps` times a second while `active`. */
-export function useFrames(active: boolean, fps = 4): number {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    if (!active) return;
-    const timer = window.setInterval(() => setNow(Date.now()), 1000 / fps);
-    return () => window.clearInterval(timer);
-  }, [active, fps]);
-  return active ? Math.max(now, Date.now() - 1000) : now;
-}
-
-export function Ago({ time }: { time: string | null | undefined }) {
-  const now = useNow();
-  const parsed = parseTime(time);
-  if (parsed === null) return <span className="faint">–</span>;
-  return (
-    <time dateTime={time ?? undefined} title={formatAbsolute(parsed)} className="nowrap num">
-      {formatRelative(parsed, Math.max(now, Date.now() - 1000))}
-    </time>
-  );
-}
-
-/** From start to end; up to now where there is no end. */
-export function Took({ start, end, open = true }: { start: string | null; end: string | null; open?: boolean }) {
-  const from = parseTime(start);
-  const to = parseTime(end);
-  const now = useNow();
-  if (from === null || (to === null && !open)) return <span className="faint">–</span>;
-  return <span className="num nowrap">{formatDuration((to ?? Math.max(now, from)) - from)}</span>;
 }
 
 export function Copy({ text, label = "Copy" }: { text: string; label?: string }) {
@@ -265,4 +203,11 @@ export function Chip({ name, value, onClick }: { name: string; value: string; on
   ) : (
     <span className="chip" title={title}>{content}</span>
   );
+}
+
+export function Rate({ rate }: { rate: number | null | undefined }) {
+  if (rate === null || rate === undefined) return <span className="faint">–</span>;
+  if (rate === 0) return "0 %";
+  const text = rate < 0.01 ? `${(rate * 100).toFixed(1)} %` : `${Math.round(rate * 100)} %`;
+  return <span style={{ color: "var(--failed)" }}>{text}</span>;
 }

@@ -49,7 +49,7 @@ export interface MenuItem {
   onSelect: () => void;
 }
 
-export function Menu({ label, icon, items, children, up = false }: { label: string; icon?: IconName; items: MenuItem[]; children?: ReactNode; up?: boolean }) {
+export function Menu({ label, icon, items, children }: { label: string; icon?: IconName; items: MenuItem[]; children?: ReactNode }) {
   const [open, setOpen] = useState(false);
   const element = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -84,7 +84,7 @@ export function Menu({ label, icon, items, children, up = false }: { label: stri
         {children && <Glyph name="chevron" />}
       </button>
       {open && (
-        <div className={up ? "menu-list up" : "menu-list"} role="menu" aria-label={label}>
+        <div className="menu-list" role="menu" aria-label={label}>
           {items.map((item) => (
             <button
               key={item.label} type="button" role="menuitem" disabled={item.disabled}

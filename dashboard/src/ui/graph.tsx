@@ -226,7 +226,7 @@ function FoldNode(props: { node: PlacedNode; statuses: (string | undefined)[]; i
       {first && <StatusGlyph tone={tone} />}
       <span className="ellipsis">
         <span className="name"><Visible text={nameFold(node.tasks)} /> × {formatCount(node.tasks.length)}</span>
-        <span className="about">{text || "the same part many times"}</span>
+        <span className="about">{text || "similar tasks"}</span>
         {counts.length > 0 && (
           <span className="bar" aria-hidden="true">
             {counts.map(([status, count]) => <i key={status} data-tone={lookOf(status).tone} style={{ flexGrow: count }} />)}

@@ -40,7 +40,6 @@ const PATHS = {
   fit: <path d="M2.500 6v-3.500H6M10 2.500h3.500V6M13.500 10v3.500H10M6 13.500H2.500V10" />,
   plus: <path d="M8 3.500v9M3.500 8h9" />,
   minus: <path d="M3.500 8h9" />,
-  link: <path d="M6 3H3v10h10v-3M9 2.500h4.500V7M13 3 7.500 8.500" />,
 } as const;
 
 export type IconName = keyof typeof PATHS;

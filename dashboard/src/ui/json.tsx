@@ -1,6 +1,6 @@
 /** Payloads: JSON as it is stored, indented, foldable; long ones in part. */
 import { useMemo, useState } from "react";
-import { layLines, type Line, spaceAfter, tokenize } from "../lib/json";
+import { makeLines, type Line, spaceAfter, tokenize } from "../lib/json";
 import { formatBytes, formatCount } from "../lib/text";
 import { Copy, Visible } from "./basics";
 import { Glyph } from "./icons";
@@ -11,20 +11,20 @@ export interface PayloadText {
   truncated: boolean;
 }
 
-const MOST_LINES = 400;
+const MAX_LINES = 400;
 
-function layText(text: string): Line[] | null {
+function readLines(text: string): Line[] | null {
   try {
-    return layLines(tokenize(text));
+    return makeLines(tokenize(text));
   } catch {
     return null;
   }
 }
 
 export function JsonText({ text }: { text: string }) {
-  const lines = useMemo(() => layText(text), [text]);
+  const lines = useMemo(() => readLines(text), [text]);
   const [folded, setFolded] = useState<ReadonlySet<number>>(new Set());
-  const [most, setMost] = useState(MOST_LINES);
+  const [most, setMost] = useState(MAX_LINES);
   if (!lines) return <pre className="text"><Visible text={text} /></pre>;
   const toggle = (place: number) => {
     const next = new Set(folded);
@@ -45,7 +45,7 @@ export function JsonText({ text }: { text: string }) {
       ))}
       {shown.length >= most && rest > 0 && (
         <div className="more">
-          <button type="button" className="button small" onClick={() => setMost(most * 5)}>Show more of {formatCount(rest)} lines</button>
+          <button type="button" className="button small" onClick={() => setMost(most * 5)}>Show more ({formatCount(rest)} lines left)</button>
         </div>
       )}
     </div>
@@ -93,10 +93,10 @@ export function Payload(props: { label: string; payload: PayloadText | null; dow
     <section className={props.tall ? "payload tall" : "payload"} aria-label={label}>
       <div className="payload-head">
         <span className="label">{label}</span>
-        <span className="grow">{formatBytes(payload.size)}{payload.truncated && ", shown in part"}</span>
+        <span className="grow">{formatBytes(payload.size)}{payload.truncated && ", truncated"}</span>
         {!payload.truncated && <Copy text={payload.text} label={`Copy ${inText}`} />}
         {props.download && (
-          <a className="button quiet icon small" href={props.download} download title="Download the whole" aria-label={`Download ${inText}`}><Glyph name="download" /></a>
+          <a className="button quiet icon small" href={props.download} download title="Download all of it" aria-label={`Download ${inText}`}><Glyph name="download" /></a>
         )}
       </div>
       <div className="scroll" tabIndex={0} role="group" aria-label={`${label} as JSON`}>
@@ -107,8 +107,7 @@ export function Payload(props: { label: string; payload: PayloadText | null; dow
 }
 
 /** Metadata as pairs: the members of a JSON object, scalars without quotes. */
-export function readPairs(text: string | null): [string, string][] {
-  if (!text) return [];
+export function readPairs(text: string): [string, string][] {
   try {
     const tokens = tokenize(text);
     const pairs: [string, string][] = [];

@@ -20,7 +20,7 @@ export function SchemaForm({ field, value, onChange, problems }: Pick<Props, "fi
       <div className="stack">
         <Members field={field} value={value} onChange={onChange} problems={problems} path="" id={id} />
         {field.members.length === 0 && !field.hasMore && <p className="muted">This workflow takes no input.</p>}
-        {field.hasMore && <p className="muted">Other keys are kept too: add them in the JSON tab.</p>}
+        {field.hasMore && <p className="muted">Other keys are allowed: add them in the JSON tab.</p>}
       </div>
     );
   return <Control field={field} value={value} onChange={onChange} problems={problems} path="" id={id} />;
@@ -64,7 +64,7 @@ function Labelled(props: { name: string; field: Field; isRequired: boolean; id: 
   const label = (
     <>
       <Visible text={props.name} /> <span className="type">{typeOf(field)}</span>{" "}
-      {props.isRequired && <span className="required">needed</span>}
+      {props.isRequired && <span className="required">required</span>}
     </>
   );
   return (
@@ -92,7 +92,7 @@ function Control(props: Props) {
         <>
           <label className="check">
             <input type="checkbox" checked={isSet} onChange={(event) => onChange(event.target.checked ? (makeInitial(field.field) ?? emptyOf(field.field)) : NULL)} />
-            Give a value <span className="faint">{isSet ? "" : "(null now)"}</span>
+            Set a value <span className="faint">{isSet ? "" : "(now null)"}</span>
           </label>
           {isSet && <Control {...props} field={field.field} />}
         </>
