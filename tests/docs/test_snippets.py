@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from support import launcher
+
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial"
 PAGES = [
@@ -91,9 +93,9 @@ def serve(files: list[str], folder: Path, environment: dict[str, str]) -> Iterat
     """A worker for each file, ended by SIGTERM; it must exit with 0."""
     workers = []
     for file in files:
-        with (folder / f"{file}.log").open("w") as log:
-            command = [sys.executable, "-m", "plait", "worker", file]
-            workers.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))
+        with (folder / f"{file}.log").open("wb") as log:
+            command = ["-m", "plait", "worker", file]
+            workers.append(launcher.start(command, cwd=folder, env=environment, stdout=log, stderr=log))
     try:
         yield
     finally:
@@ -105,10 +107,7 @@ def serve(files: list[str], folder: Path, environment: dict[str, str]) -> Iterat
 
 
 def run_python(arguments: list[str], folder: Path, environment: dict[str, str], where: str) -> None:
-    command = [sys.executable, *arguments]
-    finished = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS
-    )
+    finished = launcher.run(arguments, cwd=folder, env=environment, timeout=DEADLINE_SECONDS)
     assert finished.returncode == 0, f"{where}:\n{finished.stdout}{finished.stderr}"
 
 
