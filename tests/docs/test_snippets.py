@@ -63,11 +63,11 @@ def test_the_code_of_a_page_runs(page: Path, database_url: str, tmp_path: Path) 
         **os.environ,
         "DATABASE_URL": database_url,
         "PLAIT_TEST_DATABASE_URL": database_url,
+        "PYTEST_ADDOPTS": "-p no:schemathesis -p no:hypothesispytest",  # no reader has them, and they load slowly
         "PYTHONPATH": str(tmp_path),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    for variable in ("PLAIT_DATABASE_URL", "PYTEST_ADDOPTS"):
-        environment.pop(variable, None)
+    environment.pop("PLAIT_DATABASE_URL", None)
     for block in titled:
         (tmp_path / str(block.title)).write_text(block.code, encoding="utf-8")
     served = [str(block.title) for block in titled if not block.is_test]
