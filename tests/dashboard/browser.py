@@ -70,8 +70,8 @@ class Watched:
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
         self.page.on("request", self._on_request)
-        self.page.on("requestfinished", self.pending.discard)
-        self.page.on("requestfailed", self.pending.discard)
+        self.page.on("requestfinished", self._on_answer)
+        self.page.on("requestfailed", self._on_answer)
 
     def _on_console(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -82,6 +82,9 @@ class Watched:
             self.pending.add(request)
         if not request.url.startswith(self.url):
             self.faults.append(f"a request left the origin: {request.url}")
+
+    def _on_answer(self, request: Any) -> None:
+        self.pending.discard(request)
 
     def settle(self) -> None:
         """Wait until the page has all it asked for, and has drawn it."""
