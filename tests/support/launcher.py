@@ -139,7 +139,11 @@ class Launcher:
 
 def _list_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """What Python reads only when it starts."""
-    return {name: value for name, value in environment.items() if name.startswith("PYTHON") and name not in UNDERSTOOD}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("PYTHON", "LANG", "LC_")) and name not in UNDERSTOOD
+    }
 
 
 _launchers: list[Launcher] = []

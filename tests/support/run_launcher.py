@@ -99,8 +99,9 @@ def run(request: dict[str, Any]) -> None:
     if request["session"]:
         os.setsid()
     os.chdir(request["folder"])
+    locale = {name: value for name, value in os.environ.items() if name == "LC_CTYPE"}  # Python may have set it
     os.environ.clear()
-    os.environ.update(request["environment"])
+    os.environ.update(locale | request["environment"])
     time.tzset()
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     _open_streams(unbuffered=bool(os.environ.get("PYTHONUNBUFFERED")))
@@ -109,11 +110,15 @@ def run(request: dict[str, Any]) -> None:
 
 
 def _open_streams(*, unbuffered: bool) -> None:
-    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115 - for as long as the process lives
-    for number, name, errors in ((1, "stdout", "strict"), (2, "stderr", "backslashreplace")):
+    """Streams like those with which Python started here."""
+    stdin = open(0, encoding=sys.stdin.encoding, errors=sys.stdin.errors, closefd=False)  # noqa: SIM115
+    sys.stdin = sys.__stdin__ = stdin
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        first = getattr(sys, name)
         stream = io.TextIOWrapper(
             open(number, "wb", buffering=0 if unbuffered else -1, closefd=False),  # noqa: SIM115
-            errors=errors,
+            encoding=first.encoding,
+            errors=first.errors,
             line_buffering=number == 2 or os.isatty(number),
             write_through=unbuffered,
         )

@@ -15,24 +15,18 @@ import asyncpg
 FIRST_OWN_OID = 16_384
 """Types with smaller numbers are PostgreSQL's own, the same in every database."""
 
-_known: set[int] = set()
-_answer: list[asyncpg.Record] = []
-"""What was told about the types in ``_known``."""
-
-_NOT_ASKED = SimpleNamespace(name="not asked")
-"""In the place of the prepared statement that asked; one with a name has replaced none."""
-
 
 class SharingConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that takes what another one of this process was told about PostgreSQL's own types."""
 
+    _known: tuple[frozenset[int], list[asyncpg.Record], Any] = frozenset(), [], SimpleNamespace(name="not asked")
+    """Types, what was told about them, and what stands for the statement that asked: it is not asked again."""
+
     async def _introspect_types(self, typeoids: Collection[int], timeout: float | None) -> Any:
-        global _known, _answer
-        if max(typeoids) >= FIRST_OWN_OID:
-            return await super()._introspect_types(typeoids, timeout)
-        if _known.issuperset(typeoids):
-            return _answer, _NOT_ASKED
-        wanted = _known.union(typeoids)
-        answer, statement = await super()._introspect_types(wanted, timeout)
-        _known, _answer = wanted, answer
-        return answer, statement
+        known, told, not_asked = self._known
+        if max(typeoids) < FIRST_OWN_OID and not known.issuperset(typeoids):
+            wanted = known.union(typeoids)
+            told, asked = await super()._introspect_types(wanted, timeout)
+            SharingConnection._known = wanted, told, not_asked
+            return told, asked
+        return (told, not_asked) if known.issuperset(typeoids) else await super()._introspect_types(typeoids, timeout)
