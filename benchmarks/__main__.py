@@ -64,6 +64,7 @@ async def measure(url: str, postmaster: int, options: argparse.Namespace) -> dic
     from benchmarks.endtoend import BenchWorker, measure_latency  # noqa: PLC0415
     from benchmarks.flows import SHAPES, plait  # noqa: PLC0415
     from benchmarks.machine import describe_machine  # noqa: PLC0415
+    from plait.client import get_access  # noqa: PLC0415
 
     machine = describe_machine()
     print(
@@ -72,7 +73,9 @@ async def measure(url: str, postmaster: int, options: argparse.Namespace) -> dic
     )
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    engine_versions = {name: await plait.portal.acall(register(workflow)) for name, workflow in SHAPES.items()}
+    engine_versions = {
+        name: await get_access(plait).portal.acall(register(workflow)) for name, workflow in SHAPES.items()
+    }
     shapes: dict[str, Any] = {}
     for name in options.shape or SHAPES:
         shapes[name] = await measure_shape(url, name, engine_versions[name], connection, postmaster, options)
@@ -88,8 +91,9 @@ async def measure(url: str, postmaster: int, options: argparse.Namespace) -> dic
 async def register(workflow: Any) -> Any:
     """The stored version of a workflow (engine's loop)."""
     from benchmarks.flows import plait  # noqa: PLC0415
+    from plait.client import get_access  # noqa: PLC0415
 
-    return await (await plait.open_engine()).register(workflow)
+    return await (await get_access(plait).open_engine()).versions.register(workflow.definition)
 
 
 async def measure_shape(

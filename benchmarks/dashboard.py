@@ -24,6 +24,7 @@ import psycopg
 
 from benchmarks.__main__ import open_server
 from plait import Context, EmptyModel, Plait
+from plait.client import get_access
 
 LIMIT_MS = 100.0
 DAYS = 30
@@ -101,18 +102,18 @@ def declare(plait: Plait) -> list[Any]:
 
 def make_history(plait: Plait, url: str, runs: int, queued: int) -> None:
     flows = declare(plait)
-    plait.portal.call(plait.open_engine())
+    get_access(plait).portal.call(get_access(plait).open_engine())
 
     async def register() -> list[int]:
-        engine = await plait.open_engine()
+        engine = await get_access(plait).open_engine()
         versions = []
         for flow in flows:
-            version = await engine.register(flow)
+            version = await engine.versions.register(flow.definition)
             await engine.store.control.serve_workflow(version.definition, version.id)
             versions.append(version.id)
         return versions
 
-    first, second, rare, _ = plait.portal.call(register())
+    first, second, rare, _ = get_access(plait).portal.call(register())
     begin = time.monotonic()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")

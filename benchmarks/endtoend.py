@@ -18,6 +18,7 @@ from benchmarks.counts import read_counts
 from benchmarks.flows import plait
 from benchmarks.machine import read_cpu_seconds, read_postgres_cpu
 from plait import EmptyModel, Workflow
+from plait.client import get_access
 
 PAUSE_SECONDS = 0.01
 
@@ -44,7 +45,7 @@ def measure_throughput(workflow: Workflow[EmptyModel], runs: int) -> float:
     started = time.perf_counter()
     refs = workflow.run_many_no_wait([workflow.create_bulk_run_item() for _ in range(runs)])
     last = refs[-1]
-    plait.portal.call(plait.wait_runs([ref._run_id for ref in refs], 60))
+    get_access(plait).portal.call(get_access(plait).wait_runs([ref._run_id for ref in refs], 60))
     elapsed = time.perf_counter() - started
     assert last.workflow_run_id
     return runs * len(workflow.definition.tasks) / elapsed

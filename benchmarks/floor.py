@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from uuid import UUID
 
+from plait.graph.attempt import StoredVersion
 from plait.graph.definition import RUN_END
 from plait.ids import new_run_id
-from plait.store.store import StartRow, Store, StoredVersion, WorkerRow
+from plait.store.store import FinishArrays, StartRow, Store, WorkerRow
 
 BATCH = 200
 OUTPUT = b'{"at":1234567890123456}'
@@ -48,7 +49,7 @@ async def _drain(store: Store, worker: WorkerRow, version: StoredVersion) -> int
         done += len(finished.accepted)
 
 
-def _build_arrays(version: StoredVersion, held: list[tuple[UUID, int]]) -> tuple[list[object], ...]:
+def _build_arrays(version: StoredVersion, held: list[tuple[UUID, int]]) -> FinishArrays:
     spans, edges, actions = [], [], []
     for _, task in held:
         first = len(edges) + 1
@@ -58,4 +59,5 @@ def _build_arrays(version: StoredVersion, held: list[tuple[UUID, int]]) -> tuple
         spans.append(first << 32 | len(edges))
     runs = [run for run, _ in held]
     tasks = [task for _, task in held]
-    return (runs, tasks, [100] * len(held), spans, [OUTPUT] * len(held), [], [], [], [], [], edges, actions, [], [])
+    elapsed, outputs = [100] * len(held), [OUTPUT] * len(held)
+    return FinishArrays(runs, tasks, elapsed, spans, outputs, [], [], [], [], [], edges, actions, [], [])

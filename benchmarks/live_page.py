@@ -66,7 +66,7 @@ def measure(samples: int, chromium: str) -> list[float]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - the environment is set first
 
     from benchmarks.flows import SHAPES, plait  # noqa: PLC0415
-    from plait.server import runner  # noqa: PLC0415
+    from plait.server import serve as runner  # noqa: PLC0415
 
     workflow = SHAPES["diamond"]
     workflow.run_no_wait()

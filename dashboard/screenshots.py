@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from dashboard.browser import find_node, open_browser  # noqa: E402 - found by the path above
 from dashboard.sample_flows import BIG, Order, Shop, declare  # noqa: E402
 from plait import Plait, WorkflowRunRef  # noqa: E402
-from plait.server import runner  # noqa: E402
+from plait.server import serve as runner  # noqa: E402
 from support.workers import serve  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"

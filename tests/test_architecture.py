@@ -20,35 +20,54 @@ MODULES = {
 }
 
 
-def iter_imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """The modules a file imports anywhere, and whether that is for the type checker only."""
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for child in block.body
-        for node in ast.walk(child)
-    }
-    for node in ast.walk(tree):
+# Every room, floor by floor. A room imports rooms on lower floors only, whatever the import is for: running, the type
+# checker, or one function. ARCHITECTURE.md has the same map, in the same order.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors", "wording", "ids", "version"),
+    ("durations", "graph", "values"),
+    ("types", "settings", "pictures", "store"),
+    ("embedded", "tracing", "maintenance"),
+    ("engine",),
+    ("features", "logs"),
+    ("declaration",),
+    ("worker",),
+    ("client",),
+    ("plait",),  # the package itself, which names what users import from it
+    ("testing", "django"),
+    ("server",),
+    ("cli",),
+)
+FLOOR_BY_ROOM = {room: floor for floor, rooms in enumerate(FLOORS, 1) for room in rooms}
+
+
+def find_room(module: str) -> str:
+    """The room of a module: its folder or, where it lies beside the folders, itself."""
+    parts = module.split(".")
+    if len(parts) == 1:
+        return "plait"
+    return "cli" if parts[1] == "__main__" else parts[1]
+
+
+def iter_imports(path: Path) -> Iterator[str]:
+    """The modules a file imports anywhere, for whatever purpose."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield alias.name, id(node) in typing_only
+                yield alias.name
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: relative import"
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                yield full if full in MODULES else node.module, id(node) in typing_only
+                yield full if full in MODULES else node.module
 
 
-def list_imports(package: str, *, typing: bool = False) -> set[tuple[str, str]]:
+def list_imports(package: str) -> set[tuple[str, str]]:
     """(importer, imported) for every module of a package."""
     return {
         (name, imported)
         for name, path in MODULES.items()
         if name == package or name.startswith(f"{package}.")
-        for imported, typing_only in iter_imports(path)
-        if typing or not typing_only
+        for imported in iter_imports(path)
     }
 
 
@@ -56,64 +75,55 @@ def is_in(module: str, *packages: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-# Package, and what of Plait it may import, itself aside.
-ALLOWED = {
-    "plait.graph": ("plait.errors", "plait.wording"),
-    "plait.pictures": ("plait.errors", "plait.graph", "plait.wording"),
-    "plait.errors": (),
-    "plait.ids": (),
-    "plait.wording": (),
-    "plait.durations": ("plait.errors", "plait.wording"),
-    "plait.project": (),
-    "plait.settings": ("plait.durations", "plait.errors", "plait.project", "plait.wording"),
-    "plait.portal": ("plait.errors",),
-    "plait.embedded": ("plait.errors", "plait.project", "plait.settings"),
-    "plait.triggers": (),
-    "plait.expressions": ("plait.errors", "plait.value_faults", "plait.wording"),
-    "plait.store": ("plait.errors", "plait.graph", "plait.ids", "plait.triggers"),
-    "plait.maintenance": (
-        "plait.errors",
-        "plait.expressions",
-        "plait.graph",
-        "plait.ids",
-        "plait.store",
-        "plait.triggers",
-    ),
-}
+def test_every_room_has_a_floor_and_every_floor_has_rooms() -> None:
+    assert {find_room(module) for module in MODULES} == set(FLOOR_BY_ROOM)
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_a_lower_package_imports_only_what_lies_below_it(package: str) -> None:
-    wrong = {
-        (importer, imported)
-        for importer, imported in list_imports(package, typing=True)
-        if is_in(imported, "plait") and not is_in(imported, package, *ALLOWED[package])
-    }
-    assert wrong == set()
+def test_a_room_imports_only_rooms_on_lower_floors() -> None:
+    wrong = [
+        f"{importer} (floor {FLOOR_BY_ROOM[find_room(importer)]}) imports {imported}"
+        for importer, imported in sorted(list_imports("plait"))
+        if is_in(imported, "plait")
+        and find_room(importer) != find_room(imported)
+        and FLOOR_BY_ROOM[find_room(imported)] >= FLOOR_BY_ROOM[find_room(importer)]
+    ]
+    assert wrong == []
 
 
-def test_nothing_imports_the_command_line() -> None:
-    wrong = {
-        (importer, imported)
-        for importer, imported in list_imports("plait", typing=True)
-        if is_in(imported, "plait.cli") and not is_in(importer, "plait.cli", "plait.__main__")
-    }
-    assert wrong == set()
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Those of one room are no exception."""
+    imports: dict[str, set[str]] = {name: set() for name in MODULES}
+    for importer, imported in list_imports("plait"):
+        if imported in MODULES and imported != importer:
+            imports[importer].add(imported)
+    left = dict(imports)
+    while free := [name for name, wanted in left.items() if not wanted & left.keys()]:
+        for name in free:
+            del left[name]
+    in_a_circle = {name for name in left if any(name in left[other] for other in left)}
+    assert in_a_circle == set()
+
+
+def test_few_modules_lie_beside_the_folders() -> None:
+    assert len([path for path in MODULES.values() if path.parent == SOURCE]) <= 10
+
+
+def test_the_map_in_the_architecture_has_the_rooms_in_the_order_of_their_floors() -> None:
+    text = (SOURCE.parents[1] / "ARCHITECTURE.md").read_text()
+    block = text.partition("src/plait/\n")[2].partition("```")[0]
+    named = re.findall(r"^(?: {3}\d| {2}\d\d| {4}) {2}(\w+)(?:/|\.py) ", block, re.M)
+    assert named == [room for rooms in FLOORS for room in rooms if room != "plait"]
+    tests = {folder for line in block.splitlines() for folder in line.partition("|")[2].strip().split(", ") if folder}
+    assert tests == {folder for folder in tests if (SOURCE.parents[1] / "tests" / folder).is_dir()}
 
 
 def test_nothing_imports_the_app_for_django() -> None:
-    importers = {
-        importer
-        for importer, imported in list_imports("plait", typing=True)
-        if is_in(imported, "django", "plait.django")
-    }
+    importers = {importer for importer, imported in list_imports("plait") if is_in(imported, "django", "plait.django")}
     assert {name for name in importers if not is_in(name, "plait.django")} == set()
 
 
 def test_only_the_command_line_imports_the_server_and_only_when_it_serves() -> None:
-    importers = {
-        importer for importer, imported in list_imports("plait", typing=True) if is_in(imported, "plait.server")
-    }
+    importers = {importer for importer, imported in list_imports("plait") if is_in(imported, "plait.server")}
     assert {name for name in importers if not is_in(name, "plait.server", "plait.cli", "plait.testing")} == set()
     lazily = {
         name
@@ -125,27 +135,19 @@ def test_only_the_command_line_imports_the_server_and_only_when_it_serves() -> N
 
 
 def test_only_the_server_knows_the_web() -> None:
-    web = ("fastapi", "starlette", "uvicorn", "prometheus_client")
-    importers = {importer for importer, imported in list_imports("plait", typing=True) if is_in(imported, *web)}
+    web = ("fastapi", "starlette", "uvicorn")
+    importers = {importer for importer, imported in list_imports("plait") if is_in(imported, *web)}
     assert {name for name in importers if not is_in(name, "plait.server")} == set()
 
 
-def test_declarations_do_not_know_the_worker_or_the_store() -> None:
-    """What users write and call can be imported and tested without an engine."""
-    declaring = ("task", "task_options", "workflow", "workflow_base", "declare", "dependencies", "values", "types")
-    declaring += ("conditions", "event_filters", "expressions", "triggers")
-    wrong = {
-        (importer, imported)
-        for module in declaring
-        for importer, imported in list_imports(f"plait.{module}")
-        if is_in(imported, "plait.worker", "plait.store", "plait.maintenance", "plait.engine", "plait.cli")
-    }
-    assert wrong == set()
+def test_supervisors_and_workers_without_a_health_port_load_nothing_for_prometheus() -> None:
+    use = "import plait.cli.worker, plait.worker.gateway, plait.worker.worker, plait.worker.session"
+    assert run_python(f"import sys, plait; {use}; print('prometheus_client' in sys.modules)") == "False"
 
 
 def test_the_graph_does_no_input_or_output_and_has_no_clock() -> None:
     pure = {"__future__", "collections", "dataclasses", "enum", "functools", "hashlib", "json", "typing", "unicodedata"}
-    pure |= {"bisect", "cronsim", "datetime", "zoneinfo"}
+    pure |= {"bisect", "cronsim", "datetime", "uuid", "zoneinfo"}
     pure |= {"heapq", "itertools", "math", "re", "difflib"}
     outside = {name.split(".")[0] for _, name in list_imports("plait.graph") if not is_in(name, "plait")}
     assert outside <= pure
@@ -155,7 +157,7 @@ def test_only_the_store_sends_sql() -> None:
     """Elsewhere the driver is imported for the names of its errors alone; transaction.py is the user's connection."""
     marks = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "NOTIFY ", "LISTEN ")
     for name, path in MODULES.items():
-        if is_in(name, "plait.store", "plait.transaction", "plait.embedded", "plait.cli"):
+        if is_in(name, "plait.store", "plait.engine.transaction", "plait.embedded", "plait.cli"):
             continue
         texts = [
             node.value
@@ -252,9 +254,20 @@ def count_lines(path: Path) -> int:
 def test_the_engine_stays_below_eight_thousand_lines() -> None:
     """What a task meets between trigger and outcome: declarations, settings, the embedded server, commands, and what
     only those ask the store who watch or tidy up, aside."""
-    engine = ["graph", "store", "worker", "maintenance", "engine", "client", "refs", "results", "runs", "running"]
-    engine += ["context", "portal", "transaction", "errors", "ids"]
-    others = ("store.catalog", "store.dashboard", "store.observation", "store.retention", "maintenance.pruner")
+    engine = ["graph", "store", "worker", "maintenance", "engine", "client", "errors", "ids"]
+    engine += ["features.refs", "declaration.runnable", "declaration.context"]
+    others = (
+        "worker.endpoint",
+        "worker.gateway",
+        "worker.address",
+        "worker.health",
+        "worker.meter",
+        "store.catalog",
+        "store.dashboard",
+        "store.observation",
+        "store.retention",
+        "maintenance.pruner",
+    )
     files = [
         path
         for name, path in MODULES.items()

@@ -26,18 +26,6 @@ FOLDER = ROOT / "docs" / "reference"
 WIDTH = 80
 MADE_BY_PLAIT = frozenset({"Context", "Task", "TaskRunRef", "Worker", "WorkflowRunRef"})
 
-# Of use to Plait itself: without a leading underscore, since modules of its own call them.
-INNER = {
-    "Plait": ("engine", "portal", "open_engine", "start_runs", "run_to_end", "wait_runs", "start_in_transaction"),
-    "Worker": ("announce", "fail"),
-    "Workflow": ("bind", "encode_input", "decode_input"),
-    "Standalone": ("bind", "encode_input", "decode_input"),
-    "Task": ("output_adapter", "dependencies", "prepare", "draft", "call", "encode_output", "decode_output"),
-    "Context": ("link_child", "list_inherited"),
-    "PlaitTest": ("bind", "close"),
-    "VirtualClock": ("read_now", "skip", "restore"),
-}
-
 # page: its title, what it begins with, and what stands on it as module:name, or module:name=the name to show.
 PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "plait": (
@@ -68,13 +56,13 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "plait:Depends",
             "plait:WorkflowRunRef",
             "plait:TaskRunRef",
-            "plait.workflow_base:WorkflowKeywords",
-            "plait.task_options:TaskKeywords",
+            "plait.declaration.base:WorkflowKeywords",
+            "plait.declaration.options:TaskKeywords",
             "plait:TaskDefaults",
-            "plait.running:RunKeywords",
-            "plait.running:ItemKeywords",
+            "plait.declaration.runnable:RunKeywords",
+            "plait.declaration.runnable:ItemKeywords",
             "plait:TriggerWorkflowOptions",
-            "plait.types:WorkflowRunTriggerConfig",
+            "plait:WorkflowRunTriggerConfig",
         ),
     ),
     "context": (
@@ -194,8 +182,6 @@ def _render(name: str, thing: Any, told: dict[Any, str]) -> Iterator[str]:
         return
     shared: dict[str, list[str]] = {}
     for member, value in _list_members(thing):
-        if member in INNER.get(name, ()):
-            continue
         if (owner := told.setdefault(value, name)) != name:
             shared.setdefault(owner, []).append(f"`{member}`")
         elif isinstance(value, property):

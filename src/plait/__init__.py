@@ -5,12 +5,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from plait.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.conditions import ParentCondition, SleepCondition, UserEventCondition, or_
-    from plait.context import Context
-    from plait.crons import Cron
-    from plait.dependencies import Depends
+    from plait.declaration.conditions import ParentCondition, SleepCondition, UserEventCondition, or_
+    from plait.declaration.context import Context
+    from plait.declaration.dependencies import Depends
+    from plait.declaration.runnable import WorkflowRunTriggerConfig
+    from plait.declaration.task import Task
+    from plait.declaration.workflow import Standalone, Workflow
     from plait.errors import (
         DefinitionError,
         FailedTaskRunExceptionGroup,
@@ -21,9 +25,7 @@ if TYPE_CHECKING:
         RunCancelledError,
         TaskRunError,
     )
-    from plait.event_filters import DefaultFilter
-    from plait.refs import TaskRunRef, WorkflowRunRef
-    from plait.task import Task
+    from plait.features.refs import TaskRunRef, WorkflowRunRef
     from plait.types import (
         EmptyModel,
         Priority,
@@ -32,10 +34,9 @@ if TYPE_CHECKING:
         TriggerWorkflowOptions,
         WorkflowRunStatus,
     )
+    from plait.types.crons import Cron
+    from plait.types.filters import DefaultFilter
     from plait.worker.worker import Worker
-    from plait.workflow import Standalone, Workflow
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Context",
@@ -66,6 +67,7 @@ __all__ = [
     "Workflow",
     "WorkflowRunRef",
     "WorkflowRunStatus",
+    "WorkflowRunTriggerConfig",
     "or_",
 ]
 
@@ -73,10 +75,10 @@ __all__ = [
 # load none of it. A test compares this table with the imports above.
 _MODULES = {
     "plait.client": ("Plait",),
-    "plait.conditions": ("ParentCondition", "SleepCondition", "UserEventCondition", "or_"),
-    "plait.context": ("Context",),
-    "plait.crons": ("Cron",),
-    "plait.dependencies": ("Depends",),
+    "plait.declaration.conditions": ("ParentCondition", "SleepCondition", "UserEventCondition", "or_"),
+    "plait.declaration.context": ("Context",),
+    "plait.types.crons": ("Cron",),
+    "plait.declaration.dependencies": ("Depends",),
     "plait.errors": (
         "DefinitionError",
         "FailedTaskRunExceptionGroup",
@@ -87,9 +89,10 @@ _MODULES = {
         "RunCancelledError",
         "TaskRunError",
     ),
-    "plait.event_filters": ("DefaultFilter",),
-    "plait.refs": ("TaskRunRef", "WorkflowRunRef"),
-    "plait.task": ("Task",),
+    "plait.types.filters": ("DefaultFilter",),
+    "plait.features.refs": ("TaskRunRef", "WorkflowRunRef"),
+    "plait.declaration.runnable": ("WorkflowRunTriggerConfig",),
+    "plait.declaration.task": ("Task",),
     "plait.types": (
         "EmptyModel",
         "Priority",
@@ -99,7 +102,7 @@ _MODULES = {
         "WorkflowRunStatus",
     ),
     "plait.worker.worker": ("Worker",),
-    "plait.workflow": ("Standalone", "Workflow"),
+    "plait.declaration.workflow": ("Standalone", "Workflow"),
 }
 _MODULE_BY_NAME = {name: module for module, names in _MODULES.items() for name in names}
 

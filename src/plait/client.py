@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from plait.declare import Declarations
-from plait.engine import Engine
+from plait.declaration.declarations import Declarations
+from plait.engine.access import Access
 from plait.features.cron import CronClient
 from plait.features.event import EventClient
 from plait.features.filters import FiltersClient
@@ -21,18 +17,15 @@ from plait.features.runs import RunsClient
 from plait.features.scheduled import ScheduledClient
 from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
-from plait.health.address import Address
-from plait.portal import Portal
 from plait.settings import Settings
-from plait.worker.heartbeat import Timings
+from plait.worker.address import Address
+from plait.worker.identity import Timings
 from plait.worker.worker import Lifespan, Worker
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from plait.results import RunOutcome
-    from plait.types import RunRequest
-    from plait.workflow import BaseWorkflow
+    from plait.declaration.base import BaseWorkflow
 
 
 class Plait(Declarations):
@@ -46,27 +39,28 @@ class Plait(Declarations):
         auto_upgrade: bring the database's Plait schema up to date at the first use. False: raise ``SchemaError``
             instead when ``plait db upgrade`` is due.
         debug: have the ``plait`` logger tell everything.
+
+    Attributes: ``runs``, ``event``, ``cron``, ``scheduled``, ``filters``, ``workflows``, ``workers`` and ``metrics``,
+    which ask and give orders; ``declared``, every workflow that is bound to it, by name.
     """
 
     def __init__(self, database_url: str | None = None, *, auto_upgrade: bool = True, debug: bool = False) -> None:
-        super().__init__()
+        super().__init__(self._make_access(database_url, auto_upgrade))
         if debug:
             logging.basicConfig()
             logging.getLogger("plait").setLevel(logging.DEBUG)
-        self._database_url = database_url
-        self._auto_upgrade = auto_upgrade
-        self._engine: Engine | None = None
-        self._lock = threading.Lock()
-        self._holders = self._workers = 0
-        """Blocks that are open now, see ``__enter__``."""
-        self.runs = RunsClient(self)
-        self.event = EventClient(self)
-        self.workflows = WorkflowsClient(self)
-        self.workers = WorkersClient(self)
-        self.metrics = MetricsClient(self)
-        self.filters = FiltersClient(self)
-        self.cron = CronClient(self)
-        self.scheduled = ScheduledClient(self)
+        access = self._access
+        self.runs = RunsClient(access)
+        self.event = EventClient(access)
+        self.workflows = WorkflowsClient(access)
+        self.workers = WorkersClient(access)
+        self.metrics = MetricsClient(access)
+        self.filters = FiltersClient(access)
+        self.cron = CronClient(access)
+        self.scheduled = ScheduledClient(access)
+
+    def _make_access(self, database_url: str | None, auto_upgrade: bool) -> Access:
+        return Access(database_url, auto_upgrade=auto_upgrade)
 
     # declaring: see Declarations
 
@@ -98,7 +92,7 @@ class Plait(Declarations):
             health_host: the address of that port; ``"0.0.0.0"`` in a container.
         """
         return Worker(
-            self,
+            self._access,
             Settings.worker_name.read(name),
             slots=Settings.worker_slots.read(slots),
             workflows=list(self.declared.values()) if workflows is None else workflows,
@@ -109,7 +103,7 @@ class Plait(Declarations):
             health=None if health_port is None else Address(health_host, health_port),
         )
 
-    # the engine
+    # the database
 
     def use_database(self, url: str) -> None:
         """Use the database at ``url`` instead of the one that the code or the environment names.
@@ -117,34 +111,11 @@ class Plait(Declarations):
         For programs that serve other people's declarations, before the first use: an engine that is connected is
         closed.
         """
-        self.close()
-        self._database_url = url
-
-    @property
-    def engine(self) -> Engine:
-        """The engine of this process, not necessarily connected. A forked child gets its own."""
-        with self._lock:
-            if self._engine is None or self._engine.pid != os.getpid():
-                self._engine = Engine(self._database_url, auto_upgrade=self._auto_upgrade)
-            return self._engine
-
-    @property
-    def portal(self) -> Portal:
-        """The way onto the engine's loop."""
-        return self.engine.portal
-
-    async def open_engine(self) -> Engine:
-        """The engine, connected (engine's loop)."""
-        engine = self.engine
-        await engine.connect()
-        return engine
+        self._access.use_database(url)
 
     def close(self) -> None:
         """Disconnect and end the engine's thread. Using the object again starts anew. Also done at exit."""
-        with self._lock:
-            engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.shut_down()
+        self._access.close()
 
     def __enter__(self) -> Self:
         """Connect now, so that a database that is missing shows now. The end of the outermost block closes, unless a
@@ -152,82 +123,31 @@ class Plait(Declarations):
 
         Raises ``DatabaseUnavailableError``, ``SchemaError`` or ``EmbeddedPostgresError``.
         """
-        self._hold()
+        self._access.hold()
         try:
-            self.portal.call(self.open_engine())
+            self._access.portal.call(self._access.open_engine())
         except BaseException:
-            self._let_go()
+            self._access.let_go()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._let_go()
+        self._access.let_go()
 
     async def __aenter__(self) -> Self:
         """``with`` for asynchronous programs: the lifespan of a web app, say."""
-        self._hold()
+        self._access.hold()
         try:
-            await self.portal.acall(self.open_engine())
+            await self._access.portal.acall(self._access.open_engine())
         except BaseException:
-            await asyncio.to_thread(self._let_go)
+            await asyncio.to_thread(self._access.let_go)
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self._let_go)
+        await asyncio.to_thread(self._access.let_go)
 
-    def _hold(self) -> None:
-        with self._lock:
-            self._holders += 1
 
-    def _let_go(self) -> None:
-        with self._lock:
-            self._holders -= 1
-            is_last = self._holders == 0 and self._workers == 0
-        if is_last:
-            self.close()
-
-    @contextmanager
-    def _serving(self) -> Iterator[None]:
-        """For as long as a worker runs: the end of a ``with plait`` elsewhere, in one of its tasks perhaps, does not
-        close what it works with."""
-        with self._lock:
-            self._workers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._workers -= 1
-
-    async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
-        """Start runs (engine's loop). Returns the effective ids once they are durable."""
-        return await self.engine.start_runs(requests)
-
-    async def run_to_end(self, requests: Sequence[RunRequest]) -> list[RunOutcome]:
-        """Start runs and wait until they ended (engine's loop)."""
-        return await self.engine.run_to_end(requests)
-
-    async def wait_runs(self, run_ids: Sequence[UUID], timeout: float | None) -> list[RunOutcome]:
-        """Wait until runs ended (engine's loop). Raises ``ResultTimeoutError`` after ``timeout`` seconds."""
-        engine = await self.open_engine()
-        return await engine.waiter.wait(run_ids, timeout)
-
-    def start_in_transaction(self, requests: Sequence[RunRequest], connection: Any) -> list[UUID]:
-        """Start runs inside the caller's own transaction; see ``plait.transaction`` for the connections it knows."""
-        from plait import transaction  # noqa: PLC0415 - rarely used
-
-        payload = self.portal.call(self._render_requests(requests))
-        return transaction.enqueue(connection, payload)
-
-    async def aio_start_in_transaction(self, requests: Sequence[RunRequest], connection: Any) -> list[UUID]:
-        """``start_in_transaction`` for asynchronous connections (and synchronous ones, blocking)."""
-        from plait import transaction  # noqa: PLC0415 - rarely used
-
-        payload = await self.portal.acall(self._render_requests(requests))
-        return await transaction.aio_enqueue(connection, payload)
-
-    async def _render_requests(self, requests: Sequence[RunRequest]) -> str:
-        from plait import transaction  # noqa: PLC0415 - rarely used
-
-        engine = await self.open_engine()
-        return transaction.render_rows(await engine.prepare_rows(requests))
+def get_access(plait: Plait) -> Access:
+    """The way to the engine of a ``Plait``: for the rooms above it."""
+    return plait._access

@@ -6,10 +6,22 @@ import logging
 import sys
 from typing import Any
 
-from plait.context import current_context
+from plait.engine.current import current_attempt
+from plait.graph.attempt import Attempt
 
 FIELDS = ("run_id", "task_run_id", "workflow", "task", "attempt", "trace_id", "span_id")
 """What a record can have besides its own attributes."""
+
+
+def describe_attempt(attempt: Attempt) -> dict[str, Any]:
+    """The ids and names of an attempt, as fields of a log record."""
+    return {
+        "run_id": str(attempt.run.id),
+        "task_run_id": f"{attempt.run.id}:{attempt.task}",
+        "workflow": attempt.run.version.definition.name,
+        "task": attempt.name,
+        "attempt": attempt.attempt,
+    }
 
 
 def describe_current_task() -> dict[str, Any]:
@@ -19,15 +31,9 @@ def describe_current_task() -> dict[str, Any]:
     ``span_id``, in hexadecimal digits, wherever OpenTelemetry has a current span.
     """
     found: dict[str, Any] = {}
-    context = current_context.get()
-    if context is not None:
-        found = {
-            "run_id": context.workflow_run_id,
-            "task_run_id": context.task_run_id,
-            "workflow": context.workflow_name,
-            "task": context.task_name,
-            "attempt": context.attempt_number,
-        }
+    current = current_attempt.get()
+    if current is not None:
+        found = describe_attempt(current.attempt)
     trace = sys.modules.get("opentelemetry.trace")  # where nobody has imported it, nothing is traced
     if trace is not None:
         span = trace.get_current_span().get_span_context()

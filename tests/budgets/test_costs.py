@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from plait import Context, EmptyModel, Plait
+from plait.client import get_access
+from plait.graph.attempt import Report
 from plait.graph.definition import Status, WorkflowDefinition
-from plait.worker.reports import Report
 from support.database import Database
 from support.driver import Driver, make_definition
 from support.server import OwnServer
@@ -186,7 +187,7 @@ def test_hints_go_out_at_most_a_hundred_times_a_second_however_many_there_are(
     statements: Database, plait: Plait
 ) -> None:
     plait.runs.list()
-    engine = plait.engine
+    engine = get_access(plait).engine
     before, begin = count_calls(statements, "%pg_notify%"), time.monotonic()
 
     async def publish_on_and_on() -> None:

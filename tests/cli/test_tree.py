@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from plait.cli.text import clean, clean_line, format_seconds, to_json
-from plait.cli.tree import build_lines, render_plain, select_lines
+from plait.cli.tree import build_lines, render_graph, render_plain, select_lines
 from plait.errors import TaskRunError
 from plait.features.run_views import AttemptDetails, RunDetails, RunSummary, TaskDetails
 from plait.graph.definition import TaskKind
+from plait.pictures.model import DrawnTask, build_graph
 from plait.types import TaskStatus, WorkflowRunStatus
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -102,6 +103,33 @@ def test_names_and_errors_cannot_steer_the_terminal():
 def test_ascii_output_has_ascii_only():
     text = render_plain(make_run(make_task("a"), make_task("b", "a", status="COMPLETED")), NOW, unicode=False)
     assert text.isascii()
+
+
+def test_the_graph_of_a_workflow_has_the_shape_of_its_runs():
+    tasks = [
+        DrawnTask(name="a"),
+        DrawnTask(name="b", parents=("a",), conditions=(("wait_for", "event 'paid'"), ("skip_if", "5 s"))),
+        DrawnTask(name="c", parents=("a",)),
+        DrawnTask(name="d", parents=("c", "b")),
+        DrawnTask(name="e\x1b[2J", parents=("a",)),
+        DrawnTask(name="oops", kind=TaskKind.ON_FAILURE),
+    ]
+    assert render_graph(build_graph(tasks)).splitlines() == [
+        "a",
+        "├─ b         waits for event 'paid'  skips if 5 s",
+        "│  └─ d      ← b, c",
+        "├─ c",
+        "└─ e\\x1b[2J",
+        "oops         (on failure)",
+    ]
+
+
+def test_tasks_that_are_alike_are_one_line_in_the_graph_of_a_workflow():
+    leaves = [DrawnTask(name=f"leaf_{number}", parents=("root",)) for number in range(1200)]
+    join = DrawnTask(name="join", parents=("root", *(leaf.name for leaf in leaves)))
+    graph = build_graph([DrawnTask(name="root"), *leaves, join])
+    assert render_graph(graph).splitlines() == ["root", "└─ leaf… ×1,200", "   └─ join       ← root, leaf… ×1,200"]
+    assert render_graph(build_graph([])) == ""
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from plait import Context, DefaultFilter, EmptyModel, InvalidInputError, Plait
+from plait.client import get_access
 from plait.errors import InvalidValueError, NotFoundError
 from support.database import Database
 from support.waiting import eventually
@@ -28,12 +29,12 @@ def orders(plait: Plait) -> Any:
 @pytest.fixture
 def known(orders: Any, plait: Plait) -> Any:
     """The workflow, known to the database but served by nobody."""
-    plait.portal.call(_register(plait, orders))
+    get_access(plait).portal.call(_register(plait, orders))
     return orders
 
 
 async def _register(plait: Plait, workflow: Any) -> None:
-    await (await plait.open_engine()).register(workflow)
+    await (await get_access(plait).open_engine()).versions.register(workflow.definition)
 
 
 def test_a_filter_decides_which_events_start_a_run(plait: Plait, orders: Any, work: Work) -> None:

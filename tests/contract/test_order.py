@@ -91,7 +91,7 @@ def test_an_urgent_run_does_not_wait_for_a_long_chain_that_one_worker_continues(
     # The only slot is taken; meanwhile the worker looks for something more urgent than what it would continue.
     session = worker.worker._session
     assert session is not None
-    eventually(lambda: session.flusher.continue_from == 3, "the worker knows of the urgent task")
+    eventually(lambda: session.flusher.least_priority == 3, "the worker knows of the urgent task")
     gate.set()
     pressing.result(20)
     run.result(60)

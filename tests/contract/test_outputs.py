@@ -66,7 +66,7 @@ def test_a_child_gets_its_parents_value_of_the_declared_type(
         flow.task(name=f"sink_{number}", parents=[source])(_make_sink(seen, source))
     if mode == "read from the database":
         # As if another worker had run the parents.
-        monkeypatch.setattr("plait.worker.flusher._Plan._want", lambda *_: False)
+        monkeypatch.setattr("plait.worker.plan._Edges._wants", lambda *_: False)
     work(flow)
     flow.run()
     for number, (_, value) in enumerate(VALUES):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from plait import Context, EmptyModel, Plait, UserEventCondition
+from plait.client import get_access
 from plait.errors import NotFoundError
 from plait.features.event import BulkPushEventWithMetadata
 from plait.maintenance.pruner import Pruned, prune
@@ -23,7 +24,7 @@ OF_RUNS = ("run", "attempt", "log", "wait", "idempotency_key", "child", "ready",
 
 def prune_before(plait: Plait, moment: datetime) -> Pruned:
     """Delete what is older than a moment, to the end."""
-    return plait.portal.call(prune(plait.engine.store.retention, moment))
+    return get_access(plait).portal.call(prune(get_access(plait).engine.store.retention, moment))
 
 
 def read_now(database: Database) -> datetime:

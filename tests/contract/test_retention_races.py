@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from plait import Context, EmptyModel, NonRetryableException, Plait
+from plait.client import get_access
 from plait.maintenance.pruner import Pruned, count_prunable, prune
 from plait.store.statements import load_sql
 from support.database import Database
@@ -24,15 +25,15 @@ LATER = timedelta(hours=1)
 
 def prune_all(plait: Plait) -> Pruned:
     """Delete whatever has ended."""
-    engine = plait.portal.call(plait.open_engine())
-    return plait.portal.call(prune(engine.store.retention, datetime.now(UTC) + LATER))
+    engine = get_access(plait).portal.call(get_access(plait).open_engine())
+    return get_access(plait).portal.call(prune(engine.store.retention, datetime.now(UTC) + LATER))
 
 
 def choose_ended(plait: Plait, database: Database) -> tuple[datetime, list[UUID]]:
     """A moment, and the runs chosen for deletion as ended before it."""
     moment: datetime = database.value("SELECT clock_timestamp()")
-    store = plait.engine.store.retention
-    return moment, plait.portal.call(store.list_prunable(UUID(int=0), moment, 10, 10)).run_ids
+    store = get_access(plait).engine.store.retention
+    return moment, get_access(plait).portal.call(store.list_prunable(UUID(int=0), moment, 10, 10)).run_ids
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_run_that_was_replayed_after_it_was_chosen_stays_with_its_log(
     plait.runs.replay(ref.workflow_run_id)
     assert ref.result(timeout=60) == 1
     database.wait("SELECT count(*) = 2 FROM plait.log")
-    assert plait.portal.call(plait.engine.store.retention.prune_runs(chosen, moment, 10)) == 0
+    assert get_access(plait).portal.call(get_access(plait).engine.store.retention.prune_runs(chosen, moment, 10)) == 0
     assert plait.runs.get_status(ref.workflow_run_id) == "COMPLETED"
     assert database.count("log") == 2
 
@@ -113,7 +114,7 @@ def test_a_child_that_was_chosen_with_its_parent_stays_when_that_was_replayed(
     fails.clear()
     plait.runs.replay(ref.workflow_run_id)
     found = ref.result(timeout=60)
-    assert plait.portal.call(plait.engine.store.retention.prune_runs(chosen, moment, 10)) == 0
+    assert get_access(plait).portal.call(get_access(plait).engine.store.retention.prune_runs(chosen, moment, 10)) == 0
     assert (plait.runs.get_status(found), database.count("log")) == ("COMPLETED", 1)
 
 
@@ -133,8 +134,8 @@ def test_a_long_chain_of_runs_each_of_which_started_the_next_costs_few_statement
     task.run_no_wait()
     database.wait_ended(1)
     database.query(CHAIN)
-    store = plait.engine.store.retention
-    assert plait.portal.call(count_prunable(store, datetime.now(UTC) + LATER)) == 2
+    store = get_access(plait).engine.store.retention
+    assert get_access(plait).portal.call(count_prunable(store, datetime.now(UTC) + LATER)) == 2
     sent: list[str] = []
     send = store._pool.fetchrow
 
@@ -209,8 +210,8 @@ def test_what_cannot_be_deleted_does_not_keep_the_rest_from_it(
     task.schedule(datetime.now(UTC))
     work(task)
     database.wait_ended(1)
-    monkeypatch.setattr(plait.engine.store.retention, "list_prunable", fail)
-    monkeypatch.setattr(plait.engine.store.retention, "prune_events", fail)
+    monkeypatch.setattr(get_access(plait).engine.store.retention, "list_prunable", fail)
+    monkeypatch.setattr(get_access(plait).engine.store.retention, "prune_events", fail)
     with pytest.raises(RuntimeError, match="no events to-day"):
         prune_all(plait)
     assert [database.count(table) for table in ("run", "scheduled", "worker")] == [1, 0, 1]

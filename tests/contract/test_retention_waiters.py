@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from plait import Context, EmptyModel, Plait
+from plait.client import get_access
 from plait.errors import NotFoundError
 from plait.maintenance.pruner import prune
 from support.database import Database
@@ -34,7 +35,7 @@ def task(plait: Plait) -> Any:
 @pytest.fixture
 def looks(plait: Plait, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many runs were looked for, each time, by the waiter, which polls often and looks whenever it does."""
-    store = plait.portal.call(plait.open_engine()).store.retention
+    store = get_access(plait).portal.call(get_access(plait).open_engine()).store.retention
     looks: list[int] = []
 
     async def list_kept(runs: list[UUID]) -> set[UUID]:
@@ -57,7 +58,7 @@ def test_the_result_of_a_run_that_was_deleted_is_not_found(
     assert ref.result(timeout=60) == 1
     key = database.query("SELECT workflow, key, run_id FROM plait.idempotency_key")[0]
     later = datetime.now(UTC) + timedelta(hours=1)
-    assert plait.portal.call(prune(plait.engine.store.retention, later)).runs == 1
+    assert get_access(plait).portal.call(prune(get_access(plait).engine.store.retention, later)).runs == 1
     with pytest.raises(NotFoundError, match=ref.workflow_run_id):
         ref.result(timeout=60)
     with pytest.raises(NotFoundError, match="retention"):
@@ -100,7 +101,7 @@ def test_many_runs_that_go_on_for_long_are_looked_for_together_and_seldom(
     monkeypatch.setattr("plait.results.STORED_SECONDS", 0.0)
     monkeypatch.setattr("plait.results.LOOK_SECONDS", 1e9)
     polls = threading.Semaphore(0)
-    store = plait.engine.store
+    store = get_access(plait).engine.store
     read = store.read_ended
 
     async def read_ended(runs: Any) -> Any:
@@ -110,7 +111,8 @@ def test_many_runs_that_go_on_for_long_are_looked_for_together_and_seldom(
     monkeypatch.setattr(store, "read_ended", read_ended)
     refs = task.run_many_no_wait([task.create_bulk_run_item() for _ in range(600)])
     with ThreadPoolExecutor() as pool:
-        waits = pool.submit(plait.portal.call, plait.wait_runs([UUID(ref.workflow_run_id) for ref in refs], 60))
+        access = get_access(plait)
+        waits = pool.submit(access.portal.call, access.wait_runs([UUID(ref.workflow_run_id) for ref in refs], 60))
         for _ in range(10):
             assert polls.acquire(timeout=60)
         assert sorted(looks) == [100, 500]

@@ -14,7 +14,7 @@ pytest.importorskip("fastapi")
 
 from dashboard.browser import Watched, find_chromium, open_browser
 from dashboard.sample_flows import Shop, declare
-from plait.server import runner
+from plait.server import serve as runner
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

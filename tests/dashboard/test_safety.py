@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from dashboard.browser import Watched, find_node
 from dashboard.sample_flows import NASTY, Shop
 from plait import Plait
-from plait.server import runner
+from plait.server import serve as runner
 from plait.server.app import mount
 from support.workers import WorkerThread
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from dashboard.browser import Watched, find_violations
 from dashboard.sample_flows import Shop
 from plait import Plait
-from plait.server import runner
+from plait.server import serve as runner
 from plait.server.accounts import Account, Role, hash_secret
 from support.workers import WorkerThread
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plait.declare import Declarations
+from plait.declaration.declarations import Declarations
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ import pytest
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-from plait.declare import Declarations
-from plait.dependencies import Depends
+from plait.declaration.declarations import Declarations
+from plait.declaration.dependencies import Depends
+from plait.declaration.task import Task, get_code
 from plait.errors import DefinitionError, InvalidOutputError
-from plait.task import Task
 
 if TYPE_CHECKING:
-    from plait.context import Context
+    from plait.declaration.context import Context
 
     class OnlyForCheckers: ...
 
@@ -87,7 +87,7 @@ def declare(fn: Any, name: str | None = None) -> Task[Any, Any]:
 )
 def test_an_output_comes_back_as_its_annotation_says(fn: Any, value: Any) -> None:
     task = declare(fn, "t")
-    back = task.decode_output(task.encode_output(value))
+    back = get_code(task).decode_output(get_code(task).encode_output(value))
     assert back == value
     assert type(back) is type(value)
 
@@ -104,16 +104,16 @@ def test_a_type_local_to_a_function_is_found() -> None:
     @Declarations().task()
     async def alone(input: Any, ctx: Context) -> list[Inner]: ...  # type: ignore[empty-body]
 
-    assert work.decode_output(b'{"x":1}') == Inner(x=1)
-    assert alone.task.decode_output(b'[{"x":1}]') == [Inner(x=1)]
+    assert get_code(work).decode_output(b'{"x":1}') == Inner(x=1)
+    assert get_code(alone.task).decode_output(b'[{"x":1}]') == [Inner(x=1)]
 
 
 def test_a_type_defined_further_down_is_found_at_the_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
     task = declare(later)
     with pytest.raises(DefinitionError, match="name 'Later' is not defined"):
-        _ = task.output_adapter
+        _ = get_code(task).output_adapter
     monkeypatch.setattr(sys.modules[__name__], "Later", Text, raising=False)
-    assert task.decode_output(b'{"body":"x"}') == Text(body="x")
+    assert get_code(task).decode_output(b'{"body":"x"}') == Text(body="x")
 
 
 def test_a_model_with_fields_of_types_defined_further_down_is_found_too() -> None:
@@ -133,7 +133,7 @@ def test_a_model_with_fields_of_types_defined_further_down_is_found_too() -> Non
     sys.modules[module.__name__] = module
     try:
         exec(source, module.__dict__)
-        assert module.task.decode_output(b'{"inner":{"x":1}}').inner.x == 1
+        assert get_code(module.task).decode_output(b'{"inner":{"x":1}}').inner.x == 1
     finally:
         del sys.modules[module.__name__]
 
@@ -148,7 +148,7 @@ def test_a_local_dependency_is_kept_while_the_return_type_is_not_defined_yet(
     def work(input: Any, ctx: Context, x: Annotated[int, Depends(one)]) -> Later: ...  # type: ignore  # noqa: F821
 
     monkeypatch.setattr(sys.modules[__name__], "Later", Text, raising=False)
-    assert list(work.dependencies) == ["x"]
+    assert list(get_code(work).dependencies) == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -199,12 +199,12 @@ def test_the_typed_dict_of_typing_is_refused_with_the_fix() -> None:
 
 def test_an_output_that_does_not_fit_names_task_and_field() -> None:
     with pytest.raises(InvalidOutputError, match=r"^workflow 'W', task 'a_model': output.body: Input should be"):
-        declare(a_model).encode_output({"body": 1})
+        get_code(declare(a_model)).encode_output({"body": 1})
 
 
 def test_bytes_that_are_not_text_are_refused_with_the_way_out() -> None:
     with pytest.raises(InvalidOutputError, match="output is bytes that are not valid UTF-8: encode binary"):
-        declare(some_bytes).encode_output(b"\xff")
+        get_code(declare(some_bytes)).encode_output(b"\xff")
 
 
 @pytest.mark.parametrize("validator", [ModuleType, 5])
@@ -219,4 +219,4 @@ def test_a_plain_def_that_returns_a_coroutine_is_told_to_be_async() -> None:
 
     task = declare(lambda input, ctx: inner(), "t")
     with pytest.raises(InvalidOutputError, match="returned a coroutine, though it is not an async def"):
-        task.call(None, None)  # type: ignore[arg-type]
+        get_code(task).call(None, None)  # type: ignore[arg-type]

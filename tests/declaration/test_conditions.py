@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from plait import ParentCondition, SleepCondition, UserEventCondition, or_
-from plait.conditions import MAX_CONDITIONS
-from plait.declare import Declarations
+from plait.declaration.conditions import MAX_CONDITIONS
+from plait.declaration.declarations import Declarations
+from plait.declaration.workflow import Workflow
 from plait.errors import DefinitionError
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import Condition, ConditionKind, TaskDefinition, WorkflowDefinition
-from plait.workflow import Workflow
 
 OPTIONS = ["wait_for", "skip_if", "cancel_if"]
 

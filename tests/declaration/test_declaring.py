@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from plait.declare import Declarations
+from plait.declaration.declarations import Declarations
+from plait.declaration.task import Task
+from plait.declaration.workflow import Standalone, Workflow
 from plait.errors import DefinitionError
 from plait.graph.definition import TaskKind
-from plait.task import Task
-from plait.workflow import Standalone, Workflow
 
 
 class DocInput(BaseModel):
@@ -148,8 +148,8 @@ def test_declaring_imports_no_driver_no_cli_and_no_web() -> None:
     code = (
         "import sys, plait.errors\n"
         "sys.modules['plait.client'] = None\n"
-        "from plait.declare import Declarations\n"
-        "from plait.workflow import Workflow\n"
+        "from plait.declaration.declarations import Declarations\n"
+        "from plait.declaration.workflow import Workflow\n"
         "print(sorted(set(sys.modules) & {'asyncpg', 'click', 'rich', 'fastapi', 'psycopg', 'sqlalchemy'}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 import pytest
 
-from plait.declare import Declarations
-from plait.dependencies import Depends
+from plait.declaration.code import TaskCode
+from plait.declaration.declarations import Declarations
+from plait.declaration.dependencies import Depends
+from plait.declaration.task import get_code
 from plait.errors import DefinitionError
-from plait.task import Task
 
 log: list[str] = []
 
@@ -82,8 +83,8 @@ def too_many(input: Any, ctx: Any, more: int) -> None: ...
 Number = Annotated[int, Depends(number)]
 
 
-def declare(fn: Any) -> Task[Any, Any]:
-    return Declarations().workflow(name="W").task("t")(fn)
+def declare(fn: Any) -> TaskCode[Any]:
+    return get_code(Declarations().workflow(name="W").task("t")(fn))
 
 
 def test_a_plain_task_gets_values_generators_and_context_managers() -> None:

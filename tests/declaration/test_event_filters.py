@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from plait import DefaultFilter
-from plait.declare import Declarations
+from plait.declaration.declarations import Declarations
 from plait.errors import DefinitionError
 from plait.graph.definition import FilterDefinition
 

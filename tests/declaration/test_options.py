@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from plait.declare import Declarations
+from plait.declaration.declarations import Declarations
+from plait.declaration.workflow import Workflow
 from plait.errors import DefinitionError
 from plait.graph.definition import TaskDefinition
 from plait.types import Priority, TaskDefaults, parse_duration
@@ -124,6 +125,16 @@ def test_an_unknown_option_is_refused_with_the_one_it_may_mean() -> None:
         declare(retrys=3)
     with pytest.raises(DefinitionError, match=r"plait.task 'x': there is no task option 'concurrent'; the options are"):
         Declarations().task(name="x", concurrent=[])  # type: ignore[call-overload]
+
+
+def test_an_unknown_option_of_a_workflow_is_refused_like_one_of_a_task(plait: Declarations) -> None:
+    message = r"^workflow 'W': there is no workflow option 'on_event' \(did you mean 'on_events'\?\); the options are "
+    for declare_it in (plait.workflow, lambda **options: Workflow(options.pop("name"), **options)):
+        with pytest.raises(DefinitionError, match=message):
+            declare_it(name="W", on_event=["user:created"])
+    with pytest.raises(DefinitionError, match=r"no task option 'on_event' \(did you mean 'on_events'\?\)"):
+        plait.task(name="x", on_event=["user:created"])  # type: ignore[call-overload]
+    assert plait.declared == {}
 
 
 def test_bad_defaults_are_refused_where_they_stand() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from plait.declare import Declarations
+from plait.declaration.declarations import Declarations
+from plait.declaration.workflow import Workflow
 from plait.errors import DefinitionError
-from plait.workflow import Workflow
 
 
 def body(input: Any, ctx: Any) -> None: ...

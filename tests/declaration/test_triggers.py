@@ -10,10 +10,13 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from plait.declare import Declarations
+from plait.declaration.base import get_input_type
+from plait.declaration.declarations import Declarations
+from plait.declaration.workflow import Standalone, Workflow
+from plait.engine.access import Access
+from plait.engine.requests import RunRequest
 from plait.errors import DefinitionError, InvalidInputError, PayloadTooLargeError
-from plait.types import EmptyModel, Priority, RunRequest, TriggerWorkflowOptions
-from plait.workflow import Standalone, Workflow
+from plait.types import EmptyModel, Priority, TriggerWorkflowOptions
 
 
 class DocInput(BaseModel):
@@ -21,14 +24,17 @@ class DocInput(BaseModel):
     pages: int = 1
 
 
-class Recorder(Declarations):
+class Recorder(Access):
     """Keeps what the run methods hand over."""
 
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[RunRequest] = []
         self.connections: list[Any] = []
-        self.portal = self
+
+    @property
+    def portal(self) -> Any:
+        return self
 
     def call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run(coroutine)
@@ -56,7 +62,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def workflow(recorder: Recorder) -> Workflow[DocInput]:
-    workflow = recorder.workflow(
+    workflow = Declarations(recorder).workflow(
         name="W",
         input_validator=DocInput,
         default_priority=2,
@@ -69,7 +75,7 @@ def workflow(recorder: Recorder) -> Workflow[DocInput]:
 def test_the_input_is_validated_and_encoded(recorder: Recorder, workflow: Workflow[DocInput]) -> None:
     ref = workflow.run_no_wait(DocInput(path="x"))
     (request,) = recorder.requests
-    assert request.workflow is workflow
+    assert request.definition is workflow.definition
     assert request.input == b'{"path":"x","pages":1}'
     assert ref.workflow_run_id == str(request.run_id)
 
@@ -80,12 +86,12 @@ def test_a_dict_that_validates_is_an_input_too(recorder: Recorder, workflow: Wor
 
 
 def test_without_an_input_type_whatever_is_given_is_kept(recorder: Recorder) -> None:
-    workflow = recorder.workflow(name="E")
+    workflow = Declarations(recorder).workflow(name="E")
     workflow.task("t")(lambda input, ctx: None)
     workflow.run_no_wait()
     workflow.run_no_wait(EmptyModel(a=1))  # type: ignore[call-arg]
     assert [request.input for request in recorder.requests] == [b"{}", b'{"a":1}']
-    assert workflow.decode_input(b'{"a":1}').a == 1  # type: ignore[attr-defined]
+    assert get_input_type(workflow).decode(b'{"a":1}').a == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +215,7 @@ def test_no_items_make_no_runs(recorder: Recorder, workflow: Workflow[DocInput])
 
 
 def test_items_are_those_of_the_workflow(recorder: Recorder, workflow: Workflow[DocInput]) -> None:
-    other: Standalone[EmptyModel, None] = recorder.task(name="other")(lambda input, ctx: None)
+    other: Standalone[EmptyModel, None] = Declarations(recorder).task(name="other")(lambda input, ctx: None)
     item = workflow.create_bulk_run_item(DocInput(path="x"))
     with pytest.raises(InvalidInputError, match="'W': item 1 was made by workflow 'other': pass it to run_many of"):
         workflow.run_many([item, other.create_bulk_run_item()])
@@ -227,5 +233,5 @@ def test_a_workflow_without_a_plait_cannot_run() -> None:
 
 def test_a_wrong_graph_is_refused_before_anything_is_sent(recorder: Recorder) -> None:
     with pytest.raises(DefinitionError, match="workflow 'empty' has no tasks"):
-        recorder.workflow(name="empty").run_no_wait()
+        Declarations(recorder).workflow(name="empty").run_no_wait()
     assert recorder.requests == []

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plait import expressions
 from plait.errors import DefinitionError, ExpressionError
-from plait.expressions import FUNCTIONS, MAX_EXPRESSION_LENGTH, METHODS, TYPES, check_expression, evaluate
-from plait.value_faults import MAX_DEPTH
+from plait.values import expressions
+from plait.values.expressions import FUNCTIONS, MAX_EXPRESSION_LENGTH, METHODS, TYPES, check_expression, evaluate
+from plait.values.faults import MAX_DEPTH
 
 
 def check(text: Any, *variables: str) -> None:

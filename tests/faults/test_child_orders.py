@@ -20,12 +20,13 @@ from plait import (
     RunCancelledError,
     WorkflowRunStatus,
 )
-from plait.engine import Engine
+from plait.client import get_access
+from plait.engine.control import Control
 from plait.errors import DatabaseUnavailableError, ParentEndedError
+from plait.graph.triggers import RunTrigger, TriggerKind
 from plait.ids import new_run_id
 from plait.store.control import ControlStore
 from plait.store.store import StartRow, Store
-from plait.triggers import RunTrigger, TriggerKind
 from support.database import Database
 from support.waiting import eventually
 
@@ -127,7 +128,7 @@ def test_a_child_that_starts_while_its_cancelled_task_ends_is_cancelled_too(
     begun, decided, started, finish = (threading.Event() for _ in range(4))
     looks = threading.Semaphore(0)
     hang, _, _ = declare_hanging(plait)
-    flow, store, cancel = plait.workflow(name="flow"), Store.finish_tasks, Engine.cancel_children
+    flow, store, cancel = plait.workflow(name="flow"), Store.finish_tasks, Control.cancel_children
     errors = list[ParentEndedError]()
 
     async def finish_slowly(self: Store, *arguments: Any) -> Any:
@@ -135,12 +136,12 @@ def test_a_child_that_starts_while_its_cancelled_task_ends_is_cancelled_too(
         await asyncio.to_thread(started.wait, 20)
         return await store(self, *arguments)
 
-    async def cancel_children(self: Engine, *arguments: Any) -> None:
+    async def cancel_children(self: Control, *arguments: Any) -> None:
         await cancel(self, *arguments)
         looks.release()
 
     monkeypatch.setattr(Store, "finish_tasks", finish_slowly)
-    monkeypatch.setattr(Engine, "cancel_children", cancel_children)
+    monkeypatch.setattr(Control, "cancel_children", cancel_children)
     with psycopg.connect(database.url, autocommit=how == "between") as connection:
 
         @flow.task()
@@ -182,13 +183,13 @@ def test_the_child_of_an_ended_parent_is_refused_without_failing_what_shares_its
     trigger = RunTrigger(TriggerKind.PARENT, UUID(ended.workflow_run_id), 0, 1, "k")
 
     async def start() -> list[Any]:
-        engine = await plait.open_engine()
-        version = await engine.register(one)
+        engine = await get_access(plait).open_engine()
+        version = await engine.versions.register(one.definition)
         triggers = [*[None] * 11, trigger, *[None] * 10]
         rows = [StartRow(new_run_id(), version.id, b"{}", None, 1, None, one) for one in triggers]
-        return await asyncio.gather(*(engine.start_rows([row]) for row in rows), return_exceptions=True)
+        return await asyncio.gather(*(engine.starts.start_rows([row]) for row in rows), return_exceptions=True)
 
-    answers = plait.portal.call(start())
+    answers = get_access(plait).portal.call(start())
     [refused] = [answer for answer in answers if isinstance(answer, BaseException)]
     assert isinstance(refused, ParentEndedError)
     assert answers.index(refused) == 11
@@ -237,7 +238,7 @@ def test_a_cancellation_waits_for_a_child_in_the_users_transaction_and_cancels_i
         work(parent, hang)
         run = parent.run_no_wait()
         assert started.wait(20)
-        cancelling = plait.portal.spawn(run.aio_cancel())
+        cancelling = get_access(plait).portal.spawn(run.aio_cancel())
         database.wait(
             "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%cancel_runs%%'"
         )
@@ -265,7 +266,7 @@ def test_children_of_a_cancelled_task_are_cancelled_after_an_outage(
         return await meet(self, run_id)
 
     monkeypatch.setattr(ControlStore, "meet_starts", meet_starts)
-    monkeypatch.setattr(Engine, "cancel_children", skip_first(Engine.cancel_children))
+    monkeypatch.setattr(Control, "cancel_children", skip_first(Control.cancel_children))
 
     @flow.task()
     async def parent(input: EmptyModel, ctx: Context) -> None:
@@ -288,7 +289,7 @@ def skip_first(cancel: Any) -> Any:
     """Leaves out the first look, which is that of whoever ordered the cancellation."""
     calls = [0]
 
-    async def cancel_children(self: Engine, *arguments: Any) -> None:
+    async def cancel_children(self: Control, *arguments: Any) -> None:
         calls[0] += 1
         if calls[0] > 1:
             await cancel(self, *arguments)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plait.store.statements import load_sql
-from plait.worker.holdings import Assignment
+from plait.worker.assignment import Assignment
 from support.database import Database
 from support.driver import Driver, make_definition
 from support.oracle import check_log

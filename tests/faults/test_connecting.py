@@ -143,7 +143,7 @@ def test_a_role_that_may_only_read_is_told_so_and_stores_nothing(database: Datab
 def test_a_read_only_database_is_told_of_and_recovers_without_help(
     database: Database, plait: Plait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plait.engine.START_PATIENCE", 0.3)
+    monkeypatch.setattr("plait.engine.repeat.PATIENCE", 0.3)
     task = declare(plait)
     task.run_no_wait()  # type: ignore[attr-defined]
     set_read_only = f"ALTER DATABASE {database.name} SET default_transaction_read_only = "

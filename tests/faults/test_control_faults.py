@@ -12,9 +12,9 @@ import pytest
 from asyncpg.transaction import Transaction
 
 from faults.test_control_races import CHAIN, ONE, WAITER, cancel, deliver, park, pushed, replay, start_child
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.ids import new_run_id
-from plait.worker.reports import Report
 from support.database import ROOMS, Database
 from support.driver import Driver, settle
 from support.oracle import check_log

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from plait.graph.attempt import Report
 from plait.graph.definition import (
     STATUS_BY_CODE,
     Condition,
@@ -23,7 +24,6 @@ from plait.graph.definition import (
 )
 from plait.graph.replay import plan_replay
 from plait.ids import new_run_id
-from plait.worker.reports import Report
 from support.database import ROOMS, Database
 from support.driver import Driver, make_definition
 from support.oracle import check_log

@@ -21,6 +21,7 @@ from plait import (
     UserEventCondition,
     WorkflowRunStatus,
 )
+from plait.client import get_access
 from plait.errors import DatabaseUnavailableError
 from plait.features.event import BulkPushEventWithMetadata
 from plait.maintenance import deliverer
@@ -95,7 +96,7 @@ def test_a_cancellation_that_is_told_before_the_claims_reply_stops_the_code(
     monkeypatch.setattr(Store, "claim_tasks", claim_slowly)
     hang, begun, told = declare_hanging(plait)
     session = work(hang).worker._session
-    eventually(lambda: plait.engine.hub.is_listening("cancel"))
+    eventually(lambda: get_access(plait).engine.hub.is_listening("cancel"))
     run = hang.run_no_wait()
     database.wait("SELECT count(*) = 1 FROM plait.running")
     hints = session.revoker.hints
@@ -142,13 +143,13 @@ def test_an_outcome_that_was_to_be_stored_when_its_task_came_back_by_a_replay_gi
     session = work(slow, meet, slots=2).worker._session
     run = slow.run_no_wait()
     eventually(lambda: begun)
-    plait.portal.call(session.flusher.lock.acquire())  # nothing is stored for now
+    get_access(plait).portal.call(session.flusher.lock.acquire())  # nothing is stored for now
     gates[0].set()
     eventually(lambda: all(one.concluded for one in session.holdings.assignments.values()))
     assert run.cancel()
     plait.runs.replay(run.workflow_run_id)
     eventually(lambda: len(begun) == 2)
-    plait.portal.loop.call_soon_threadsafe(session.flusher.lock.release)
+    get_access(plait).portal.loop.call_soon_threadsafe(session.flusher.lock.release)
     gates[1].set()
     assert run.result(20) == begun[1]
     for ref in run_many(meet, 2):
@@ -173,7 +174,7 @@ def test_the_result_of_a_replayed_run_is_its_new_one_while_somebody_still_waits_
 
     work(step)
     refs = step.run_many_no_wait([step.create_bulk_run_item(Item(n=n)) for n in range(2)])
-    batch = plait.portal.spawn(plait.wait_runs([UUID(ref.workflow_run_id) for ref in refs], 30))
+    batch = get_access(plait).portal.spawn(get_access(plait).wait_runs([UUID(ref.workflow_run_id) for ref in refs], 30))
     first.set()
     with pytest.raises(FailedTaskRunExceptionGroup, match="not yet"):
         refs[0].result(20)
@@ -190,7 +191,7 @@ def test_orders_whose_reply_was_lost_are_known_to_have_been_carried_out(plait: P
     async def one(input: EmptyModel, ctx: Context) -> None: ...
 
     run, lost = one.run_no_wait(), list[str]()
-    control = plait.portal.call(plait.open_engine()).store.control
+    control = get_access(plait).portal.call(get_access(plait).open_engine()).store.control
 
     def lose_first_reply(name: str) -> None:
         real = getattr(control, name)

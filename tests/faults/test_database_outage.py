@@ -189,7 +189,7 @@ def test_a_waiter_outlives_a_crash_of_postgresql(
 def test_a_trigger_without_a_database_fails_clearly_and_works_again_later(
     own_server: OwnServer, plait: Plait, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plait.engine.START_PATIENCE", 0.3)
+    monkeypatch.setattr("plait.engine.repeat.PATIENCE", 0.3)
     declared = pipeline.declare(plait)
     declared.flow.run_no_wait(Number(n=1))
     own_server.stop()

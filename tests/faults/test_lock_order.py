@@ -16,11 +16,11 @@ from uuid import UUID
 
 import pytest
 
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.ids import new_run_id
 from plait.store.statements import load_sql
-from plait.worker.holdings import Assignment
-from plait.worker.reports import Report
+from plait.worker.assignment import Assignment
 from support.database import Database
 from support.driver import Driver, make_definition, settle
 from support.oracle import check_log

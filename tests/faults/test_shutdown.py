@@ -12,7 +12,7 @@ from typing import Any
 from flows import hostile, pipeline
 from flows.steps import Gate, Number
 from plait import Plait
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 from support.database import Database
 from support.ledger import Ledger
 from support.oracle import check_at_rest, check_oracle

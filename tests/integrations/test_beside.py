@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from plait import Context, DefinitionError, EmptyModel, Plait
+from plait.client import get_access
 from plait.errors import DatabaseUnavailableError
 from plait.worker.session import Session
 from support.database import Database
@@ -67,10 +68,10 @@ def test_leaving_the_block_disconnects_and_entering_again_connects_anew(plait: P
 
 def test_a_block_inside_another_leaves_the_connection_to_the_outer_one(plait: Plait) -> None:
     with plait:
-        engine = plait.engine
+        engine = get_access(plait).engine
         with plait:
             assert plait.runs.count() == 0
-        assert plait.engine is engine
+        assert get_access(plait).engine is engine
     assert plait._engine is None
 
 

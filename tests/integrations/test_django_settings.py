@@ -17,9 +17,10 @@ from django.db import connections
 from django.test import override_settings
 
 from integrations.conftest import EXAMPLES
+from plait.client import get_access
 from plait.django import DjangoPlait
 from plait.django.config import Config, build_url, find_url, read_config
-from plait.django.management.passing import drop_options
+from plait.django.management.command import drop_options
 from plait.store import schema
 
 
@@ -83,9 +84,9 @@ def test_the_database_is_looked_up_at_each_use_until_another_is_named(monkeypatc
     try:
         for name in ("shop", "test_shop"):  # as the test runner does it
             monkeypatch.setitem(entry, "NAME", name)
-            assert plait.engine._explicit_url == find_url() == build_url(entry)
+            assert get_access(plait).engine._explicit_url == find_url() == build_url(entry)
         plait.use_database("postgresql:///own")
-        assert plait.engine._explicit_url == "postgresql:///own"
+        assert get_access(plait).engine._explicit_url == "postgresql:///own"
     finally:
         plait.close()
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from plait import Plait
 from plait.tracing import PlaitInstrumentor
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 from support.database import Database
 from support.waiting import eventually
 

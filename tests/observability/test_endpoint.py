@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from plait.health import endpoint as module
-from plait.health.address import Address
-from plait.health.endpoint import MOST_CONNECTIONS, Endpoint
+from plait.worker import endpoint as module
+from plait.worker.address import Address
+from plait.worker.endpoint import MOST_CONNECTIONS, Endpoint
 
 BODY = 50_000_000
 """Characters of metrics: more than the buffers of a connection hold."""
 
 
-async def render() -> str:
-    return "x" * BODY
+async def render() -> bytes:
+    return b"x" * BODY
 
 
 @pytest.fixture

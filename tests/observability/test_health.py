@@ -17,7 +17,7 @@ import pytest
 from observability.test_metrics import find_port, find_value, parse
 from plait import Context, EmptyModel, Plait
 from plait.errors import OperationError
-from plait.health.pace import Pace
+from plait.worker.pace import Pace
 from support import launcher
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS, eventually

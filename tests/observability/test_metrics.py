@@ -14,10 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from observability.conftest import BRISK
 from plait import Context, EmptyModel, Plait
-from plait.health.gateway import merge_metrics
-from plait.health.meter import WORKER_METRICS
-from plait.server import runner
-from plait.server.exporter import SERVER_METRICS
+from plait.server import serve as runner
+from plait.server.metrics import SERVER_METRICS
+from plait.worker.exposition import WORKER_METRICS, collect_metrics, render_metrics
+from plait.worker.gateway import merge_metrics
+from plait.worker.meter import Meter
 from support.database import Database
 from support.waiting import eventually
 
@@ -147,9 +148,22 @@ def test_the_reference_lists_every_metric_of_a_worker_and_says_what_it_says(
     assert find_value(families, "plait_worker_ready") == 1
 
 
+def test_a_value_is_counted_in_every_bucket_from_its_bound_on() -> None:
+    meter = Meter()
+    for size in (1, 5, 6, 1000):
+        meter.note_flush(size, 0.001)
+    families = parse(render_metrics(collect_metrics(meter, {})).decode())
+    buckets = [sample for sample in families["plait_worker_flush_outcomes"].samples if "le" in sample.labels]
+    assert {sample.labels["le"]: sample.value for sample in buckets} == {
+        "1.0": 1, "2.0": 1, "5.0": 2, "10.0": 3, "20.0": 3, "50.0": 3, "100.0": 3, "200.0": 3, "500.0": 3, "+Inf": 4,
+    }  # fmt: skip
+    assert find_value(families, "plait_worker_flush_outcomes", "_sum") == 1012
+    assert find_value(families, "plait_worker_flush_seconds", "_bucket", le="0.001") == 4
+
+
 def test_metrics_of_several_processes_are_one_exposition() -> None:
     """Whatever stands in a label, as long as Prometheus can read it."""
-    odd = 'a{b} "c" \\d'
+    odd = 'a{b} "c" \\d \u2028# HELP e'
     escaped = odd.replace("\\", "\\\\").replace('"', '\\"')
     counter = f'# HELP m_total help\n# TYPE m_total counter\nm_total{{task="{escaped}"}} 1\n'
     one = f"{counter}# HELP g help\n# TYPE g gauge\ng 5\n"

@@ -16,11 +16,11 @@ from opentelemetry.trace import TracerProvider as AnyProvider
 from flows import family
 from observability.conftest import Spans
 from plait import Context, EmptyModel, Plait
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.tracing import PlaitInstrumentor
 from plait.tracing.recorder import Recorder
 from plait.tracing.spans import AttemptSpan
-from plait.worker.reports import Report
 from support.database import Database
 from support.workers import QUICK, serve
 

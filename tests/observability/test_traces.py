@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from observability.conftest import Spans
 from plait import Context, EmptyModel, Plait
-from plait.server import runner
+from plait.server import serve as runner
 from support.database import Database
 
 

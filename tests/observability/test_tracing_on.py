@@ -256,7 +256,7 @@ def wrap(name, step):
             raise ValueError("the hub will not stop")
     return close
 
-engine = plait.engine
+engine = get_access(plait).engine
 engine.hub.stop, engine.store.close = wrap("hub", engine.hub.stop), wrap("store", engine.store.close)
 engine._embedded = Embedded()
 """

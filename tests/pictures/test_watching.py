@@ -12,7 +12,7 @@ import pytest
 
 from plait import Context, EmptyModel, Plait
 from plait.errors import DefinitionError, NotFoundError, ResultTimeoutError
-from plait.watching import LineScreen, NotebookScreen, RunWatch
+from plait.features.watch import LineScreen, NotebookScreen, RunWatch
 from support.workers import WorkerThread
 
 Work = Callable[..., WorkerThread]
@@ -96,10 +96,10 @@ async def test_a_notebook_has_one_picture_that_changes_until_the_run_has_ended(
             gate.set()
 
     recorder = Recorder(open_when_seen_running)
-    monkeypatch.setattr("plait.watching.importlib.import_module", lambda name: recorder)
+    monkeypatch.setattr("plait.features.watch.importlib.import_module", lambda name: recorder)
     ref = await flow.aio_run_no_wait()
     work(flow)
-    await RunWatch(ref._plait, ref._run_id, None, NotebookScreen()).aio_run()
+    await RunWatch(ref._access, ref._run_id, None, NotebookScreen()).aio_run()
     assert recorder.made == 1
     last = recorder.shown[-1]
     assert last["text/plain"].startswith("Watched  FAILED")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from plait import Context, Plait
-from plait.server import runner
+from plait.server import serve as runner
 from support.waiting import eventually
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")

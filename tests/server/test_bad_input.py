@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from plait import Plait
-from plait.server import runner
+from plait.server import serve
 from server.conftest import Api, declare_etl
 from support.database import Database
 from support.oracle import check_log
@@ -43,7 +43,7 @@ def api(server: Server) -> Iterator[Api]:
     database = Database(server, f"plait_test_bad_input_{os.getpid()}")
     with Plait(database.url) as plait:
         declare_etl(plait)
-        running = runner.start(plait)
+        running = serve.start(plait)
         with Api(base_url=f"{running.url}api/v1/", timeout=30) as api:
             yield api
         running.stop()

@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from plait.server import openapi
-from plait.server.access import KEY, PUBLIC, READ, Access, GuardedRoute
 from plait.server.app import build_routes
+from plait.server.permissions import KEY, PUBLIC, READ, Access, GuardedRoute
 
 DOCUMENT = Path(__file__).parents[2] / "dashboard" / "openapi.json"
 OPEN = {"get_session", "sign_in", "sign_out", "livez", "readyz", "serve_dashboard"}

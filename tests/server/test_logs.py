@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from plait import Context, Plait
+from plait.client import get_access
 from plait.errors import InvalidInputError, NotFoundError
 from plait.worker import logs
 from server.conftest import Api
@@ -250,12 +251,12 @@ def test_lines_beyond_what_memory_may_hold_are_dropped_with_a_warning(
 
 def test_sending_lines_again_adds_none(plait: Plait, database: Any) -> None:
     async def send() -> None:
-        engine = await plait.open_engine()
+        engine = await get_access(plait).open_engine()
         row = logs.LogRow(UUID(int=1), 5, 0, 1, 20, "once")
         await engine.store.dashboard.insert_logs([row, row])
         await engine.store.dashboard.insert_logs([row])
 
-    plait.portal.call(send())
+    get_access(plait).portal.call(send())
     assert database.count("log") == 1
 
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from plait import Context, Plait
+from plait.client import get_access
 from server.conftest import Api
 
 
@@ -36,7 +37,7 @@ def test_an_input_is_validated_by_the_code_that_is_at_hand(api: Api, shop: Any) 
 def test_a_workflow_is_started_by_its_name_alone(plait: Plait, shop: Any, work: Any, serve_api: Any) -> None:
     """Where the server has no code of it, as ``plait serve`` without a target."""
     work(shop)
-    bare = Plait(plait._database_url)
+    bare = Plait(get_access(plait).database_url)
     api = serve_api(bare)
     run = api.wait_run(api.start("shop", {"amount": 3}, priority=2))
     assert run["run"]["priority"] == 2

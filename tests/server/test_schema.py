@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from plait import Context, Plait
-from plait.server import runner
+from plait.server import serve as runner
 from support.database import Database
 
 DOCUMENT = schemathesis.openapi.from_path(str(Path(__file__).parents[2] / "dashboard" / "openapi.json"))

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from plait.errors import InvalidInputError, OperationError
-from plait.server import runner
+from plait.server import serve as runner
 from plait.server.accounts import Account, Role, hash_secret, read_accounts, verify_secret
+from plait.server.auth import ALL_FAILURES, FAILURE_SECONDS, FAILURES, Throttle
 from plait.server.errors import ProblemError
-from plait.server.gate import ALL_FAILURES, FAILURE_SECONDS, FAILURES, Throttle
 from server.conftest import Api
 
 PASSWORD, TOKEN, READ_TOKEN = "correct horse", "write-token-1234", "read-token-1234"

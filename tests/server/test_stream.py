@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from plait import Context, Plait
-from plait.server import broker as broker_module
+from plait.server import changes as broker_module
 from server.conftest import Api
 from support.waiting import eventually
 

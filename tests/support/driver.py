@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from plait.graph.attempt import Report, RunState, StoredVersion
 from plait.graph.definition import Status, TaskDefinition, WorkflowDefinition
 from plait.ids import new_run_id
 from plait.store.connection import connect
 from plait.store.statements import load_sql
-from plait.store.store import StartRow, Store, StoredVersion, WorkerRow
-from plait.worker.flusher import Flusher, _Plan
-from plait.worker.holdings import Assignment, Holdings, RunState
-from plait.worker.reports import Report
+from plait.store.store import FinishArrays, StartRow, Store, WorkerRow
+from plait.worker.assignment import Assignment
+from plait.worker.plan import Room, plan_finish
 
 
 def make_definition(name: str, **parents: Sequence[str]) -> WorkflowDefinition:
@@ -40,9 +40,7 @@ class Driver:
         self.store = Store(url)
         self.connection: asyncpg.Connection
         self.version: StoredVersion
-        flusher = Flusher(self.store, cast(Any, None), Holdings(100_000), {})
-        flusher.draining = True  # what is freed goes to ready
-        self._flusher = flusher
+        self._goes_on = False
 
     async def open(self, definition: WorkflowDefinition, *, lease: float = 60.0) -> Driver:
         self.connection = await connect(self.url, application_name="driver")
@@ -76,11 +74,15 @@ class Driver:
         run = RunState(row["run_id"], self.version, b"", None, row["priority"], Status.COMPLETED, ended=False)
         return Assignment(run, row["task"], row["attempt"], row["retry"], row["lost"], None)
 
-    def plan(self, assignments: Sequence[Assignment], report: Report | None = None) -> tuple[Any, ...]:
+    def plan(self, assignments: Sequence[Assignment], report: Report | None = None) -> FinishArrays:
         """The arrays with which a worker finishes these; completed, unless told otherwise."""
         report = report or Report(Status.COMPLETED, b"1")
         batch = sorted(assignments, key=lambda assignment: (assignment.run.id, assignment.task))
-        return _Plan(self._flusher, [(assignment, report) for assignment in batch]).arrays
+        codes = self.version.actions if self._goes_on else ()
+        room = Room(
+            codes, 100_000, sum(assignment.slot for assignment in batch), stopping=not self._goes_on, alone=True
+        )
+        return plan_finish([(assignment, report) for assignment in batch], room).arrays
 
     async def finish(self, assignments: Sequence[Assignment], report: Report | None = None) -> Any:
         """Finish these in one commit. Returns the statement's row."""
@@ -88,9 +90,7 @@ class Driver:
 
     def continue_locally(self, local: bool) -> None:
         """Whether what a finish frees goes on here, as in a worker with room for everything, or to ready."""
-        self._flusher.draining = not local
-        if local:
-            self._flusher._codes = dict.fromkeys(self.version.actions, cast(Any, None))
+        self._goes_on = local
 
     def take_continued(self, answer: Any) -> list[Assignment]:
         """The assignments that a finish put into this worker's hands."""

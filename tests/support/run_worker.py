@@ -12,7 +12,7 @@ import time
 
 from plait import Plait
 from plait.maintenance import leader
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 
 
 def _follow(parent: int) -> None:

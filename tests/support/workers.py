@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from plait import Plait, Worker
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 from support import launcher
 from support.database import Database
 from support.launcher import TESTS

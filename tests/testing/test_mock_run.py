@@ -324,7 +324,7 @@ def test_plait_testing_is_imported_by_mock_run_alone() -> None:
         "def t(input, ctx: Context): return 1\n"
         "before = [m for m in sys.modules if m.startswith('plait.testing')]\n"
         "assert t.mock_run() == 1\n"
-        "print(json.dumps([before, 'plait.testing.mock' in sys.modules]))"
+        "print(json.dumps([before, 'plait.declaration.mock' in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [[], True]

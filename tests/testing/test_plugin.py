@@ -51,7 +51,7 @@ TESTS = """
         assert plait_test.run(app.flow) == {"work": "real"}
 
     def test_the_plait_has_its_own_database_again():
-        assert app.plait._database_url == "postgresql://nobody@127.0.0.1:1/production"
+        assert app.plait._access.database_url == "postgresql://nobody@127.0.0.1:1/production"
         assert "plait_test" not in os.environ.get("PLAIT_DATABASE_URL", "")
 """
 
@@ -169,6 +169,6 @@ def test_a_run_without_the_fixture_starts_nothing_and_imports_next_to_nothing(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == str(
-        ["plait", "plait.testing", "plait.testing.plugin", "plait.testing.session"]
+        ["plait", "plait.testing", "plait.testing.plugin", "plait.testing.session", "plait.version"]
     )
     assert list(temporary.glob(f"{FOLDER_PREFIX}*")) == []

@@ -12,7 +12,7 @@ import pytest
 from plait import Context, DefinitionError, EmptyModel, FailedTaskRunExceptionGroup, InvalidInputError, Plait
 from plait.errors import ResultTimeoutError
 from plait.testing import PlaitTest, StalledError
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SOON = timedelta(minutes=1)

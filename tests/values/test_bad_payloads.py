@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from plait.errors import InvalidOutputError, InvalidValueError
-from plait.values import encode_value
+from plait.values.encoding import encode_value
 
 ANY: TypeAdapter[Any] = TypeAdapter(Any)
 

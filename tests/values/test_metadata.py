@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from plait.errors import InvalidInputError, PayloadTooLargeError
-from plait.values import METADATA_LIMIT, encode_metadata
+from plait.values.encoding import METADATA_LIMIT, encode_metadata
 
 
 def test_it_is_the_text_of_an_object() -> None:

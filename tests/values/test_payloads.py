@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from plait.errors import InvalidInputError, InvalidOutputError, InvalidValueError, PayloadTooLargeError
-from plait.values import decode_json, decode_value, encode_value
+from plait.values.encoding import decode_json, decode_value, encode_value
 
 
 class Colour(Enum):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from plait.graph.attempt import RunState, StoredVersion
 from plait.graph.definition import Status, TaskDefinition, WorkflowDefinition
 from plait.ids import new_run_id
-from plait.store.store import StoredVersion
-from plait.worker.holdings import Assignment, Holdings, RunState
+from plait.worker.assignment import Assignment
+from plait.worker.holdings import Holdings
 
 
 def _make_run() -> RunState:

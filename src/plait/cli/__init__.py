@@ -26,7 +26,6 @@ COMMANDS = {
             "list": Entry("List runs, newest first.", "plait.cli.runs:list_runs"),
             "show": Entry("Show one run with its tasks.", "plait.cli.runs:show_run"),
             "tree": Entry("Show a run with the runs that its tasks started.", "plait.cli.run_tree:show_tree"),
-            "gantt": Entry("Show when the tasks of a run ran and waited.", "plait.cli.run_gantt:show_gantt"),
             "logs": Entry("Show what the tasks of a run logged.", "plait.cli.run_logs:show_logs"),
             "tail": Entry("Follow a run until it has ended.", "plait.cli.run_follow:tail_run"),
             "wait": Entry("Wait until runs have ended; print their results.", "plait.cli.run_follow:wait_runs"),

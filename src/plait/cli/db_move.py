@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from plait.cli.asking import confirm
+from plait.cli.arguments import confirm
 from plait.cli.database import open_database
 from plait.cli.failures import EXIT_USAGE, CommandError, say_hint
 from plait.cli.help import command

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import click
 
-from plait.cli.asking import confirm
+from plait.cli.arguments import confirm
 from plait.cli.database import open_database
 from plait.cli.failures import say_hint
 from plait.cli.help import command

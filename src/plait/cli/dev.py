@@ -18,7 +18,7 @@ from plait.cli.help import command
 from plait.cli.links import noted_server
 from plait.cli.logs import set_up_logging
 from plait.cli.options import common_options, get_database_url, setting_option
-from plait.cli.serving import supervise
+from plait.cli.supervision import supervise
 from plait.cli.text import clean, style
 from plait.embedded import find_project, start_embedded
 from plait.settings import Place, Settings
@@ -137,7 +137,7 @@ def dev(
 def _serve_dashboard(url: str, port: int) -> Iterator[str]:
     """The dashboard on a thread of this process, for the time of the block; its address."""
     from plait.client import Plait  # noqa: PLC0415 - these three only where there is a dashboard
-    from plait.server import runner  # noqa: PLC0415
+    from plait.server import serve as runner  # noqa: PLC0415
 
     plait = Plait(url)
     server = runner.start(plait, port=port)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plait.cli.asking import TEXT, looking_for, read_payload
+from plait.cli.arguments import TEXT, looking_for, read_payload
 from plait.cli.completing import complete_filters, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint

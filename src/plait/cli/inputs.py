@@ -16,12 +16,13 @@ from plait.cli.help import Command
 from plait.cli.options import parse_pairs
 from plait.cli.target import load_target
 from plait.cli.text import to_json
+from plait.declaration.base import get_input_type
 from plait.types import UNSET
-from plait.values import decode_json
+from plait.values.encoding import decode_json
 from plait.wording import suggest
 
 if TYPE_CHECKING:
-    from plait.running import Runnable
+    from plait.declaration.runnable import Runnable
 
 
 def read_input(workflow: Runnable[Any, Any, Any], text: str | None, file: str | None, pairs: Sequence[str]) -> Any:
@@ -49,7 +50,7 @@ def read_input(workflow: Runnable[Any, Any, Any], text: str | None, file: str | 
         given = parse_pairs(pairs, "argument")
         _check_keys(workflow, given)
         data = to_json({**base, **given})
-    return workflow.decode_input(data.encode("utf-8", "surrogatepass"))
+    return get_input_type(workflow).decode(data.encode("utf-8", "surrogatepass"))
 
 
 def list_fields(workflow: Runnable[Any, Any, Any]) -> list[str] | None:

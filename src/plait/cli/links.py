@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from plait.project import find_project
 from plait.settings import settings
+from plait.settings.project import find_project
 
 _FILE = "dashboard.json"
 

@@ -7,10 +7,12 @@ import logging
 import sys
 import time
 
+import click
+
 from plait.cli.text import clean, wants_colour
 from plait.settings import settings
 
-_COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
+_COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
 
 class TextFormatter(logging.Formatter):
@@ -27,7 +29,7 @@ class TextFormatter(logging.Formatter):
         if record.exc_info:
             line += "\n" + clean(self.formatException(record.exc_info))
         colour = _COLOURS.get(record.levelno) if self._colour else None
-        return f"{colour}{line}\x1b[0m" if colour else line
+        return click.style(line, fg=colour) if colour else line
 
 
 class JsonFormatter(logging.Formatter):
@@ -58,7 +60,7 @@ class _TaskFilter(logging.Filter):
         self._inner: logging.Filter | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if self._inner is None and "plait.context" in sys.modules:
+        if self._inner is None and "plait.engine.current" in sys.modules:
             from plait.logs import TaskLogFilter  # noqa: PLC0415 - see above
 
             self._inner = TaskLogFilter(missing=None)

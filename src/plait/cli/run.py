@@ -31,13 +31,14 @@ from plait.cli.output import print_data, print_result
 from plait.cli.running import LocalWorker, ResultStdout, describe_run, follow_run
 from plait.cli.target import Target, load_target
 from plait.cli.text import clean, style, to_json
+from plait.declaration.base import get_input_type
+from plait.features.refs import collect_outputs
 from plait.graph.definition import TaskKind
-from plait.refs import collect_outputs
 from plait.settings import Settings, settings
-from plait.values import decode_json
+from plait.values.encoding import decode_json
 
 if TYPE_CHECKING:
-    from plait.results import RunOutcome
+    from plait.engine.waiter import RunOutcome
 
 
 class Stopped(BaseException):
@@ -106,7 +107,9 @@ def run(
         loaded = load_target(target, get_database_url())
         chosen = loaded.choose_workflow(workflow)
         value = read_input(chosen, input_json, input_file, pairs)
-        chosen.encode_input(value)  # a bad input shall not need a database to be told so
+        get_input_type(chosen).encode(
+            value, loaded.plait.payload_limit
+        )  # a bad input shall not need a database to be told so
         extra = parse_pairs(metadata, "--metadata")
         reference: Any = chosen.run_no_wait(value, additional_metadata=extra, priority=priority)
         run_id = str(reference.workflow_run_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.asking import TEXT, confirm, looking_for, read_json
+from plait.cli.arguments import TEXT, confirm, looking_for, read_json
 from plait.cli.completing import complete_runs, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import EXIT_NOT_FOUND, EXIT_RUN_FAILED, CommandError, say_error, say_hint

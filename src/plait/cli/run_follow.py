@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import click
 
@@ -21,19 +20,19 @@ from plait.cli.failures import EXIT_RUN_FAILED, EXIT_TIMEOUT, say_error, say_hin
 from plait.cli.help import command
 from plait.cli.options import DurationType, common_options, output_option
 from plait.cli.output import print_data
-from plait.cli.running import describe_run, follow_run
+from plait.cli.running import describe_run, follow_run, wait_for_end
 from plait.cli.text import clean_line, format_span, style, to_json
 from plait.cli.tree import COLOURS
 from plait.cli.waiting import PATIENCE_SECONDS, Silence
 from plait.errors import PlaitError
+from plait.features.refs import collect_outputs
 from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
 from plait.features.runs import parse_run_id
-from plait.refs import collect_outputs
 from plait.types import TaskStatus
 
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.results import RunOutcome
+    from plait.engine.waiter import RunOutcome
 
 WATCHED_RUNS = 5
 
@@ -73,9 +72,7 @@ def wait_runs(run_ids: Sequence[str], timeout: float | None, output: str) -> int
 async def _wait_each(plait: Plait, ids: Sequence[str], timeout: float | None, output: str) -> tuple[int, list[str]]:
     """Report runs as they end. Returns the exit code, and the runs that did not end in time."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    waiting = {
-        asyncio.ensure_future(plait.portal.acall(plait.wait_runs([UUID(run_id)], None))): run_id for run_id in ids
-    }
+    waiting = {asyncio.ensure_future(wait_for_end(plait, run_id)): run_id for run_id in ids}
     code = 0
     watching = asyncio.create_task(_watch_silence(plait, ids))
     try:
@@ -86,7 +83,7 @@ async def _wait_each(plait: Plait, ids: Sequence[str], timeout: float | None, ou
                 break
             for future in done:
                 del waiting[future]
-                outcome = future.result()[0]
+                outcome = future.result()
                 code = max(code, await _report_outcome(plait, outcome, output))
         return code, list(waiting.values())
     finally:

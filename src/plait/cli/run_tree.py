@@ -19,7 +19,7 @@ from plait.cli.options import common_options, output_option
 from plait.cli.output import print_data
 from plait.cli.runs import describe_details
 from plait.cli.text import can_show, style
-from plait.cli.tree import COLOURS, branch_off, build_line, find_homes, headline, to_ascii
+from plait.cli.tree import COLOURS, branch_off, build_line, find_homes, headline, list_parents, to_ascii
 from plait.features.run_views import RunDetails, TaskDetails
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ _Item = _TaskItem | RunNode | Counter[str]
 
 
 def _list_tasks(node: RunNode, home: str | None, homes: dict[str | None, list[str]] | None = None) -> list[_Item]:
-    homes = find_homes(node.details.tasks) if homes is None else homes
+    homes = find_homes(list_parents(node.details.tasks)) if homes is None else homes
     return [_TaskItem(node, node.details.tasks[name], homes) for name in homes[home]]
 
 

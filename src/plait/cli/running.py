@@ -17,8 +17,8 @@ from plait.errors import DatabaseUnavailableError
 if TYPE_CHECKING:
     from plait.cli.displays import Display
     from plait.client import Plait
+    from plait.engine.waiter import RunOutcome
     from plait.features.run_views import RunDetails
-    from plait.results import RunOutcome
     from plait.worker.worker import Worker
 
 POLL_SECONDS = 0.15
@@ -30,7 +30,7 @@ class LocalWorker:
     """A worker on a thread of this process, for as long as one command waits for its run."""
 
     def __init__(self, plait: Plait, *, slots: int) -> None:
-        from plait.worker.heartbeat import Timings  # noqa: PLC0415 - not needed with --no-worker
+        from plait.worker.identity import Timings  # noqa: PLC0415 - not needed with --no-worker
 
         self._worker: Worker = plait.worker("plait run", slots=slots, timings=Timings(grace=2.0))
         self._worker.on_registered = self._note_start
@@ -75,6 +75,14 @@ class ResultStdout:
             self._saved = -1
 
 
+async def wait_for_end(plait: Plait, run_id: str) -> RunOutcome:
+    """How a run ended, once it has."""
+    from plait.client import get_access  # noqa: PLC0415 - not needed with --no-wait
+
+    access = get_access(plait)
+    return (await access.portal.acall(access.wait_runs([UUID(run_id)], None)))[0]
+
+
 async def follow_run(
     plait: Plait,
     run_id: str,
@@ -89,7 +97,7 @@ async def follow_run(
     When nobody takes its tasks, ``display`` says why; ``target`` is what a worker would be started with. An outage of
     the database is waited out. ``check`` is called with every look; what it raises ends it.
     """
-    waiting = asyncio.ensure_future(plait.portal.acall(plait.wait_runs([UUID(run_id)], None)))
+    waiting = asyncio.ensure_future(wait_for_end(plait, run_id))
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = POLL_SECONDS
     away = False
@@ -111,7 +119,7 @@ async def follow_run(
                         display.say(f"{error}; trying again")
                     away = True
             if done:
-                return waiting.result()[0]
+                return waiting.result()
             if deadline is not None and time.monotonic() >= deadline:
                 return None
             pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - begun))

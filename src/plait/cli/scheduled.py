@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.asking import TEXT, confirm, looking_for, read_payload
+from plait.cli.arguments import TEXT, confirm, looking_for, read_payload
 from plait.cli.completing import complete_scheduled, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint

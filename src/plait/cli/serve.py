@@ -62,7 +62,7 @@ def serve(
         _print_account(new_account)
         return
     set_up_logging(log_level, log_format)
-    from plait.server import runner  # noqa: PLC0415 - only when there is something to serve
+    from plait.server import serve as runner  # noqa: PLC0415 - only when there is something to serve
     from plait.server.accounts import read_accounts  # noqa: PLC0415
 
     known = read_accounts(_read_secrets(), accounts)

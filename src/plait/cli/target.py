@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from plait.cli.failures import EXIT_NOT_FOUND, CommandError
 from plait.client import Plait
+from plait.declaration.base import BaseWorkflow
 from plait.errors import DefinitionError, PlaitError
 from plait.wording import suggest
-from plait.workflow_base import BaseWorkflow
 
 if TYPE_CHECKING:
-    from plait.running import Runnable
+    from plait.declaration.runnable import Runnable
 
 PACKAGE_FOLDER = f"{Path(__file__).parents[1]}/"
 _FORMS = "package.module:attr or path/to/file.py:attr"

@@ -97,7 +97,10 @@ class _Screen:
         from rich.console import Console  # noqa: PLC0415
         from rich.live import Live  # noqa: PLC0415
 
+        from plait.client import get_access  # noqa: PLC0415 - see open_plait
+
         self._plait = plait
+        self._portal = get_access(plait).portal
         self._every = every
         self._console = Console(highlight=False, no_color=not wants_colour(sys.stdout))
         self._live = Live(console=self._console, screen=True, auto_refresh=False, vertical_overflow="crop")
@@ -129,7 +132,7 @@ class _Screen:
             if not self._paused and time.monotonic() >= self._next:
                 self._next = time.monotonic() + self._every
                 asking = self._plait.metrics.aio_get_activity(slowest=SLOWEST)
-                self._asking = self._plait.portal.spawn(asking)
+                self._asking = self._portal.spawn(asking)
             return
         if not self._asking.done():
             return

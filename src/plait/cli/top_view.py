@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from plait.cli.text import clean_line, format_span
+from plait.cli.text import format_span, format_table
 from plait.features.activity import Activity, BusyWorker, Pace
 from plait.features.workers import WorkerStatus
 
@@ -158,16 +158,8 @@ def _format_table(table: _Table, room: int) -> list[Line]:
     hidden = max(0, len(table.rows) - room)
     # One row less, if that makes place for the line that says how many are missing.
     shown = table.rows[: room - 1] if hidden else table.rows
-    cells = [list(table.head), *([clean_line(cell) for cell in row] for row in shown)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(table.head))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column in table.right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-    listed = [Line(lines[0], "head"), *(Line(line) for line in lines[1:])]
+    head, *lines = format_table(table.head, shown, right=table.right).split("\n")
+    listed = [Line(head, "head"), *map(Line, lines)]
     return [*listed, Line(f"... {hidden + 1:,} more")] if hidden else listed
 
 

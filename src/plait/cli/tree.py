@@ -1,15 +1,19 @@
-"""A run as lines of text: the graph as a tree, and for each task what became of it so far."""
+"""Graphs as lines of text: a tree of tasks, and for those of a run what became of each so far."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from plait.cli.text import clean_line, format_seconds, format_span
 from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
 from plait.graph.definition import TaskKind
+from plait.pictures.model import CONDITION_WORDS, HOOK_WORDS, Box, Graph
 from plait.types import TaskStatus, WorkflowRunStatus
+
+T = TypeVar("T", bound=Hashable)
 
 WIDEST_PREFIX = 30
 """Columns of indentation; deeper tasks of the graph stay at that level."""
@@ -30,7 +34,7 @@ COLOURS = {
     "CANCELLED": "yellow",
     "SKIPPED": "yellow",
 }
-_ASCII = str.maketrans("·○●✓✗⊘↷├└│─…←", ".o*+x/>|`|-.<")
+_ASCII = str.maketrans("·○●✓✗⊘↷├└│─…←×", ".o*+x/>|`|-.<x")
 ENDED = (WorkflowRunStatus.COMPLETED, WorkflowRunStatus.FAILED, WorkflowRunStatus.CANCELLED)
 
 
@@ -47,7 +51,7 @@ class TreeLine:
 def build_lines(details: RunDetails, now: datetime) -> list[TreeLine]:
     """The tasks of a run as a tree, each once, below the parent that stands deepest; a join names all of its
     parents."""
-    return [build_line(prefix, task, now) for prefix, task in _arrange(details.tasks)]
+    return [build_line(prefix, details.tasks[name], now) for prefix, name in _arrange(list_parents(details.tasks))]
 
 
 def build_line(prefix: str, task: TaskDetails, now: datetime) -> TreeLine:
@@ -120,16 +124,39 @@ def describe_attempt(attempt: AttemptDetails) -> str:
     return "  ".join(part for part in (*parts, clean_line(str(why)) if why else "") if part)
 
 
-def find_homes(tasks: Mapping[str, TaskDetails]) -> dict[str | None, list[str]]:
-    """For each task those that stand below it in the tree; below None, those at the top level, hooks last."""
-    level: dict[str, int] = {}
-    below: dict[str | None, list[str]] = {None: []}
-    for name, task in tasks.items():  # in topological order
-        below[name] = []
-        parents = task.parents if task.kind is TaskKind.TASK else ()
-        level[name] = 1 + max((level[parent] for parent in parents), default=-1)
-        home = max(parents, key=lambda parent: level[parent], default=None)
-        below[home].append(name)
+def render_graph(graph: Graph) -> str:
+    """The graph of a workflow as plain text, in the shape that its runs have."""
+    hooks = {arrow.child for arrow in graph.arrows if arrow.is_hook}
+    parents: dict[int, list[int]] = {place: [] for place in range(len(graph.boxes))}
+    for arrow in graph.arrows:
+        if arrow.child not in hooks:
+            parents[arrow.child].append(arrow.parent)
+    labels = [_label_box(box) for box in graph.boxes]
+    rows = [(f"{prefix}{labels[place]}", place) for prefix, place in _arrange(parents)]
+    width = max((len(label) for label, _ in rows), default=0)
+    return "\n".join(
+        f"{label:<{width}}  {_note_box(graph.boxes[place], [labels[above] for above in parents[place]])}".rstrip()
+        for label, place in rows
+    )
+
+
+def list_parents(tasks: Mapping[str, TaskDetails]) -> dict[str, Sequence[str]]:
+    """For each task what it follows in the tree: hooks stand apart."""
+    return {name: task.parents if task.kind is TaskKind.TASK else () for name, task in tasks.items()}
+
+
+def find_homes(parents: Mapping[T, Sequence[T]]) -> dict[T | None, list[T]]:
+    """For each item those that stand below it in the tree; below None, those at the top level.
+
+    ``parents``: for each item those it follows, in topological order.
+    """
+    level: dict[T, int] = {}
+    below: dict[T | None, list[T]] = {None: []}
+    for item, above in parents.items():
+        below[item] = []
+        level[item] = 1 + max((level[parent] for parent in above), default=-1)
+        home = max(above, key=lambda parent: level[parent], default=None)
+        below[home].append(item)
     return below
 
 
@@ -140,23 +167,40 @@ def branch_off(below: str, *, last: bool) -> tuple[str, str]:
     return below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")
 
 
-def _arrange(tasks: Mapping[str, TaskDetails]) -> Iterable[tuple[str, TaskDetails]]:
-    """(prefix, task) in the order of the tree."""
-    children = find_homes(tasks)
-    stack = [("", "", name) for name in reversed(children[None])]
+def _arrange(parents: Mapping[T, Sequence[T]]) -> Iterable[tuple[str, T]]:
+    """(prefix, item) in the order of the tree."""
+    children = find_homes(parents)
+    stack = [("", "", item) for item in reversed(children[None])]
     while stack:
-        own, below, name = stack.pop()
-        yield own, tasks[name]
-        last = len(children[name]) - 1
+        own, below, item = stack.pop()
+        yield own, item
+        last = len(children[item]) - 1
         for index in range(last, -1, -1):
             branch, inner = branch_off(below, last=index == last)
-            stack.append((branch, inner, children[name][index]))
+            stack.append((branch, inner, children[item][index]))
+
+
+def _label_box(box: Box) -> str:
+    return clean_line(f"{box.name} ×{len(box.tasks):,}" if box.is_fold else box.name)
+
+
+def _note_box(box: Box, parents: Sequence[str]) -> str:
+    notes = [] if box.kind is TaskKind.TASK else [f"({HOOK_WORDS[box.kind]})"]
+    if len(parents) > 1:
+        notes.append(_join_parents(parents))
+    notes += [clean_line(f"{CONDITION_WORDS[word]} {text}") for word, text in box.conditions]
+    return "  ".join(notes)
+
+
+def _join_parents(parents: Sequence[str]) -> str:
+    more = f" and {len(parents) - 4} more" if len(parents) > 4 else ""
+    return clean_line(f"← {', '.join(parents[:4])}{more}")
 
 
 def _describe(task: TaskDetails, now: datetime) -> str:
     notes = []
     if task.kind is not TaskKind.TASK:
-        notes.append("(on failure)" if task.kind is TaskKind.ON_FAILURE else "(on success)")
+        notes.append(f"({HOOK_WORDS[task.kind]})")
     if task.status is TaskStatus.RUNNING:
         notes.append(format_span(task.started_at, now))
     elif task.finished_at is not None and task.status is not TaskStatus.PENDING:
@@ -172,8 +216,7 @@ def _describe(task: TaskDetails, now: datetime) -> str:
     if task.status is TaskStatus.PENDING and task.due_at is not None:
         notes.append(f"goes on in {format_seconds((task.due_at - now).total_seconds())}")
     if task.kind is TaskKind.TASK and len(task.parents) > 1:
-        shown = ", ".join(task.parents[:4]) + (f" and {len(task.parents) - 4} more" if len(task.parents) > 4 else "")
-        notes.append(f"← {clean_line(shown)}")
+        notes.append(_join_parents(task.parents))
     if task.reason and task.status in (TaskStatus.CANCELLED, TaskStatus.SKIPPED):
         notes.append(clean_line(task.reason))
     return "  ".join(note for note in notes if note)

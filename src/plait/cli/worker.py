@@ -8,9 +8,9 @@ from plait.cli.completing import complete_target
 from plait.cli.help import command
 from plait.cli.logs import set_up_logging
 from plait.cli.options import common_options, get_database_url, setting_option
-from plait.cli.serving import serve_target, supervise
-from plait.health.address import Address
+from plait.cli.supervision import serve_target, supervise
 from plait.settings import Settings
+from plait.worker.address import Address
 
 
 @command(

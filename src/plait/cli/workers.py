@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plait.cli.asking import looking_for
+from plait.cli.arguments import looking_for
 from plait.cli.completing import complete_workers
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint

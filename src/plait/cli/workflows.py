@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.asking import TEXT, looking_for
+from plait.cli.arguments import TEXT, looking_for
 from plait.cli.completing import complete_target, complete_workflows
 from plait.cli.database import open_plait
 from plait.cli.failures import say_hint
@@ -18,16 +17,13 @@ from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import can_show, clean, clean_line, format_seconds, format_table, format_time, to_json
+from plait.cli.tree import render_graph, to_ascii
 from plait.pictures.mermaid import draw_mermaid
 from plait.pictures.model import FOLD_FROM, DrawnTask, build_graph, describe_graph, read_definition
 from plait.pictures.svg import draw_svg
-from plait.pictures.text import draw_text
 
 if TYPE_CHECKING:
     from plait.features.workflows import WorkflowDetails, WorkflowSummary, WorkflowTask
-
-_COLUMNS = 100
-"""Where there is no terminal to ask."""
 
 
 @command(
@@ -94,8 +90,8 @@ def show_workflow(name: str, version_id: int | None, output: str) -> None:
 @click.option("--theme", type=click.Choice(["auto", "light", "dark"]), default="auto", help="Of svg.")
 @click.option("--all", "draw_all", is_flag=True, help="Draw each task, also where many play the same part.")
 @output_option(
-    *("ascii", "mermaid", "svg", "json", "yaml"),
-    default="ascii",
+    *("tree", "mermaid", "svg", "json", "yaml"),
+    default="tree",
     help="For a terminal, for Markdown, for pages, or for programs.",
 )
 @paged
@@ -111,8 +107,8 @@ def draw_workflow(
 ) -> None:
     """Draw the graph of a workflow.
 
-    Tasks that play the same part many times are drawn as one, unless --all. On a terminal that is too narrow for a
-    drawing from left to right, it goes from top to bottom.
+    On a terminal it is a tree: a task with several parents stands below one of them and names them all. Tasks that
+    play the same part many times are drawn as one, unless --all.
     """
     if target is not None and version_id is not None:
         raise click.UsageError("--version asks the database: give --target or --version, not both")
@@ -130,8 +126,8 @@ def draw_workflow(
         description = describe_graph(graph)
         click.echo(draw_svg(graph, label=title, description=description, direction=direction or "LR", theme=theme))
     else:
-        columns = shutil.get_terminal_size((_COLUMNS, 24)).columns
-        print_text(clean(draw_text(graph, width=columns, ascii_only=not can_show("─│┌▶●×…╭", sys.stdout))))
+        text = render_graph(graph)
+        print_text(text if can_show("├└│─←×…", sys.stdout) else to_ascii(text))
 
 
 @dataclass(frozen=True, slots=True)

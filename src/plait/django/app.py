@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plait.client import Plait
+from plait.engine.access import Access
+from plait.engine.engine import Engine
 from plait.errors import SchemaError
 
 if TYPE_CHECKING:
-    from plait.engine import Engine
     from plait.worker.worker import Worker
 
 
@@ -21,19 +22,9 @@ class DjangoPlait(Plait):
 
     def __init__(self, *, auto_upgrade: bool = False, debug: bool = False) -> None:
         super().__init__(auto_upgrade=auto_upgrade, debug=debug)
-        self._url_of_settings: str | None = None
 
-    @property
-    def engine(self) -> Engine:
-        """The engine of this process, on the database that the settings name now, unless ``use_database`` named one."""
-        if self._database_url == self._url_of_settings:
-            from plait.django.config import find_url  # noqa: PLC0415 - settings are read at the first use
-
-            url = find_url()
-            if url != self._database_url:
-                self.close()
-                self._database_url = self._url_of_settings = url
-        return super().engine
+    def _make_access(self, database_url: str | None, auto_upgrade: bool) -> Access:
+        return DjangoAccess(database_url, auto_upgrade=auto_upgrade)
 
     def worker(self, name: str | None = None, **options: Any) -> Worker:
         """A worker that closes Django's database connections as requests do; options as ``Plait.worker`` takes them."""
@@ -42,6 +33,24 @@ class DjangoPlait(Plait):
         worker = super().worker(name, **options)
         worker.caller = ConnectionKeeper()
         return worker
+
+
+class DjangoAccess(Access):
+    """The way to the database that the settings name now, unless ``use_database`` named one."""
+
+    _url_of_settings: str | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process, on that database."""
+        if self.database_url == self._url_of_settings:
+            from plait.django.config import find_url  # noqa: PLC0415 - settings are read at the first use
+
+            url = find_url()
+            if url != self.database_url:
+                self.close()
+                self.database_url = self._url_of_settings = url
+        return super().engine
 
     async def open_engine(self) -> Engine:
         """The engine, connected (engine's loop). ``SchemaError`` names Django's way out, too."""

@@ -16,14 +16,14 @@ from django.db import close_old_connections, connections, reset_queries
 from plait.worker.executor import Caller
 
 if TYPE_CHECKING:
-    from plait.context import Context
-    from plait.task import Task
+    from plait.declaration.code import TaskCode
+    from plait.declaration.context import Context
 
 
 class ConnectionKeeper(Caller):
     """Calls tasks as Django calls views."""
 
-    def call(self, code: Task[Any, Any], context: Context) -> Any:
+    def call(self, code: TaskCode[Any], context: Context) -> Any:
         """A ``def`` task has the connections of its thread, which the next task there finds as it leaves them."""
         reset_queries()  # with DEBUG, Django remembers all statements of a thread
         close_old_connections()
@@ -32,11 +32,11 @@ class ConnectionKeeper(Caller):
         finally:
             close_old_connections()
 
-    def aio_call(self, code: Task[Any, Any], context: Context) -> Coroutine[Any, Any, Any]:
+    def aio_call(self, code: TaskCode[Any], context: Context) -> Coroutine[Any, Any, Any]:
         """An ``async def`` task has a thread for its ORM calls, as a request has under ASGI; it ends with the task."""
         return self._aio_call(code, context)
 
-    async def _aio_call(self, code: Task[Any, Any], context: Context) -> Any:
+    async def _aio_call(self, code: TaskCode[Any], context: Context) -> Any:
         async with ThreadSensitiveContext() as thread:
             try:
                 return await super().aio_call(code, context)

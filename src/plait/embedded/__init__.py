@@ -21,7 +21,7 @@ if sys.platform == "win32":  # no flock, no Unix accounts
 from plait.embedded.binaries import find_binaries
 from plait.embedded.server import EmbeddedPostgres, start_embedded
 from plait.embedded.status import EmbeddedStatus, get_status, stop_embedded
-from plait.project import find_project
+from plait.settings.project import find_project
 
 __all__ = [
     "EmbeddedPostgres",

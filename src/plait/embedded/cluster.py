@@ -131,11 +131,10 @@ class Cluster:
         version = read_version(self.binaries)
         if parse_major(found) != parse_major(version):
             raise EmbeddedPostgresError(
-                f"The data in {self.instance.data_dir} was made by PostgreSQL {found}; the programs in "
-                f"{self.binaries} are {version} and cannot read it. Either dump it with PostgreSQL {found} "
-                "(pg_dumpall) and load it here after moving the folder away; or move the folder away and "
-                f"start with an empty database; or set PLAIT_DATABASE_URL to a PostgreSQL {found} that runs "
-                "on it."
+                f"The data in {self.instance.data_dir} was made by PostgreSQL {found}; the programs in {self.binaries} "
+                f"are {version} and cannot read it. Either dump it with PostgreSQL {found} (pg_dumpall) and load it "
+                "here after moving the folder away; or move the folder away and start with an empty database; or set "
+                f"PLAIT_DATABASE_URL to a PostgreSQL {found} that runs on it."
             )
 
     def _write_settings(self, programs: Programs, socket_dir: Path) -> None:

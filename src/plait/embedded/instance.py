@@ -19,7 +19,7 @@ from pathlib import Path
 
 from plait.embedded.account import Account, can_traverse, choose_account
 from plait.errors import EmbeddedPostgresError
-from plait.project import find_project, is_trusted
+from plait.settings.project import find_project, is_trusted
 
 SPACES = (
     Path("/var/lib/plait"),
@@ -83,9 +83,8 @@ def find_home(project: Path | None) -> Path:
     home = (find_project() if project is None else Path(project).resolve()) / ".plait"
     if home.is_dir() and not is_trusted(home):
         raise EmbeddedPostgresError(
-            f"{home} belongs to uid {home.stat().st_uid}, neither to this process (uid {os.geteuid()}) nor "
-            "to the owner of the folder it is in, so its database is not trusted. Remove it or set "
-            "PLAIT_HOME."
+            f"{home} belongs to uid {home.stat().st_uid}, neither to this process (uid {os.geteuid()}) nor to the "
+            "owner of the folder it is in, so its database is not trusted. Remove it or set PLAIT_HOME."
         )
     return home
 
@@ -231,10 +230,9 @@ def prepare_socket_dir(instance: Instance, account: Account) -> Path:
     private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
     if not private or status.st_uid not in (account.uid, os.geteuid()):
         raise EmbeddedPostgresError(
-            f"{folder} should be a folder that only the account with uid {account.uid} may enter, for the "
-            f"socket of PostgreSQL; it belongs to uid {status.st_uid} with mode "
-            f"{stat.filemode(status.st_mode)}. Remove it, or set PLAIT_HOME to a folder with a shorter "
-            "path, or set PLAIT_DATABASE_URL."
+            f"{folder} should be a folder that only the account with uid {account.uid} may enter, for the socket of "
+            f"PostgreSQL; it belongs to uid {status.st_uid} with mode {stat.filemode(status.st_mode)}. Remove it, or "
+            "set PLAIT_HOME to a folder with a shorter path, or set PLAIT_DATABASE_URL."
         )
     if status.st_uid != account.uid:
         os.chown(folder, account.uid, account.gid)

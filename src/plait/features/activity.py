@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from plait.health.pace import WINDOWS
+from plait.worker.pace import WINDOWS
 
 if TYPE_CHECKING:
     from plait.features.workers import WorkerSummary

@@ -9,16 +9,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.crons import CatchUp, Cron, define_cron
+from plait.engine.access import Access
+from plait.engine.requests import RunRequest
 from plait.errors import DefinitionError, InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
-from plait.features.named_workflows import Order, order_by_name, order_by_request
+from plait.features.planned import PlannedRun, plan_by_name, plan_request
+from plait.features.refs import WorkflowRunRef
 from plait.graph.cron import Timetable, check_cron
 from plait.ids import new_run_id
-from plait.refs import WorkflowRunRef
 from plait.types import UNSET, Duration, Unset
-from plait.values import decode_json, encode_metadata
+from plait.types.crons import CatchUp, Cron, define_cron
+from plait.values.encoding import decode_json, encode_metadata
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from plait.graph.definition import CronDefinition
     from plait.store.schedules import CronRow
-    from plait.types import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,8 @@ class CronClient(FeatureClient):
         in this process is taken as it is: a JSON object.
         """
         definition = _define(Cron(expression, timezone, cron_name, catch_up, catch_up_bound), workflow_name)
-        order = await order_by_name(self._plait, workflow_name, input, additional_metadata, priority)
-        return await self._store(order, definition)
+        planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
+        return await _insert(self._access, planned, definition)
 
     create = sync_twin(aio_create)
 
@@ -171,8 +172,8 @@ class CronClient(FeatureClient):
             found.catch_up_bound if catch_up_bound is None else catch_up_bound,
         )
         definition = _define(cron, found.workflow_name)
-        order = await order_by_name(
-            self._plait,
+        planned = await plan_by_name(
+            self._access,
             found.workflow_name,
             found.input if input is UNSET else input,
             None,
@@ -180,7 +181,7 @@ class CronClient(FeatureClient):
         )
         metadata = found.additional_metadata if additional_metadata is UNSET else additional_metadata
         text = encode_metadata(metadata, where=_name(found))
-        return await self._change(found, replace(order, metadata=text), definition)
+        return await self._change(found, replace(planned, metadata=text), definition)
 
     update = sync_twin(aio_update)
 
@@ -202,13 +203,13 @@ class CronClient(FeatureClient):
     async def aio_run_now(self, cron_id: str) -> WorkflowRunRef:
         """Start one run of a cron at once, paused or not; its timetable stays as it is."""
         found = await self._read(_parse(cron_id))
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
         _, now = await engine.store.schedules.find_version(found.workflow_name)
         run_id = new_run_id()
         fire_text = found._read().to_local(now).isoformat()
         if not await engine.change_schedule(engine.store.schedules.run_cron, UUID(found.id), run_id, fire_text):
             raise _not_found(UUID(found.id))
-        return WorkflowRunRef(self._plait, run_id, found.workflow_name)
+        return WorkflowRunRef(self._access, run_id, found.workflow_name)
 
     run_now = sync_twin(aio_run_now)
 
@@ -226,35 +227,9 @@ class CronClient(FeatureClient):
 
     delete = sync_twin(aio_delete)
 
-    # for workflow.create_cron
-
-    def store(self, request: RunRequest, cron: Cron) -> CronDetails:
-        """Store a cron whose input is checked and encoded; what ``workflow.create_cron`` calls."""
-        definition = _define(cron, request.workflow.name)
-        return self._plait.portal.call(self._store_request(request, definition))
-
-    async def aio_store(self, request: RunRequest, cron: Cron) -> CronDetails:
-        """``store`` without blocking the loop."""
-        definition = _define(cron, request.workflow.name)
-        return await self._plait.portal.acall(self._store_request(request, definition))
-
-    async def _store_request(self, request: RunRequest, definition: CronDefinition) -> CronDetails:
-        return await self._store(await order_by_request(self._plait, request), definition)
-
-    async def _store(self, order: Order, definition: CronDefinition) -> CronDetails:
-        engine = await self._plait.open_engine()
-        _, now = await engine.store.schedules.find_version(order.workflow)
-        row = _make_row(new_run_id(), order, definition, now)
-        if not await engine.change_schedule(engine.store.schedules.insert_cron, row):
-            raise InvalidInputError(
-                f"workflow {order.workflow!r} already has a cron named {definition.name!r}: give this one another "
-                f"name, or change that one with plait.cron.update"
-            )
-        return await self._read(row.id)
-
     async def _set_paused(self, key: UUID, paused: bool) -> CronDetails:
         found = await self._read(key)
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
         store = engine.store.schedules
         next_at = None
         if not paused:
@@ -263,25 +238,46 @@ class CronClient(FeatureClient):
         await engine.change_schedule(store.set_cron_paused, key, paused, next_at)
         return await self._read(key)
 
-    async def _change(self, found: CronDetails, order: Order, definition: CronDefinition) -> CronDetails:
-        engine = await self._plait.open_engine()
+    async def _change(self, found: CronDetails, planned: PlannedRun, definition: CronDefinition) -> CronDetails:
+        engine = await self._access.open_engine()
         store = engine.store.schedules
         key = UUID(found.id)
         moves = (found.expression, found.timezone) != (definition.expression, definition.timezone)
         changed = False
         while not changed:
-            _, now = await store.find_version(order.workflow)
-            changed = await engine.change_schedule(store.change_cron, _make_row(key, order, definition, now), moves)
-            found = await self._read(
-                key
-            )  # gone? else it has fired in between, and its next time must be looked up anew
+            _, now = await store.find_version(planned.workflow)
+            changed = await engine.change_schedule(store.change_cron, _make_row(key, planned, definition, now), moves)
+            # Gone? Else it has fired in between, and its next time must be looked up anew.
+            found = await self._read(key)
         return found
 
     async def _read(self, key: UUID) -> CronDetails:
-        row = await (await self._open_store()).schedules.read_cron(key)
-        if row is None:
-            raise _not_found(key)
-        return _build(row)
+        return await _read(self._access, key)
+
+
+async def store_cron(access: Access, request: RunRequest, cron: Cron) -> CronDetails:
+    """Store a cron whose input is checked and encoded: ``workflow.create_cron`` (engine's loop)."""
+    definition = _define(cron, request.definition.name)
+    return await _insert(access, await plan_request(access, request), definition)
+
+
+async def _insert(access: Access, planned: PlannedRun, definition: CronDefinition) -> CronDetails:
+    engine = await access.open_engine()
+    _, now = await engine.store.schedules.find_version(planned.workflow)
+    row = _make_row(new_run_id(), planned, definition, now)
+    if not await engine.change_schedule(engine.store.schedules.insert_cron, row):
+        raise InvalidInputError(
+            f"workflow {planned.workflow!r} already has a cron named {definition.name!r}: give this one another name, "
+            f"or change that one with plait.cron.update"
+        )
+    return await _read(access, row.id)
+
+
+async def _read(access: Access, key: UUID) -> CronDetails:
+    row = await (await access.open_engine()).store.schedules.read_cron(key)
+    if row is None:
+        raise _not_found(key)
+    return _build(row)
 
 
 def _define(cron: Cron, workflow_name: str) -> CronDefinition:
@@ -303,21 +299,21 @@ def _not_found(key: UUID) -> NotFoundError:
     return NotFoundError(f"there is no cron {key}, or it was deleted; `plait crons list` shows those there are")
 
 
-def _make_row(key: UUID, order: Order, definition: CronDefinition, now: datetime) -> CronRow:
+def _make_row(key: UUID, planned: PlannedRun, definition: CronDefinition, now: datetime) -> CronRow:
     from plait.store.schedules import CronRow  # noqa: PLC0415 - asyncpg comes with it
 
-    timetable = check_cron(definition.expression, definition.timezone, f"workflow {order.workflow!r}")
+    timetable = check_cron(definition.expression, definition.timezone, f"workflow {planned.workflow!r}")
     return CronRow(
         key,
-        order.workflow,
+        planned.workflow,
         definition.name,
         definition.expression,
         definition.timezone,
         definition.catch_up,
         round(definition.catch_up_bound_seconds * 1e6),
-        order.input,
-        order.metadata,
-        order.priority,
+        planned.input,
+        planned.metadata,
+        planned.priority,
         timetable.next_fire(now),
     )
 

@@ -12,16 +12,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
 
-from plait.context import current_context
+from plait.engine import transaction
+from plait.engine.current import current_attempt
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text, check_texts, parse_id
+from plait.graph.triggers import read_metadata
 from plait.ids import new_run_id
-from plait.running import merge_metadata
 from plait.tracing import find_tracing
-from plait.triggers import read_metadata
 from plait.types import Priority, check_priority
-from plait.values import decode_json, encode_metadata, encode_value
+from plait.values.encoding import decode_json, encode_metadata, encode_value, merge_metadata
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -91,10 +91,8 @@ class EventClient(FeatureClient):
         """
         row = self._make_row(event_key, payload, additional_metadata, priority, scope)
         if connection is None:
-            return self._plait.portal.call(self._push([row]))[0]
-        from plait import transaction  # noqa: PLC0415 - rarely used
-
-        self._plait.portal.call(self._plait.open_engine())
+            return self._access.portal.call(self._push([row]))[0]
+        self._access.portal.call(self._access.open_engine())
         transaction.enqueue_events(connection, transaction.render_events([row]))
         return _build_pushed(row)
 
@@ -111,10 +109,8 @@ class EventClient(FeatureClient):
         """``push`` without blocking the loop."""
         row = self._make_row(event_key, payload, additional_metadata, priority, scope)
         if connection is None:
-            return (await self._plait.portal.acall(self._push([row])))[0]
-        from plait import transaction  # noqa: PLC0415 - rarely used
-
-        await self._plait.portal.acall(self._plait.open_engine())
+            return (await self._access.portal.acall(self._push([row])))[0]
+        await self._access.portal.acall(self._access.open_engine())
         await transaction.aio_enqueue_events(connection, transaction.render_events([row]))
         return _build_pushed(row)
 
@@ -164,7 +160,7 @@ class EventClient(FeatureClient):
     list = sync_twin(aio_list)
 
     async def _push(self, rows: builtins.list[EventRow]) -> EventPage:
-        await (await self._plait.open_engine()).push_events(rows)
+        await (await self._access.open_engine()).push_events(rows)
         return [_build_pushed(row) for row in rows]
 
     def _make_row(
@@ -186,7 +182,7 @@ class EventClient(FeatureClient):
             _ANY,
             where=where,
             root="payload",
-            limit=self._plait.payload_limit,
+            limit=self._access.payload_limit,
             error=InvalidInputError,
         )
         told = merge_metadata((_find_source(), metadata), where)
@@ -204,12 +200,10 @@ class EventClient(FeatureClient):
 
 def _find_source() -> dict[str, str]:
     """Inside a task: which run and task pushed the event."""
-    context = current_context.get()
-    return (
-        {}
-        if context is None
-        else {"plait.source_run_id": context.workflow_run_id, "plait.source_task": context.task_name}
-    )
+    current = current_attempt.get()
+    if current is None:
+        return {}
+    return {"plait.source_run_id": str(current.attempt.run.id), "plait.source_task": current.attempt.name}
 
 
 def _build_pushed(row: EventRow) -> Event:

@@ -11,15 +11,14 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from plait.conditions import check_event_text
 from plait.errors import DefinitionError, InvalidInputError, NotFoundError
-from plait.event_filters import FILTER_VARIABLES
-from plait.expressions import check_expression
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_texts, parse_id
 from plait.features.workflows import find_workflow
 from plait.ids import new_run_id
-from plait.values import METADATA_LIMIT, decode_json, encode_value
+from plait.types.filters import FILTER_VARIABLES, check_event_text
+from plait.values.encoding import METADATA_LIMIT, decode_json, encode_value
+from plait.values.expressions import check_expression
 from plait.wording import shorten
 
 if TYPE_CHECKING:

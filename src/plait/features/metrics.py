@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import InvalidInputError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
 from plait.features.activity import MOST_WORKERS, Activity, Pace, QueueMetrics, TaskQueue, read_activity, read_paces
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_texts
 from plait.features.workers import WorkersClient
 from plait.graph.definition import Status
@@ -130,7 +130,7 @@ class MetricsClient(FeatureClient):
             slowest: how many of the longest running tasks to tell, 1 to 1000.
         """
         store = await self._open_store()
-        workers = await WorkersClient(self._plait).aio_list(limit=MOST_WORKERS)
+        workers = await WorkersClient(self._access).aio_list(limit=MOST_WORKERS)
         queues = QueueMetrics(tuple(await _read_queues(store)))
         return await read_activity(store, workers, queues, check_limit(slowest))
 

@@ -10,16 +10,24 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from plait.errors import InvalidInputError, NotFoundError, ReplayError
-from plait.feature_client import on_engine, sync_twin
+from plait.features.base import on_engine, sync_twin
 from plait.features.checks import MAX_PAGE
-from plait.features.run_reader import UNFINISHED, UNSUCCESSFUL, RunFilter, RunReader, parse_run_id
+from plait.features.refs import WorkflowRunRef
+from plait.features.run_reader import (
+    CANCELLED,
+    UNFINISHED,
+    UNSUCCESSFUL,
+    RunFilter,
+    RunReader,
+    cancel_run,
+    parse_run_id,
+)
 from plait.features.run_views import ACTIVE
 from plait.graph.definition import Status, WorkflowDefinition
+from plait.graph.triggers import RunTrigger, TriggerKind
 from plait.ids import new_run_id
-from plait.refs import WorkflowRunRef
-from plait.triggers import RunTrigger, TriggerKind
 from plait.types import UNSET, WorkflowRunStatus, check_priority
-from plait.values import encode_metadata, encode_value
+from plait.values.encoding import encode_metadata, encode_value
 from plait.wording import suggest
 
 if TYPE_CHECKING:
@@ -51,16 +59,13 @@ class RunControl(RunReader):
     # cancelling
 
     @on_engine
-    async def aio_cancel(self, workflow_run_id: str, *, reason: str = "the run was cancelled") -> bool:
+    async def aio_cancel(self, workflow_run_id: str, *, reason: str = CANCELLED) -> bool:
         """Cancel a run with its child runs: in one transaction, whatever is not terminal becomes CANCELLED.
 
         Asynchronous code that runs gets ``CancelledError``, synchronous code sees ``ctx.is_cancelled``; what they
         return is discarded. Returns whether this ended the run: False when it had ended before.
         """
-        row, _ = await self._read_run(workflow_run_id)
-        engine = await self._plait.open_engine()
-        await engine.cancel_runs([row["id"]], _check_reason(reason))
-        return bool(row["status"] == ACTIVE and (await self._read_run(workflow_run_id))[0]["status"] != ACTIVE)
+        return await cancel_run(self._access, workflow_run_id, _check_reason(reason))
 
     cancel = sync_twin(aio_cancel)
 
@@ -75,8 +80,10 @@ class RunControl(RunReader):
         """
         row, definition = await self._read_run(workflow_run_id)
         [task] = _find_tasks(definition, [task_name])
-        engine = await self._plait.open_engine()
-        asked = await engine.repeat(engine.store.control.cancel_task, row["id"], task)
+        engine = await self._access.open_engine()
+        from plait.engine.repeat import repeat  # noqa: PLC0415 - asyncpg comes with it
+
+        asked = await repeat(engine.store.control.cancel_task, row["id"], task)
         if asked is False:
             return
         if asked is None:
@@ -85,7 +92,7 @@ class RunControl(RunReader):
             )
         engine.hub.publish("cancel", [row["id"].hex])
         engine.hub.publish("timer", [])
-        await engine.cancel_children(row["id"], task, task_name)
+        await engine.control.cancel_children(row["id"], task, task_name)
 
     cancel_task = sync_twin(aio_cancel_task)
 
@@ -103,12 +110,12 @@ class RunControl(RunReader):
 
         ``on_progress`` is told how far it is, after every page, on the engine's thread: it must be quick.
         """
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
         matched = done = 0
         async for page in self._iter_pages(opts, ids, filter, UNFINISHED):
             matched += len(page)
             if not dry_run:
-                done += len(await engine.cancel_runs(page, "the run was cancelled"))
+                done += len(await engine.control.cancel_runs(page, CANCELLED))
             if on_progress is not None:
                 on_progress(BulkResult(matched, done))
         return BulkResult(matched, done)
@@ -149,14 +156,14 @@ class RunControl(RunReader):
         if row["status"] == ACTIVE:
             raise ReplayError(f"run {workflow_run_id} is active: wait for its end, or cancel it, then replay it")
         chosen = _choose_tasks(from_start, _find_tasks(definition, tasks or ()))
-        if not await (await self._plait.open_engine()).replay_runs([row["id"]], chosen):
+        if not await (await self._access.open_engine()).control.replay_runs([row["id"]], chosen):
             again, _ = await self._read_run(workflow_run_id)
             if again["status"] == ACTIVE:
                 raise ReplayError(f"run {workflow_run_id} is active: somebody else replayed it just now")
             raise ReplayError(
                 f"every task of run {workflow_run_id} completed: say from_start=True, or tasks=[...] to run some again"
             )
-        return WorkflowRunRef(self._plait, row["id"], definition.name)
+        return WorkflowRunRef(self._access, row["id"], definition.name)
 
     replay = sync_twin(aio_replay)
 
@@ -173,12 +180,12 @@ class RunControl(RunReader):
     ) -> BulkResult:
         """Replay runs by id, or all failed and cancelled ones that match a filter; ``dry_run`` only counts them. Runs
         that are active, or have nothing to run again, are left alone. ``on_progress``: see ``bulk_cancel``."""
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
         matched = done = 0
         async for page in self._iter_pages(opts, ids, filter, UNSUCCESSFUL):
             matched += len(page)
             if not dry_run:
-                done += len(await engine.replay_runs(page, _choose_tasks(from_start, ())))
+                done += len(await engine.control.replay_runs(page, _choose_tasks(from_start, ())))
             if on_progress is not None:
                 on_progress(BulkResult(matched, done))
         return BulkResult(matched, done)
@@ -222,14 +229,14 @@ class RunControl(RunReader):
     ) -> WorkflowRunRef:
         from plait.store.store import StartRow  # noqa: PLC0415 - asyncpg comes with it
 
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
         where = f"workflow {definition.name!r}"
-        workflow = self._plait.declared.get(definition.name)
-        if workflow is not None:
-            data = workflow.encode_input(input)
-            version_id = (await engine.register(workflow)).id
+        declared = self._access.declared.get(definition.name)
+        if declared is not None:
+            data = declared.encode_input(input)
+            version_id = (await engine.versions.register(declared.get_definition())).id
         else:
-            limit = self._plait.payload_limit
+            limit = self._access.payload_limit
             data = encode_value(input, _ANY, where=where, root="input", limit=limit, error=InvalidInputError)
             version_id = await engine.store.control.read_served(definition.name) or row["version_id"]
         start = StartRow(
@@ -241,8 +248,8 @@ class RunControl(RunReader):
             None,
             RunTrigger(TriggerKind.REPLAY, row["id"]),
         )
-        [run_id] = await engine.start_rows([start])
-        return WorkflowRunRef(self._plait, run_id, definition.name)
+        [run_id] = await engine.starts.start_rows([start])
+        return WorkflowRunRef(self._access, run_id, definition.name)
 
 
 def _find_tasks(definition: WorkflowDefinition, names: Sequence[str]) -> list[int]:

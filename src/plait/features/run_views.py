@@ -11,14 +11,14 @@ from uuid import UUID
 
 from plait.graph.conditions import describe_condition, list_open
 from plait.graph.definition import ConditionKind, Status, TaskKind
-from plait.results import read_task_error
-from plait.triggers import TriggerKind, read_metadata
+from plait.graph.triggers import TriggerKind, read_metadata
 from plait.types import TaskStatus, WorkflowRunStatus
-from plait.values import decode_json
+from plait.values.encoding import decode_json
+from plait.values.failures import read_task_error
 
 if TYPE_CHECKING:
     from plait.errors import TaskRunError
-    from plait.store.store import StoredVersion
+    from plait.graph.attempt import StoredVersion
 
 ACTIVE = 0
 """The stored status of a run that has not ended."""

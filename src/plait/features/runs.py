@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from plait.feature_client import on_engine, sync_twin
+from plait.features.base import on_engine, sync_twin
 from plait.features.checks import check_limit
 from plait.features.logs import LogPage, read_logs
+from plait.features.refs import WorkflowRunRef
 from plait.features.run_control import BulkCancelReplayOpts, BulkResult, RunControl
-from plait.features.run_reader import FIRST_ID, RunFilter, build_filters, parse_run_id
-from plait.features.run_views import ChildRun, RunDetails, RunSummary, build_details, build_summary
-from plait.refs import WorkflowRunRef
-from plait.triggers import read_child_key
+from plait.features.run_reader import FIRST_ID, RunFilter, build_filters, parse_run_id, read_details, read_status
+from plait.features.run_views import ChildRun, RunDetails, RunSummary, build_summary
+from plait.graph.triggers import read_child_key
 from plait.types import WorkflowRunStatus
 
 __all__ = ["BulkCancelReplayOpts", "BulkResult", "RunFilter", "RunsClient", "parse_run_id"]
@@ -28,7 +28,7 @@ class RunsClient(RunControl):
 
     def get_run_ref(self, workflow_run_id: str) -> WorkflowRunRef:
         """A reference to a run by its id, to wait for its result. Asks nothing of the database."""
-        return WorkflowRunRef(self._plait, parse_run_id(workflow_run_id), "")
+        return WorkflowRunRef(self._access, parse_run_id(workflow_run_id), "")
 
     # asking
 
@@ -43,8 +43,7 @@ class RunsClient(RunControl):
     @on_engine
     async def aio_get_status(self, workflow_run_id: str) -> WorkflowRunStatus:
         """Where a run stands."""
-        row, definition = await self._read_run(workflow_run_id)
-        return build_summary(row, definition.name).status
+        return await read_status(self._access, workflow_run_id)
 
     get_status = sync_twin(aio_get_status)
 
@@ -58,10 +57,7 @@ class RunsClient(RunControl):
     @on_engine
     async def aio_get_details(self, workflow_run_id: str) -> RunDetails:
         """One run with its input and, for every task, status, output, error and attempts."""
-        store = await self._open_store()
-        row, _ = await self._read_run(workflow_run_id)
-        version = await store.read_version(row["version_id"])
-        return build_details(row, version, await store.read_tasks(row["id"], version.actions))
+        return await read_details(self._access, workflow_run_id)
 
     get_details = sync_twin(aio_get_details)
 

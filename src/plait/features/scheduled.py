@@ -11,20 +11,22 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from plait.engine import transaction
+from plait.engine.access import Access
+from plait.engine.requests import RunRequest
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
-from plait.features.named_workflows import Order, order_by_name, order_by_request
+from plait.features.planned import PlannedRun, plan_by_name, plan_request
 from plait.ids import new_run_id
 from plait.types import UNSET
-from plait.values import decode_json, encode_metadata
+from plait.values.encoding import decode_json, encode_metadata
 from plait.wording import shorten
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.schedules import ScheduledRow
-    from plait.types import RunRequest
 
 
 class ScheduledRunStatus(StrEnum):
@@ -103,8 +105,8 @@ class ScheduledClient(FeatureClient):
         The input of a workflow that is not declared in this process is taken as it is: a JSON object.
         """
         check_moment(trigger_at, f"workflow {workflow_name!r}: trigger_at")
-        order = await order_by_name(self._plait, workflow_name, input, additional_metadata, priority)
-        return await self._store(order, trigger_at)
+        planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
+        return await _insert(self._access, planned, trigger_at)
 
     create = sync_twin(aio_create)
 
@@ -150,7 +152,7 @@ class ScheduledClient(FeatureClient):
         """Give a scheduled run another time. Raises ``InvalidInputError`` if it has started."""
         key = _parse(scheduled_id)
         check_moment(trigger_at, f"scheduled run {key}: trigger_at")
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
         if not await engine.change_schedule(engine.store.schedules.move_scheduled, [key], [trigger_at]):
             raise InvalidInputError(_describe_started(await self._read(key), "moved"))
         return await self._read(key)
@@ -177,7 +179,7 @@ class ScheduledClient(FeatureClient):
             check_moment(run_at, f"scheduled run {key}: trigger_at")
             moments[key] = run_at
         keys = sorted(moments)
-        engine = await self._plait.open_engine()
+        engine = await self._access.open_engine()
         send = engine.store.schedules.move_scheduled
         moved = await engine.change_schedule(send, keys, [moments[key] for key in keys]) if keys else set()
         errors = await self._explain([key for key in moments if key not in moved], "moved")
@@ -209,54 +211,8 @@ class ScheduledClient(FeatureClient):
 
     bulk_delete = sync_twin(aio_bulk_delete)
 
-    # for workflow.schedule
-
-    def store(self, request: RunRequest, run_at: datetime, connection: Any) -> ScheduledRun:
-        """Schedule a run that is checked and encoded; what ``workflow.schedule`` calls."""
-        check_moment(run_at, f"workflow {request.workflow.name!r}: run_at")
-        if connection is None:
-            return self._plait.portal.call(self._store_request(request, run_at))
-        from plait import transaction  # noqa: PLC0415 - rarely used
-
-        row, scheduled = self._plait.portal.call(self._prepare(request, run_at))
-        transaction.enqueue_scheduled(connection, transaction.render_scheduled([row]))
-        return scheduled
-
-    async def aio_store(self, request: RunRequest, run_at: datetime, connection: Any) -> ScheduledRun:
-        """``store`` without blocking the loop."""
-        check_moment(run_at, f"workflow {request.workflow.name!r}: run_at")
-        if connection is None:
-            return await self._plait.portal.acall(self._store_request(request, run_at))
-        from plait import transaction  # noqa: PLC0415 - rarely used
-
-        row, scheduled = await self._plait.portal.acall(self._prepare(request, run_at))
-        await transaction.aio_enqueue_scheduled(connection, transaction.render_scheduled([row]))
-        return scheduled
-
-    async def _store_request(self, request: RunRequest, run_at: datetime) -> ScheduledRun:
-        return await self._store(await order_by_request(self._plait, request), run_at)
-
-    async def _prepare(self, request: RunRequest, run_at: datetime) -> tuple[ScheduledRow, ScheduledRun]:
-        order = await order_by_request(self._plait, request)
-        row = _make_row(order, run_at)
-        metadata = json.loads(order.metadata) if order.metadata else {}
-        return row, ScheduledRun(
-            str(row.id), order.workflow, run_at, decode_json(order.input), metadata, order.priority, None, None
-        )
-
-    async def _store(self, order: Order, run_at: datetime) -> ScheduledRun:
-        row = _make_row(order, run_at)
-        engine = await self._plait.open_engine()
-        await engine.change_schedule(engine.store.schedules.schedule_runs, [row])
-        return await self._read(row.id)
-
     async def _read(self, key: UUID) -> ScheduledRun:
-        rows = await (await self._open_store()).schedules.read_scheduled([key])
-        if not rows:
-            raise NotFoundError(
-                f"there is no scheduled run {key}, or it was deleted; `plait scheduled list` shows those there are"
-            )
-        return _build(rows[0])
+        return await _read(self._access, key)
 
     async def _explain(self, keys: Iterable[UUID], verb: str) -> dict[str, str]:
         keys = builtins.list(keys)
@@ -265,6 +221,55 @@ class ScheduledClient(FeatureClient):
         rows = await (await self._open_store()).schedules.read_scheduled(keys)
         known = {row["id"]: _describe_started(_build(row), verb) for row in rows}
         return {str(key): known.get(key, f"there is no scheduled run {key}") for key in keys}
+
+
+def store_scheduled(access: Access, request: RunRequest, run_at: datetime, connection: Any) -> ScheduledRun:
+    """Schedule a run that is checked and encoded: ``workflow.schedule``."""
+    check_moment(run_at, f"workflow {request.definition.name!r}: run_at")
+    if connection is None:
+        return access.portal.call(_insert_request(access, request, run_at))
+    row, scheduled = access.portal.call(_prepare(access, request, run_at))
+    transaction.enqueue_scheduled(connection, transaction.render_scheduled([row]))
+    return scheduled
+
+
+async def aio_store_scheduled(access: Access, request: RunRequest, run_at: datetime, connection: Any) -> ScheduledRun:
+    """``store_scheduled`` without blocking the loop."""
+    check_moment(run_at, f"workflow {request.definition.name!r}: run_at")
+    if connection is None:
+        return await access.portal.acall(_insert_request(access, request, run_at))
+    row, scheduled = await access.portal.acall(_prepare(access, request, run_at))
+    await transaction.aio_enqueue_scheduled(connection, transaction.render_scheduled([row]))
+    return scheduled
+
+
+async def _insert_request(access: Access, request: RunRequest, run_at: datetime) -> ScheduledRun:
+    return await _insert(access, await plan_request(access, request), run_at)
+
+
+async def _insert(access: Access, planned: PlannedRun, run_at: datetime) -> ScheduledRun:
+    row = _make_row(planned, run_at)
+    engine = await access.open_engine()
+    await engine.change_schedule(engine.store.schedules.schedule_runs, [row])
+    return await _read(access, row.id)
+
+
+async def _prepare(access: Access, request: RunRequest, run_at: datetime) -> tuple[ScheduledRow, ScheduledRun]:
+    planned = await plan_request(access, request)
+    row = _make_row(planned, run_at)
+    metadata = json.loads(planned.metadata) if planned.metadata else {}
+    return row, ScheduledRun(
+        str(row.id), planned.workflow, run_at, decode_json(planned.input), metadata, planned.priority, None, None
+    )
+
+
+async def _read(access: Access, key: UUID) -> ScheduledRun:
+    rows = await (await access.open_engine()).store.schedules.read_scheduled([key])
+    if not rows:
+        raise NotFoundError(
+            f"there is no scheduled run {key}, or it was deleted; `plait scheduled list` shows those there are"
+        )
+    return _build(rows[0])
 
 
 def check_moment(moment: object, where: str) -> datetime:
@@ -300,10 +305,10 @@ def _translate_statuses(statuses: Sequence[ScheduledRunStatus | str] | None) -> 
     return None if len(wanted) != 1 else wanted == {ScheduledRunStatus.STARTED}
 
 
-def _make_row(order: Order, run_at: datetime) -> ScheduledRow:
+def _make_row(planned: PlannedRun, run_at: datetime) -> ScheduledRow:
     from plait.store.schedules import ScheduledRow  # noqa: PLC0415 - asyncpg comes with it
 
-    return ScheduledRow(new_run_id(), order.version_id, run_at, order.input, order.metadata, order.priority)
+    return ScheduledRow(new_run_id(), planned.version_id, run_at, planned.input, planned.metadata, planned.priority)
 
 
 def _build(row: Record) -> ScheduledRun:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from plait.errors import NotFoundError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from plait.errors import InvalidInputError, NotFoundError, OperationError
-from plait.feature_client import FeatureClient, on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, check_text
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import ConditionGroups, TaskKind, WorkflowDefinition

@@ -69,9 +69,8 @@ def build_definition(
         raise DefinitionError(f"{where} has no tasks: declare at least one with @workflow.task()")
     if len(tasks) > MAX_TASKS:
         raise DefinitionError(
-            f"{where} has {len(tasks)} tasks, more than the {MAX_TASKS} that are possible: start child "
-            f"runs for work "
-            f"whose amount depends on data"
+            f"{where} has {len(tasks)} tasks, more than the {MAX_TASKS} that are possible: start child runs for work "
+            "whose amount depends on data"
         )
     parents = _index_parents(where, plain, tasks)
     order = _sort_topologically(where, plain, parents)
@@ -105,9 +104,8 @@ def check_name(name: object, what: str) -> None:
     for place, character in enumerate(name):
         if unicodedata.category(character) in _REFUSED_CATEGORIES:
             raise DefinitionError(
-                f"{what} {name!a} holds the invisible or control character U+{ord(character):04X} at "
-                f"position "
-                f"{place}: remove it"
+                f"{what} {name!a} holds the invisible or control character U+{ord(character):04X} at position {place}: "
+                "remove it"
             )
 
 
@@ -217,9 +215,8 @@ def _place_hooks(where: str, tasks: Sequence[DraftTask], ordered: Sequence[TaskD
             )
         if draft.parents:
             raise DefinitionError(
-                f"{where}, task {draft.task.name!r}: an {kind.value} task has no parents of its own, it "
-                f"follows the "
-                f"whole run"
+                f"{where}, task {draft.task.name!r}: an {kind.value} task has no parents of its own, it follows the "
+                "whole run"
             )
         if draft.task.conditions:
             raise DefinitionError(

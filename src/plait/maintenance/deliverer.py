@@ -13,19 +13,19 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from plait.errors import ExpressionError, PlaitError
-from plait.expressions import evaluate
 from plait.graph.conditions import matches_pattern
 from plait.graph.definition import Condition, ConditionKind
+from plait.graph.triggers import FILTER_PAYLOAD
 from plait.ids import new_run_id
 from plait.maintenance.periodic import PeriodicService
 from plait.store.connection import REFUSALS
 from plait.store.events import Delivery
-from plait.triggers import FILTER_PAYLOAD
+from plait.values.expressions import evaluate
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
 
 logger = logging.getLogger("plait.maintenance")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -25,16 +25,16 @@ class Leader(PeriodicService):
 
     name = "leader"
 
-    def __init__(self, store: Store, holder: UUID, services: Sequence[PeriodicService]) -> None:
+    def __init__(self, store: Store, get_holder: Callable[[], UUID], services: Sequence[PeriodicService]) -> None:
         super().__init__()
         self._store = store
-        self.holder = holder
+        self._get_holder = get_holder
         """The worker that holds the lease: whoever replaces a dead one takes over its lease at once."""
         self._services = services
 
     async def run_once(self) -> float:
         try:
-            leads = await self._store.take_lease(LEASE, self.holder, LEASE_SECONDS)
+            leads = await self._store.take_lease(LEASE, self._get_holder(), LEASE_SECONDS)
         except DatabaseUnavailableError:
             await self._stop_services()
             raise
@@ -49,7 +49,7 @@ class Leader(PeriodicService):
         """Stop the loops and give the lease to the next."""
         await super().stop()
         await self._stop_services()
-        await self._store.drop_lease(LEASE, self.holder)
+        await self._store.drop_lease(LEASE, self._get_holder())
 
     async def _stop_services(self) -> None:
         for service in self._services:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from plait.maintenance.periodic import PeriodicService
 
 if TYPE_CHECKING:
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
 
 logger = logging.getLogger("plait.maintenance")

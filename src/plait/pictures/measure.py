@@ -1,4 +1,4 @@
-"""How wide text is: in pixels by estimate, since an SVG cannot know the font it is shown in; in cells of a terminal."""
+"""How wide text is in pixels, by estimate: an SVG cannot know the font it is shown in."""
 
 from __future__ import annotations
 
@@ -34,13 +34,6 @@ def wrap(text: str, room: float, size: float, most: int) -> list[str]:
             line += f" {words.pop(0)}"
         lines.append(line)
     return [shorten_to(line, room, size) for line in [*lines, " ".join(words)] if line]
-
-
-def count_cells(text: str) -> int:
-    """The columns that ``text`` takes on a terminal."""
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
-    )
 
 
 def _measure_character(character: str) -> float:

@@ -10,11 +10,11 @@ from fastapi.routing import APIRoute
 
 from plait.server import errors, static_files
 from plait.server.accounts import Account
-from plait.server.broker import Broker
+from plait.server.auth import Authorize, Gate
+from plait.server.changes import Broker
 from plait.server.desk import Desk
-from plait.server.exporter import Exporter
-from plait.server.gate import Authorize, Gate
-from plait.server.guard import LOOPBACK_NAMES, Guard
+from plait.server.metrics import Exporter
+from plait.server.middleware import LOOPBACK_NAMES, Guard
 from plait.server.models.common import Problem
 from plait.server.routes import catalog, health, runs, session, stream, triggers
 

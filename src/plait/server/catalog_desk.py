@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine
+from plait.features.base import on_engine
 from plait.features.workers import WorkerSummary
 from plait.features.workflows import WorkflowDetails
 from plait.graph.definition import Status, WorkflowDefinition
+from plait.server.desk_base import DeskBase
 from plait.server.models.catalog import (
     FilterChange,
     FilterItem,
@@ -38,7 +39,7 @@ from plait.server.models.catalog import (
 )
 from plait.server.models.common import Done
 from plait.server.payloads import parse_object, show_payload
-from plait.server.versions import compare_definitions
+from plait.server.version_diff import compare_definitions
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -50,7 +51,7 @@ MEASURED_ATTEMPTS = 10_000
 MOST_WORKERS = 1000
 
 
-class CatalogDesk(FeatureClient):
+class CatalogDesk(DeskBase):
     """Looks at what there is besides runs."""
 
     @on_engine

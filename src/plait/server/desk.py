@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plait.errors import PlaitError
-from plait.feature_client import FeatureClient, on_engine
+from plait.features.base import on_engine
 from plait.server.catalog_desk import CatalogDesk
+from plait.server.desk_base import DeskBase
 from plait.server.models.session import Health
 from plait.server.order_desk import OrderDesk
 from plait.server.run_desk import RunDesk
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from plait.client import Plait
 
 
-class Desk(FeatureClient):
+class Desk(DeskBase):
     """The parts of the API, each with its questions and orders."""
 
     def __init__(self, plait: Plait) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import InvalidInputError, NotFoundError
-from plait.feature_client import FeatureClient, on_engine
-from plait.features.named_workflows import order_by_name
+from plait.features.base import on_engine
+from plait.features.planned import plan_by_name
 from plait.ids import new_run_id
+from plait.server.desk_base import DeskBase
 from plait.server.models.common import Done, Started
 from plait.server.models.runs import BulkOrder, BulkResult, CancelOrder, ReplayOrder, TriggerOrder
 from plait.server.payloads import parse_json, parse_object
@@ -30,7 +31,7 @@ CANCELLABLE = (WorkflowRunStatus.QUEUED, WorkflowRunStatus.RUNNING)
 REPLAYABLE = (WorkflowRunStatus.FAILED, WorkflowRunStatus.CANCELLED)
 
 
-class OrderDesk(FeatureClient):
+class OrderDesk(DeskBase):
     """Changes the course of runs."""
 
     def __init__(self, plait: Plait, runs: RunDesk) -> None:
@@ -45,10 +46,10 @@ class OrderDesk(FeatureClient):
         metadata = None if order.metadata is None else parse_object(order.metadata, "metadata")
         key = check_index_key(order.idempotency_key, "idempotency_key")
         given = parse_json(order.input, "input")
-        checked = await order_by_name(self._plait, order.workflow, given, metadata, order.priority)
-        engine = await self._plait.open_engine()
+        checked = await plan_by_name(self._access, order.workflow, given, metadata, order.priority)
+        engine = await self._access.open_engine()
         row = StartRow(new_run_id(), checked.version_id, checked.input, checked.metadata, checked.priority, key)
-        [run_id] = await engine.start_rows([row])
+        [run_id] = await engine.starts.start_rows([row])
         return Started(id=run_id)
 
     @on_engine
@@ -82,7 +83,7 @@ class OrderDesk(FeatureClient):
             raise InvalidInputError("from_start is for replaying")
 
         async def cancel(ids: Sequence[UUID]) -> int:
-            return len(await (await self._plait.open_engine()).cancel_runs(ids, BY_PERSON))
+            return len(await (await self._access.open_engine()).control.cancel_runs(ids, BY_PERSON))
 
         return await self._deal(order, CANCELLABLE, cancel)
 

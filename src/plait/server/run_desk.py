@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import UUID
 
 from plait.errors import NotFoundError
-from plait.feature_client import FeatureClient, on_engine
+from plait.features.base import on_engine
 from plait.features.logs import build_level, parse_cursor
 from plait.features.why import Crew
 from plait.graph.conditions import describe_groups
 from plait.graph.definition import Status, TaskDefinition
+from plait.graph.triggers import TriggerKind
 from plait.ids import bound_run_id
+from plait.server.desk_base import DeskBase
 from plait.server.models.runs import (
     ChildItem,
     ChildPage,
@@ -34,14 +36,14 @@ from plait.server.models.runs import (
 )
 from plait.server.payloads import PREVIEW_BYTES, read_failure, show_payload
 from plait.server.run_views import ACTIVE, TaskBuilder, build_item, build_view
-from plait.triggers import TriggerKind
 from plait.types import TaskStatus, WorkflowRunStatus
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
+    from plait.graph.attempt import StoredVersion
     from plait.store.dashboard import RunFilters
-    from plait.store.store import Store, StoredVersion
+    from plait.store.store import Store
 
 LOOK_AT = 50_000
 """Runs that one statement of a search looks at."""
@@ -74,7 +76,7 @@ class Found(NamedTuple):
     cut: bool
 
 
-class RunDesk(FeatureClient):
+class RunDesk(DeskBase):
     """Looks at runs. Every list looks at a bounded number of them."""
 
     @on_engine

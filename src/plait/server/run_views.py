@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from plait.features.run_views import describe_waits
 from plait.features.why import Crew, Waiting, explain_waiting
 from plait.graph.definition import Status
+from plait.graph.triggers import hide_trace
 from plait.server.models.common import Failure
 from plait.server.models.runs import AttemptItem, Outcome, RunItem, RunTriggerView, RunView, TaskItem, TriggerWord
 from plait.server.payloads import show_payload
-from plait.triggers import hide_trace
 from plait.types import TaskStatus, WorkflowRunStatus
 
 if TYPE_CHECKING:
-    from plait.store.store import StoredVersion
+    from plait.graph.attempt import StoredVersion
 
 ACTIVE = 0
 SHOWN_ATTEMPTS = 20

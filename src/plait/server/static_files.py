@@ -11,7 +11,7 @@ from pathlib import Path
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
-from plait.server.access import PUBLIC, make_router
+from plait.server.permissions import PUBLIC, make_router
 
 FOLDER = Path(str(files("plait.server"))) / "static"
 _IMMUTABLE = "public, max-age=31536000, immutable"

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import NotFoundError, PlaitError
-from plait.feature_client import FeatureClient, on_engine
+from plait.features.base import on_engine
 from plait.graph.cron import Timetable, check_cron
+from plait.graph.triggers import hide_trace
 from plait.ids import bound_run_id
+from plait.server.desk_base import DeskBase
 from plait.server.models.common import Done, Payload, Started
 from plait.server.models.triggers import (
     CronItem,
@@ -29,7 +31,6 @@ from plait.server.models.triggers import (
 from plait.server.payloads import LIST_BYTES, PREVIEW_BYTES, cut_payload, parse_json, parse_object, show_payload
 from plait.server.run_desk import FIRST_ID, LAST_ID, RunDesk
 from plait.server.run_views import build_item
-from plait.triggers import hide_trace
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -44,7 +45,7 @@ SHOWN_TIMES = 5
 _FAR = datetime(9990, 1, 1, tzinfo=UTC)
 
 
-class TriggerDesk(FeatureClient):
+class TriggerDesk(DeskBase):
     """Looks at, and changes, what starts runs."""
 
     def __init__(self, plait: Plait, runs: RunDesk) -> None:

@@ -110,8 +110,8 @@ class Setting(Generic[T]):
             value: T = self.kind.read_text(text, _get_folder())
         except ValueError:
             raise SettingError(
-                f"{variable}={self._quote(text)} is wrong: {self.name} is {self.kind.describe()}. "
-                f"Write {variable}={self.kind.example}, or unset it"
+                f"{variable}={self._quote(text)} is wrong: {self.name} is {self.kind.describe()}. Write "
+                f"{variable}={self.kind.example}, or unset it"
             ) from None
         return value
 

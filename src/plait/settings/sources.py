@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plait.errors import SettingError
-from plait.project import find_project, is_trusted
+from plait.settings.project import find_project, is_trusted
 
 FILE_NAME = "pyproject.toml"
 

@@ -89,8 +89,8 @@ def normalise_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
         raise OperationError(
-            f"the database URL {hide_password(url)!r} is not a PostgreSQL URL: "
-            "write postgresql://user:password@host:5432/database"
+            f"the database URL {hide_password(url)!r} is not a PostgreSQL URL: write "
+            "postgresql://user:password@host:5432/database"
         )
     return f"postgresql://{rest}"
 

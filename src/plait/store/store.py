@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
+from plait.graph.attempt import StoredVersion
 from plait.graph.definition import WorkflowDefinition
+from plait.graph.triggers import RunTrigger
 from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
 from plait.store.control import ControlStore
@@ -23,19 +25,9 @@ from plait.store.observation import ObservationStore
 from plait.store.retention import RetentionStore
 from plait.store.schedules import ScheduleStore
 from plait.store.statements import load_sql
-from plait.triggers import RunTrigger
 
 if TYPE_CHECKING:
     from asyncpg import Record
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVersion:
-    """A workflow version as the database knows it. ``actions`` holds one action id per task."""
-
-    id: int
-    definition: WorkflowDefinition
-    actions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,25 @@ class WorkerRow:
     actions: list[int]
     plait: str
     lease_seconds: float
+
+
+class FinishArrays(NamedTuple):
+    """A batch of outcomes, in the order of the parameters of ``finish_tasks.sql`` from $2 on; see there."""
+
+    run_ids: Sequence[UUID]
+    tasks: Sequence[int]
+    elapsed_us: Sequence[int]
+    spans: Sequence[int]
+    outputs: Sequence[bytes | None]
+    attempts: Sequence[int]
+    statuses: Sequence[int]
+    errors: Sequence[bytes | None]
+    reasons: Sequence[str | None]
+    retry_us: Sequence[int | None]
+    edges: Sequence[int]
+    actions: Sequence[int]
+    locals: Sequence[bool]
+    schedules: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +192,8 @@ class Store:
         """Take ready tasks whose schedule timeout has passed, whatever their action."""
         return await self.claims.fetch(load_sql("claim_expired"), worker_id, limit)
 
-    async def finish_tasks(self, worker_id: UUID, arrays: Sequence[Sequence[Any]]) -> Finished:
-        """Finish a batch of attempts; ``arrays`` as ``finish_tasks.sql`` numbers them, from $2 on."""
+    async def finish_tasks(self, worker_id: UUID, arrays: FinishArrays) -> Finished:
+        """Finish a batch of attempts."""
         row = await self.finishes.fetchrow(load_sql("finish_tasks"), worker_id, *arrays)
         if row is None:
             raise OperationError("finish_tasks returned nothing")

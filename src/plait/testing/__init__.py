@@ -10,18 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from plait.declaration.mock import SKIPPED, make_context
     from plait.testing.clock import VirtualClock
     from plait.testing.harness import PlaitTest, StalledError
-    from plait.testing.mock import SKIPPED, make_context
 
 __all__ = ["SKIPPED", "PlaitTest", "StalledError", "VirtualClock", "make_context"]
 
 _MODULE_BY_NAME = {
-    "SKIPPED": "plait.testing.mock",
+    "SKIPPED": "plait.declaration.mock",
     "PlaitTest": "plait.testing.harness",
     "StalledError": "plait.testing.harness",
     "VirtualClock": "plait.testing.clock",
-    "make_context": "plait.testing.mock",
+    "make_context": "plait.declaration.mock",
 }
 
 

@@ -12,8 +12,34 @@ from plait.types import Duration, parse_duration
 from plait.worker import clock as worker_clock
 
 if TYPE_CHECKING:
-    from plait.portal import Portal
+    from plait.engine.portal import Portal
     from plait.store.connection import Link
+
+
+class MovedTime:
+    """The two clocks that are moved together. Everything runs on the portal's loop, but for ``restore``."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._ahead = 0.0
+
+    async def read_now(self) -> datetime:
+        """The time of the database."""
+        row = await self._link.fetchrow(load_sql("read_clock"))
+        assert row is not None
+        moment: datetime = row["now"]
+        return moment
+
+    async def skip(self, seconds: float) -> None:
+        """Jump ahead. The database goes first: an attempt that times out by the jump shall be recorded at its end."""
+        await self._link.execute(load_sql("skip_time"), round(seconds * 1e6))
+        worker_clock.shift(seconds)
+        self._ahead += seconds
+
+    def restore(self) -> None:
+        """Give this process its own time back."""
+        worker_clock.shift(-self._ahead)
+        self._ahead = 0.0
 
 
 class VirtualClock:
@@ -25,16 +51,14 @@ class VirtualClock:
     that no jump makes one look dead.
     """
 
-    def __init__(self, portal: Portal, link: Link) -> None:
+    def __init__(self, portal: Portal, time: MovedTime, let_begin: Callable[[], Awaitable[None]]) -> None:
         self._portal = portal
-        self._link = link
-        self._ahead = 0.0
-        self.prepare: Callable[[], Awaitable[None]] | None = None
-        """Awaited before a jump that a test asks for."""
+        self._time = time
+        self._let_begin = let_begin
 
     def now(self) -> datetime:
         """The time of the database, with a time zone (UTC)."""
-        return self._portal.call(self.read_now())
+        return self._portal.call(self._time.read_now())
 
     def advance(self, by: Duration) -> None:
         """Jump ahead by ``by`` and wake what is due, without waiting for what that sets going.
@@ -49,34 +73,15 @@ class VirtualClock:
         """Jump to a moment. Raises ``InvalidInputError`` when it has passed or has no time zone."""
         self._portal.call(self._skip_to(moment))
 
-    async def read_now(self) -> datetime:
-        """``now``, on the portal's loop."""
-        row = await self._link.fetchrow(load_sql("read_clock"))
-        assert row is not None
-        moment: datetime = row["now"]
-        return moment
-
-    async def skip(self, seconds: float) -> None:
-        """``advance``, on the portal's loop. The database goes first: an attempt that times out by the jump shall be
-        recorded at its end."""
-        await self._link.execute(load_sql("skip_time"), round(seconds * 1e6))
-        worker_clock.shift(seconds)
-        self._ahead += seconds
-
     async def _jump(self, seconds: float) -> None:
-        if self.prepare is not None:
-            await self.prepare()
-        await self.skip(seconds)
+        await self._let_begin()
+        await self._time.skip(seconds)
 
     async def _skip_to(self, moment: datetime) -> None:
         if moment.tzinfo is None:
             raise InvalidInputError(f"clock: {moment!r} has no time zone: give datetime(..., tzinfo=...)")
-        seconds = (moment - await self.read_now()) / timedelta(seconds=1)
+        now = await self._time.read_now()
+        seconds = (moment - now) / timedelta(seconds=1)
         if seconds < 0:
-            raise InvalidInputError(f"clock: {moment} has passed, it is {await self.read_now()}: time only goes on")
+            raise InvalidInputError(f"clock: {moment} has passed, it is {now}: time only goes on")
         await self._jump(seconds)
-
-    def restore(self) -> None:
-        """Give this process its own time back."""
-        worker_clock.shift(-self._ahead)
-        self._ahead = 0.0

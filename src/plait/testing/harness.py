@@ -10,17 +10,17 @@ from uuid import UUID
 from plait.errors import InvalidInputError
 from plait.store.connection import Link
 from plait.store.store import Store
-from plait.testing.clock import VirtualClock
+from plait.testing.clock import MovedTime, VirtualClock
 from plait.testing.serving import PATIENT, Binding, BlockedTask, InProcessWorker
 from plait.testing.skipping import Limits, StalledError, TimeSkipper
 from plait.types import UNSET, Duration, Unset, parse_duration
 
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.running import Runnable
+    from plait.declaration.runnable import Runnable
+    from plait.declaration.workflow import BaseWorkflow
     from plait.testing.server import DatabaseServer
     from plait.worker.worker import Lifespan
-    from plait.workflow import BaseWorkflow
 
 __all__ = ["PlaitTest", "StalledError"]
 
@@ -45,13 +45,13 @@ class PlaitTest:
         self.url = server.create_database()
         self._link = Link(self.url, name="plait test")
         self._store = Store(self.url)
-        self.clock = VirtualClock(self._portal, self._link)
-        self._skipper = TimeSkipper(self._link, self.clock, self._list_blocked, self._list_begun, self._count_free)
-        self.clock.prepare = self._let_begin
+        self._time = MovedTime(self._link)
+        self.clock = VirtualClock(self._portal, self._time, self._let_begin)
+        self._skipper = TimeSkipper(self._link, self._time, self._list_blocked, self._list_begun, self._count_free)
         self._bindings: dict[int, Binding] = {}
         self._workers: list[InProcessWorker] = []
 
-    def bind(self, plait: Plait) -> None:
+    def _bind(self, plait: Plait) -> None:
         """Have ``plait`` use the test's database until the end of the test, without a worker.
 
         A connection it has is closed first. Binding it again does nothing.
@@ -68,7 +68,8 @@ class PlaitTest:
         labels: Mapping[str, str | int] | None = None,
         inline: bool = False,
     ) -> InProcessWorker:
-        """``bind``, and serve ``workflows`` (all of ``plait``, unless given) by a worker on a thread of this process.
+        """Have ``plait`` use the test's database until the end of the test, and serve ``workflows`` (all of ``plait``,
+        unless given) by a worker on a thread of this process. A connection that ``plait`` has is closed first.
 
         Args:
             plait: as the application declares it; a module's global object too.
@@ -77,7 +78,7 @@ class PlaitTest:
             inline: one task at a time, in an order that is the same in every run of the test. A task that waits for a
                 run it started lends its slot to it.
         """
-        self.bind(plait)
+        self._bind(plait)
         if inline:
             self._bindings[id(plait)].waiter.frees_slots = True
         worker = plait.worker(
@@ -163,7 +164,7 @@ class PlaitTest:
         """``settle`` without blocking the loop."""
         await self._portal.acall(self._settle(timeout))
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Stop the workers, give every ``Plait`` its own database back and drop the test's. Done by the fixture."""
         try:
             for worker in self._workers:
@@ -171,7 +172,7 @@ class PlaitTest:
         finally:
             for binding in self._bindings.values():
                 binding.close()
-            self.clock.restore()
+            self._time.restore()
             self._portal.call(self._disconnect())
             self._server.drop_database(self.url)
 
@@ -184,7 +185,7 @@ class PlaitTest:
             row = await self._store.read_run(run_id)
             return row is not None and row["status"] != 0
 
-        limits = Limits(timeout, None, await self.clock.read_now() + MAX_VIRTUAL, crons=False)
+        limits = Limits(timeout, None, await self._time.read_now() + MAX_VIRTUAL, crons=False)
         if not await self._skipper.run(limits, has_ended):
             raise StalledError(
                 f"run {run_id} does not go on by itself: {await self._skipper.describe()}. Does it wait for an event, "
@@ -194,7 +195,7 @@ class PlaitTest:
     async def _run_until_idle(
         self, until: datetime | Duration | None, crons: bool | None, max_virtual: Duration, timeout: float
     ) -> None:
-        now = await self.clock.read_now()
+        now = await self._time.read_now()
         if until is not None and not isinstance(until, datetime):
             until = now + timedelta(seconds=parse_duration(until, where="run_until_idle(until)"))
         if crons and until is None:
@@ -204,7 +205,7 @@ class PlaitTest:
         await self._skipper.run(limits, _never)
 
     async def _settle(self, timeout: float) -> None:
-        now = await self.clock.read_now()
+        now = await self._time.read_now()
         await self._skipper.run(Limits(timeout, now, now + MAX_VIRTUAL, crons=True), _never)
 
     async def _list_blocked(self) -> list[BlockedTask]:

@@ -44,7 +44,7 @@ def plait_test(plait_test_server: DatabaseServer, monkeypatch: pytest.MonkeyPatc
     try:
         yield test
     finally:
-        test.close()
+        test._close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

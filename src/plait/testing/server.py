@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from plait.engine.portal import Portal
 from plait.errors import PlaitError
-from plait.portal import Portal
 from plait.settings import settings
 from plait.store import schema
 from plait.store.connection import connect, normalise_url

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import warnings
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from plait.context import current_context
-from plait.results import RunOutcome, RunWaiter
+from plait.client import get_access
+from plait.engine.current import current_attempt
+from plait.engine.waiter import RunOutcome, RunWaiter
+from plait.graph.attempt import Attempt
 from plait.worker import clock
-from plait.worker.heartbeat import Timings
+from plait.worker.identity import Timings
 
 if TYPE_CHECKING:
     from plait.client import Plait
-    from plait.engine import Engine
+    from plait.engine.engine import Engine
     from plait.worker.worker import Worker
 
 PATIENT = Timings(heartbeat=1.0, lease=86_400.0, margin=4.0, grace=5.0)
@@ -46,20 +47,20 @@ class WatchedWaiter(RunWaiter):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine.store, engine.hub)
         self.frees_slots = False
-        self._waits: dict[object, tuple[Any, frozenset[UUID]]] = {}
+        self._waits: dict[object, tuple[Attempt, frozenset[UUID]]] = {}
 
     async def wait(
         self, run_ids: Sequence[UUID], timeout: float | None = None, *, start: Awaitable[object] | None = None
     ) -> list[RunOutcome]:
-        ctx = current_context.get()
-        if ctx is None:
+        current = current_attempt.get()
+        if current is None:
             return await super().wait(run_ids, timeout, start=start)
         if start is not None:  # only then are there runs to wait for
             await start
         if self.frees_slots:
-            ctx.release_slot()
+            current.release_slot()
         token = object()
-        self._waits[token] = (ctx._assignment, frozenset(run_ids))
+        self._waits[token] = (current.attempt, frozenset(run_ids))
         try:
             return await super().wait(run_ids, timeout)
         finally:
@@ -67,17 +68,13 @@ class WatchedWaiter(RunWaiter):
 
     async def list_blocked(self) -> list[BlockedTask]:
         """The tasks that wait now (engine's loop)."""
-        waits: dict[Any, list[frozenset[UUID]]] = {}
-        for assignment, run_ids in self._waits.values():
-            waits.setdefault(assignment, []).append(run_ids)
+        waits: dict[Attempt, list[frozenset[UUID]]] = {}
+        for attempt, run_ids in self._waits.values():
+            waits.setdefault(attempt, []).append(run_ids)
         return [
-            BlockedTask(f"{assignment.run.id}:{assignment.task}", tuple(found), _count_down(assignment))
-            for assignment, found in waits.items()
+            BlockedTask(f"{attempt.run.id}:{attempt.task}", tuple(found), attempt.deadline - clock.monotonic())
+            for attempt, found in waits.items()
         ]
-
-
-def _count_down(assignment: Any) -> float:
-    return math.inf if assignment.execution is None else assignment.execution.deadline - clock.monotonic()
 
 
 class InProcessWorker:
@@ -119,7 +116,7 @@ class InProcessWorker:
         return [
             f"{assignment.run.id}:{assignment.task}"
             for assignment in list(session.holdings.assignments.values())
-            if assignment.concluded or (assignment.execution is not None and assignment.execution.deadline < math.inf)
+            if assignment.concluded or (assignment.execution is not None and assignment.execution.has_begun)
         ]
 
     def _run(self) -> None:
@@ -140,19 +137,20 @@ class Binding:
     """The user's ``Plait`` on the test's database, until ``close`` puts it back."""
 
     def __init__(self, plait: Plait, url: str) -> None:
-        self.plait = plait
-        self._url_before = plait._database_url
+        self._plait = plait
+        self._access = get_access(plait)
+        self._url_before = self._access.database_url
         plait.use_database(url)
         plait.__enter__()  # an application that does so too, in its lifespan say, does not close it for the test
-        engine = plait.engine
+        engine = self._access.engine
         self.waiter = engine.waiter = WatchedWaiter(engine)
 
     async def list_blocked(self) -> list[BlockedTask]:
         """The tasks of this process that wait for runs, from any loop."""
-        return await self.plait.portal.acall(self.waiter.list_blocked())
+        return await self._access.portal.acall(self.waiter.list_blocked())
 
     def close(self) -> None:
         """Disconnect, and let the ``Plait`` find its own database again at its next use."""
-        self.plait.__exit__()
-        self.plait.close()
-        self.plait._database_url = self._url_before
+        self._plait.__exit__()
+        self._plait.close()
+        self._access.database_url = self._url_before

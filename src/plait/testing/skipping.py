@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
     from plait.store.connection import Link
-    from plait.testing.clock import VirtualClock
+    from plait.testing.clock import MovedTime
     from plait.testing.serving import BlockedTask
 
 PAUSE_SECONDS = 0.003
@@ -50,7 +50,7 @@ class TimeSkipper:
     def __init__(
         self,
         link: Link,
-        clock: VirtualClock,
+        clock: MovedTime,
         list_blocked: Callable[[], Awaitable[Sequence[BlockedTask]]],
         list_begun: Callable[[], set[str]],
         count_free: Callable[[], int],

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from opentelemetry.trace import Link, SpanContext, SpanKind
 
+from plait.graph.attempt import RunState
 from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
 from plait.tracing.ids import derive_attempt_span, derive_run_span, derive_task_span
 from plait.tracing.spans import RunPlace, Tracing, describe_attempt, describe_run, describe_task, set_outcome
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.store import Store
-    from plait.worker.holdings import RunState
 
 logger = logging.getLogger("plait.tracing")
 

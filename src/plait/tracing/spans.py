@@ -20,20 +20,18 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from plait import __version__
 from plait.errors import InvalidInputError, PayloadTooLargeError
+from plait.graph.attempt import Attempt, Report, RunState
 from plait.graph.definition import Status as Outcome
+from plait.graph.triggers import TRACE_KEY
 from plait.tracing.ids import derive_attempt_span, derive_task_span, derive_trace_id
 from plait.tracing.recorder import Recorder
-from plait.triggers import TRACE_KEY
-from plait.values import encode_metadata
+from plait.values.encoding import encode_metadata
+from plait.version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
-    from plait.worker.executor import Execution
-    from plait.worker.holdings import Assignment, RunState
-    from plait.worker.reports import Report
 
 MOST_BAGGAGE = 1024
 """Characters of baggage that a run takes along; more is left behind."""
@@ -81,17 +79,17 @@ class _ChosenIds:
 class AttemptSpan:
     """The span of an attempt whose code runs. Ended once, by whoever knows the outcome first."""
 
-    __slots__ = ("_assignment", "_open", "_recorder", "_started")
+    __slots__ = ("_attempt", "_open", "_recorder", "_started")
 
-    def __init__(self, span: Span, assignment: Assignment, started: int, recorder: Recorder) -> None:
+    def __init__(self, span: Span, attempt: Attempt, started: int, recorder: Recorder) -> None:
         self._open = [span]
-        self._assignment = assignment
+        self._attempt = attempt
         self._started = started
         self._recorder = recorder
 
     def end_code(self, report: Report, error: BaseException | None = None) -> None:
         """The code has ended (user's side). If the attempt was taken away meanwhile, that is its outcome."""
-        if self._assignment.concluded:
+        if self._attempt.concluded:
             report = report._replace(status=Outcome.CANCELLED, error=None, reason="its run was cancelled")
         self.finish(report, error)
 
@@ -154,40 +152,37 @@ class Tracing:
 
     # attempts
 
-    def start_attempt(self, execution: Execution) -> AttemptSpan | None:
+    def start_attempt(self, attempt: Attempt, worker_id: str) -> AttemptSpan | None:
         """Begin the span of an attempt, and make it the current one of the code that runs here from now on."""
         try:
-            return self._start_attempt(execution)
+            return self._start_attempt(attempt, worker_id)
         except Exception as error:
             self.recorder.tell(error)
             return None
 
-    def _start_attempt(self, execution: Execution) -> AttemptSpan | None:
-        assignment = execution.assignment
-        run, task, attempt = assignment.run, assignment.task, assignment.attempt
+    def _start_attempt(self, attempt: Attempt, worker_id: str) -> AttemptSpan | None:
+        run, task, number, name = attempt.run, attempt.task, attempt.attempt, attempt.name
         place = self.find_place(run)
         if place is None:
             return None
         started = time.time_ns()
         parent = place.make_parent(derive_task_span(run.id, run.first_attempt, task)) if self._ids else place.context
         links: tuple[Link, ...] = ()
-        if attempt > run.first_attempt and self._ids:
-            earlier = SpanContext(place.trace_id, derive_attempt_span(run.id, task, attempt - 1), True, place.flags)
+        if number > run.first_attempt and self._ids:
+            earlier = SpanContext(place.trace_id, derive_attempt_span(run.id, task, number - 1), True, place.flags)
             links = (Link(earlier, {"plait.link": "retry"}),)
         span = self.start_span(
-            f"attempt {run.version.definition.name}.{assignment.name}",
-            derive_attempt_span(run.id, task, attempt),
+            f"attempt {run.version.definition.name}.{name}",
+            derive_attempt_span(run.id, task, number),
             parent,
             SpanKind.CONSUMER,
-            describe_attempt(
-                run.id, run.version.definition.name, task, assignment.name, attempt, execution.context.worker_id
-            )
-            | {"plait.retry.count": assignment.retry},
+            describe_attempt(run.id, run.version.definition.name, task, name, number, worker_id)
+            | {"plait.retry.count": attempt.retry},
             links,
             started,
         )
         otel_context.attach(trace.set_span_in_context(span, parent))
-        return AttemptSpan(span, assignment, started, self.recorder)
+        return AttemptSpan(span, attempt, started, self.recorder)
 
     # runs
 

@@ -13,13 +13,14 @@ from uuid import UUID
 from plait.errors import DatabaseUnavailableError
 from plait.store.connection import iter_backoff
 from plait.worker.holdings import Holdings
+from plait.worker.identity import Identity
 
 if TYPE_CHECKING:
-    from plait.health.meter import Meter
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
     from plait.worker.flusher import Flusher
     from plait.worker.intake import Intake
+    from plait.worker.meter import Meter
     from plait.worker.revoker import Revoker
 
 logger = logging.getLogger("plait.worker")
@@ -39,14 +40,17 @@ class Claimer:
         self,
         store: Store,
         hub: Hub,
+        identity: Identity,
         holdings: Holdings,
         *,
         intake: Intake,
         flusher: Flusher,
         revoker: Revoker,
         actions: list[int],
+        meter: Meter | None,
     ) -> None:
         self._store = store
+        self._identity = identity
         self._holdings = holdings
         self._intake = intake
         self._flusher = flusher
@@ -56,32 +60,24 @@ class Claimer:
         self._hinted = asyncio.Event()
         self._backoff: Iterator[float] = iter_backoff()
         self._next_look = 0.0
-        self._hurried_looks = 0
+        self._known_doubts = 0
         self._unknown: set[tuple[UUID, int, int]] = set()
-        self.worker_id: UUID | None = None
-        self.stopping = False
-        self.meter: Meter | None = None
+        self._meter = meter
         self._hub = hub
         hub.subscribe("ready", self._receive)
 
-    def expect_lost_reply(self) -> None:
-        """A reply was lost: look soon, and again, at what the database says this worker holds."""
-        self._hurried_looks = 3
-        self._next_look = 0.0
-        self._holdings.changed.set()
-
     def stop(self) -> None:
         """Claim nothing more, starting now; ``run`` ends once a claim in flight was answered."""
-        if not self.stopping:
+        if not self._identity.is_stopping:
             self._hub.unsubscribe("ready", self._receive)
-        self.stopping = True
+        self._identity.is_stopping = True
         self._hinted.set()
         self._holdings.changed.set()
 
     async def run(self) -> None:
         """Claim until stopped."""
-        while not self.stopping:
-            if self.worker_id is None:  # between a lost lease and the next registration
+        while not self._identity.is_stopping:
+            if not self._identity.is_registered:  # between a lost lease and the next registration
                 await asyncio.sleep(PEEK_SECONDS)
                 continue
             try:
@@ -89,7 +85,7 @@ class Claimer:
                 await self._claim_or_wait()
                 self._backoff = iter_backoff()
             except DatabaseUnavailableError as error:
-                self.expect_lost_reply()
+                self._holdings.doubt()
                 logger.warning("cannot claim: %s", error)
                 await asyncio.sleep(next(self._backoff))
 
@@ -109,17 +105,17 @@ class Claimer:
     async def claim_once(self, limit: int) -> tuple[int, bool]:
         """Claim up to ``limit`` tasks and send them on. Returns how many came, and whether more were there, held by
         another claimer at that moment."""
-        worker_id = self.worker_id
-        if worker_id is None or self.stopping:
+        worker_id = self._identity.worker_id
+        if worker_id is None or self._identity.is_stopping:
             return 0, False
         self._holdings.reserve(limit)
         used, hints = 0, self._revoker.hints
         sent = time.monotonic()
         try:
             claimed = await self._store.claim_tasks(worker_id, self._actions, limit)
-            if self.meter is not None:
-                self.meter.note_claim(len(claimed.rows), time.monotonic() - sent)
-            if worker_id == self.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
+            if self._meter is not None:
+                self._meter.note_claim(len(claimed.rows), time.monotonic() - sent)
+            if worker_id == self._identity.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
                 used = len(claimed.rows)
                 await self._intake.admit_rows(claimed.rows)
                 if used and hints != self._revoker.hints:
@@ -128,7 +124,7 @@ class Claimer:
             used = 0
             raise
         finally:
-            if worker_id == self.worker_id:  # a lost lease has freed every slot already
+            if worker_id == self._identity.worker_id:  # a lost lease has freed every slot already
                 self._holdings.release(limit - used)
         return len(claimed.rows), claimed.seen > len(claimed.rows)
 
@@ -139,10 +135,10 @@ class Claimer:
             async with asyncio.timeout(PEEK_SECONDS):
                 await self._holdings.changed.wait()
             return
-        self._flusher.continue_from = await self._store.peek_priority(self._actions)
+        self._flusher.least_priority = await self._store.peek_priority(self._actions)
 
     async def _wait_for_hint(self) -> None:
-        self._flusher.continue_from = 1
+        self._flusher.least_priority = 1
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await self._hinted.wait()
@@ -160,17 +156,18 @@ class Claimer:
         is taken up; in one it may be on its way.
         """
         now = time.monotonic()
-        if now < self._next_look:
+        doubts = self._holdings.doubts
+        if now < self._next_look and doubts <= self._known_doubts:
             return
-        self._hurried_looks = max(0, self._hurried_looks - 1)
-        self._next_look = now + (HURRIED_LOOK_SECONDS if self._hurried_looks else LOOK_SECONDS)
+        self._holdings.doubts = self._known_doubts = max(0, doubts - 1)
+        self._next_look = now + (HURRIED_LOOK_SECONDS if self._known_doubts else LOOK_SECONDS)
         async with self._flusher.lock:
-            worker_id = self.worker_id
+            worker_id = self._identity.worker_id
             if worker_id is None:
                 return
             candidates = self._revoker.list_candidates()
             held = await self._store.read_held(worker_id)
-            if worker_id != self.worker_id:
+            if worker_id != self._identity.worker_id:
                 return
             self._revoker.settle(candidates, held)
             known = self._holdings.assignments
@@ -183,13 +180,13 @@ class Claimer:
 
     async def _adopt(self, worker_id: UUID, keys: list[tuple[UUID, int, int]]) -> None:
         rows = await self._store.read_running(worker_id, [run for run, _, _ in keys], [task for _, task, _ in keys])
-        if worker_id != self.worker_id:
+        if worker_id != self._identity.worker_id:
             return
-        logger.info("took up %d tasks whose claim was answered by silence", len(rows))
+        logger.info("took over %d tasks that a lost answer of the database had given to this worker", len(rows))
         self._holdings.reserve(len(rows))
         try:
             await self._intake.admit_rows(rows)
         except BaseException:
-            if worker_id == self.worker_id:
+            if worker_id == self._identity.worker_id:
                 self._holdings.release(len(rows))
             raise

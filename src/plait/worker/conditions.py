@@ -8,47 +8,28 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import ExpressionError, PlaitError
-from plait.expressions import evaluate
+from plait.graph.attempt import ConditionState
 from plait.graph.conditions import render_event_key
 from plait.graph.definition import Condition, ConditionKind, Status
 from plait.store.events import ParkRow
-from plait.values import decode_json
+from plait.values.encoding import decode_json
+from plait.values.expressions import evaluate
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.events import EventStore
-    from plait.worker.holdings import Assignment
+    from plait.worker.assignment import Assignment
 
 logger = logging.getLogger("plait.worker")
 
 EVENTS_PAGE, EVENTS_BYTES = 200, 256 * 1024
 """Events that are read at a time for one task, and about how many bytes of payload."""
-
-
-@dataclass(slots=True)
-class ConditionState:
-    """What is known about one task's conditions. ``truth`` by condition number, as the judge takes it.
-
-    ``now`` is the database's time of the claim; ``since`` is when the parents were done.
-    """
-
-    now: datetime
-    since: datetime
-    truth: list[bool | None]
-    run_created_at: datetime
-    position: int = 0
-    met: dict[int, str] = field(default_factory=dict)
-    keys: dict[int, tuple[str, str | None]] = field(default_factory=dict)
-    payloads: dict[int, bytes] = field(default_factory=dict)
-    fault: str | None = None
-    """Why the conditions cannot be known: an expression over a parent's output fails, an event key cannot be made."""
 
 
 class ConditionReader:
@@ -122,20 +103,6 @@ def build_park_row(assignment: Assignment, numbers: Sequence[int]) -> ParkRow:
         json.dumps(state.met),
         tuple((n, *state.keys[n]) for n in numbers if n in state.keys),
     )
-
-
-def collect_trigger_data(assignment: Assignment) -> dict[str, Any]:
-    """The payloads of the events that released a task, those of its ``wait_for``, by their data keys."""
-    state = assignment.conditions
-    if state is None:
-        return {}
-    spec = assignment.run.version.definition.tasks[assignment.task]
-    conditions = spec.conditions[: sum(map(len, spec.wait_for))]
-    return {
-        conditions[number].data_key or conditions[number].event_key or "": decode_json(payload)
-        for number, payload in sorted(state.payloads.items())
-        if number < len(conditions)
-    }
 
 
 def _list_conditions(assignment: Assignment) -> tuple[Condition, ...]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from plait.graph.cron import check_cron
 from plait.ids import new_run_id
 from plait.store.schedules import CronRow
-from plait.values import encode_metadata
+from plait.values.encoding import encode_metadata
 
 if TYPE_CHECKING:
-    from plait.engine import Engine
-    from plait.workflow import BaseWorkflow
+    from plait.declaration.workflow import BaseWorkflow
+    from plait.engine.engine import Engine
 
 _FIELDS = ("name", "expression", "timezone", "catch_up", "bound_us", "input", "metadata", "priority")
 

@@ -5,57 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import math
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from plait.context import Context, current_context
+from plait.declaration.code import TaskCode
+from plait.declaration.context import Context
+from plait.engine.current import CurrentAttempt, Host, current_attempt
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
+from plait.store.changes import ChangeTeller
 from plait.tracing import find_tracing
-from plait.worker import clock
-from plait.worker.reports import Report, report_failure
+from plait.worker.assignment import Assignment, Execution
+from plait.worker.holdings import Holdings
+from plait.worker.identity import Identity
+from plait.worker.reports import report_failure
 from plait.worker.threads import ThreadPool
 
-if TYPE_CHECKING:
-    from plait.task import Task
-    from plait.tracing.spans import AttemptSpan
-    from plait.worker.holdings import Assignment
-
-Concluder = Callable[["Assignment", Report], None]
-
+Concluder = Callable[[Assignment, Report], None]
 
 logger = logging.getLogger("plait.worker")
 
 NO_THREAD_PAUSE_US = 1_000_000
 
-
-class Execution:
-    """One attempt while its code runs: its context, its deadline, and how to stop it."""
-
-    __slots__ = ("assignment", "context", "deadline", "started", "submitted", "task", "timeout", "trace")
-
-    def __init__(self, assignment: Assignment, context: Context, timeout: float) -> None:
-        self.assignment = assignment
-        self.context = context
-        self.timeout = timeout
-        self.submitted = time.monotonic()
-        self.started = clock.monotonic()
-        self.deadline = math.inf
-        """By ``plait.worker.clock``; known once the code has begun. Waiting for a blocked loop costs a task no time."""
-        self.task: asyncio.Task[None] | None = None
-        self.trace: AttemptSpan | None = None
-
-    def begin(self) -> None:
-        """The code is called now (user's side)."""
-        self.started = clock.monotonic()
-        self.deadline = self.started + self.timeout
-
-    @property
-    def elapsed_us(self) -> int:
-        return int((clock.monotonic() - self.started) * 1e6)
+WORKER_STOPPED = "its worker stopped"
+"""The reason of an attempt that is handed back."""
 
 
 class Caller:
@@ -65,11 +40,11 @@ class Caller:
     worker one that overrides both methods (``Worker.caller``).
     """
 
-    def call(self, code: Task[Any, Any], context: Context) -> Any:
+    def call(self, code: TaskCode[Any], context: Context) -> Any:
         """Run the body of a ``def`` task, on its thread."""
         return code.call(context.input, context)
 
-    def aio_call(self, code: Task[Any, Any], context: Context) -> Awaitable[Any]:
+    def aio_call(self, code: TaskCode[Any], context: Context) -> Awaitable[Any]:
         """Run the body of an ``async def`` task, on the user's loop."""
         return code.aio_call(context.input, context)
 
@@ -84,16 +59,23 @@ class Executor:
         self,
         engine_loop: asyncio.AbstractEventLoop,
         user_loop: asyncio.AbstractEventLoop,
+        holdings: Holdings,
+        identity: Identity,
         *,
-        make_context: Callable[[Assignment], Context],
+        make_host: Callable[[str], Host],
         conclude: Concluder,
+        changes: ChangeTeller,
         payload_limit: int,
         caller: Caller,
     ) -> None:
         self._engine_loop = engine_loop
         self._user_loop = user_loop
-        self._make_context = make_context
+        self._holdings = holdings
+        self._identity = identity
+        self._make_host = make_host
+        self._host = make_host(str(identity.id))
         self._conclude = conclude
+        self._changes = changes
         self._payload_limit = payload_limit
         self._caller = caller
         self._tracing = find_tracing()
@@ -104,13 +86,19 @@ class Executor:
         self._strong: set[asyncio.Task[None]] = set()
 
     def submit(self, assignments: list[Assignment]) -> None:
-        """Start executions (engine's loop)."""
+        """Start executions; of a worker that stops, hand them back instead (engine's loop)."""
+        if self._identity.is_stopping:  # they came in with the last claim, or were freed by the last results
+            for assignment in assignments:
+                self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=WORKER_STOPPED))
+            return
         wake = False
+        host = self._find_host()
         for assignment in assignments:
             code = assignment.code
             assert code is not None
             spec = assignment.run.version.definition.tasks[assignment.task]
-            execution = Execution(assignment, self._make_context(assignment), spec.execution_timeout)
+            current = CurrentAttempt(assignment, host)
+            execution = Execution(assignment, current, Context(current, code.decode_input), spec.execution_timeout)
             assignment.execution = execution
             if code.is_async:
                 self._to_start.append(execution)
@@ -119,6 +107,13 @@ class Executor:
                 self._submit_to_thread(execution)
         if wake:
             self._user_loop.call_soon_threadsafe(self._start_pending)
+        self._changes.tell(assignment.run.id for assignment in assignments)
+
+    def _find_host(self) -> Host:
+        worker_id = str(self._identity.id)  # another one since a lease was lost
+        if self._host.worker_id != worker_id:
+            self._host = self._make_host(worker_id)
+        return self._host
 
     def _submit_to_thread(self, execution: Execution) -> None:
         try:
@@ -128,11 +123,21 @@ class Executor:
             report = Report(Status.RELEASED, retry_us=NO_THREAD_PAUSE_US, reason="its worker could start no thread")
             self._conclude(execution.assignment, report)
 
-    def stop(self, execution: Execution) -> None:
-        """Tell an execution to stop: async code gets ``CancelledError``, sync code sees ``ctx.is_cancelled``."""
-        execution.context._cancelled = True
+    def stop(self, assignment: Assignment) -> None:
+        """Tell the code of an attempt to stop, if it runs: async code gets ``CancelledError``, sync code sees
+        ``ctx.is_cancelled``."""
+        execution = assignment.execution
+        if execution is None:
+            return
+        assignment.stopping = True
         if not self._user_loop.is_closed():
             self._user_loop.call_soon_threadsafe(self._cancel_task, execution)
+
+    def let_go(self, assignment: Assignment) -> None:
+        """Stop an attempt whose task has come again: its run was cancelled and replayed before this worker noticed."""
+        assignment.concluded = True
+        self.stop(assignment)
+        self._holdings.drop(assignment)
 
     def _cancel_task(self, execution: Execution) -> None:
         if execution.task is not None:
@@ -147,56 +152,51 @@ class Executor:
             task.add_done_callback(strong.discard)
 
     async def _run_async(self, execution: Execution) -> None:
-        assignment = execution.assignment
-        if assignment.concluded:
+        code = self._enter(execution)
+        if code is None:
             return
-        current_context.set(execution.context)
-        if self._tracing is not None:
-            execution.trace = self._tracing.start_attempt(execution)
-        code = assignment.code
-        assert code is not None
         try:
             execution.begin()
-            value = await self._caller.aio_call(code, execution.context)
-            report = self._report_output(execution, value)
+            report = self._report_output(execution, code, await self._caller.aio_call(code, execution.context))
         except BaseException as error:
-            # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
-            report = report_failure(assignment, error, execution.elapsed_us)
-            if execution.trace is not None:
-                execution.trace.end_code(report, error)
-        self._hand_back(assignment, report)
+            report = self._report_error(execution, error)
+        self._hand_back(execution.assignment, report)
 
     def _run_sync(self, execution: Execution) -> None:
         contextvars.Context().run(self._run_sync_body, execution)
 
     def _run_sync_body(self, execution: Execution) -> None:
-        assignment = execution.assignment
-        if assignment.concluded:
+        code = self._enter(execution)
+        if code is None:
             return
-        current_context.set(execution.context)
-        if self._tracing is not None:
-            execution.trace = self._tracing.start_attempt(execution)
-        code = assignment.code
-        assert code is not None
         try:
             execution.begin()
-            value = self._caller.call(code, execution.context)
-            report = self._report_output(execution, value)
+            report = self._report_output(execution, code, self._caller.call(code, execution.context))
         except BaseException as error:
-            report = report_failure(assignment, error, execution.elapsed_us)
-            if execution.trace is not None:
-                execution.trace.end_code(report, error)
-        self._hand_back(assignment, report)
+            report = self._report_error(execution, error)
+        self._hand_back(execution.assignment, report)
 
-    def _report_output(self, execution: Execution, value: Any) -> Report:
+    def _enter(self, execution: Execution) -> TaskCode[Any] | None:
+        """From here on the code belongs to this attempt. None when its outcome is decided already."""
+        if execution.assignment.concluded:
+            return None
+        current_attempt.set(execution.current)
+        if self._tracing is not None:
+            execution.trace = self._tracing.start_attempt(execution.assignment, execution.context.worker_id)
+        return execution.assignment.code
+
+    def _report_output(self, execution: Execution, code: TaskCode[Any], value: Any) -> Report:
         elapsed = execution.elapsed_us
-        assignment = execution.assignment
-        code = assignment.code
-        assert code is not None
-        output = code.encode_output(value, limit=self._payload_limit)
-        report = Report(Status.COMPLETED, output, None, None, elapsed)
+        report = Report(Status.COMPLETED, code.encode_output(value, limit=self._payload_limit), elapsed_us=elapsed)
         if execution.trace is not None:
             execution.trace.end_code(report)
+        return report
+
+    def _report_error(self, execution: Execution, error: BaseException) -> Report:
+        # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
+        report = report_failure(execution.assignment, error, execution.elapsed_us)
+        if execution.trace is not None:
+            execution.trace.end_code(report, error)
         return report
 
     def _hand_back(self, assignment: Assignment, report: Report) -> None:

@@ -11,97 +11,82 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
-from plait.graph.definition import RUN_END, Edge, Status, TaskKind
-from plait.health.pace import Pace
+from plait.graph.attempt import Report, TaskResult
+from plait.graph.definition import Status
 from plait.store.connection import REFUSALS, iter_backoff
-from plait.worker.holdings import Assignment, Holdings, TaskResult
-from plait.worker.reports import Report, describe_failure
+from plait.values.failures import describe_failure
+from plait.worker.assignment import Assignment, CodeBook
+from plait.worker.holdings import Holdings
+from plait.worker.identity import Identity
+from plait.worker.outbox import Outbox, Outcome
+from plait.worker.pace import Pace
+from plait.worker.plan import FinishPlan, Room, plan_finish
 
 if TYPE_CHECKING:
-    from plait.health.meter import Meter
-    from plait.store.hub import Hub
-    from plait.store.store import Finished, Store
-    from plait.store.watch import ChangeTeller
+    from plait.store.changes import ChangeTeller
+    from plait.store.hints import Hub
+    from plait.store.store import FinishArrays, Finished, Store
     from plait.tracing.lifetimes import LifetimeReader
-    from plait.worker.intake import CodeBook, Intake
+    from plait.worker.meter import Meter
 
 logger = logging.getLogger("plait.worker")
 
 FLUSH_CAP = 500
 FLUSH_BYTES = 16 * 1024 * 1024
 """Outputs of one batch: what a statement can carry well within its time limit."""
-_NO_SCHEDULE = -1
-
-Outcome = tuple[Assignment, Report]
 
 
 class Flusher:
     """The one writer of outcomes of a worker. Everything runs on the engine's loop."""
 
-    def __init__(self, store: Store, hub: Hub, holdings: Holdings, codes: CodeBook) -> None:
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        identity: Identity,
+        holdings: Holdings,
+        outbox: Outbox,
+        codes: CodeBook,
+        *,
+        admit: Callable[[list[Assignment]], None],
+        cancel_children: Callable[[Assignment], object],
+        changes: ChangeTeller,
+        lifetimes: LifetimeReader | None,
+        meter: Meter | None,
+    ) -> None:
         self._store = store
         self._hub = hub
+        self._identity = identity
         self._holdings = holdings
+        self._outbox = outbox
         self._codes = codes
-        self._queue: list[Outcome] = []
-        self._wake = asyncio.Event()
+        self._admit = admit
+        self._cancel_children = cancel_children
+        """Told of an attempt that had begun, once its cancellation is committed: it starts no child run any more."""
+        self._changes = changes
+        self._lifetimes = lifetimes
+        self._meter = meter
         self.lock = asyncio.Lock()
         """Held while a batch is written and answered; who compares with the database takes it too."""
-        self.intake: Intake | None = None
-        self.worker_id: UUID | None = None
-        self.alone = True
-        """Whether no other worker could run what this one frees; told by the heartbeat."""
-        self.continue_from = 1
-        """The lowest priority of a run that may be continued locally; raised while something more urgent waits."""
-        self.draining = False
-        self.on_lost_reply: Callable[[], None] = lambda: None
-        self.on_cancelled: Callable[[Assignment], object] = lambda _: None
-        """Told of an attempt that had begun, once its cancellation is committed: it starts no child run any more."""
-        self.changes: ChangeTeller | None = None
-        self.lifetimes: LifetimeReader | None = None
+        self.least_priority = 1
+        """Of a run that may be continued locally; raised while something more urgent waits."""
         self.pace = Pace()
-        self.meter: Meter | None = None
-
-    def add(self, assignment: Assignment, report: Report) -> None:
-        """Take an outcome; the first one of an attempt counts, later ones are dropped."""
-        if assignment.concluded:
-            return
-        assignment.concluded = True
-        self._queue.append((assignment, report))
-        self._wake.set()
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be written or is being written."""
-        return not self._queue and not self.lock.locked()
+        return not self._outbox.outcomes and not self.lock.locked()
 
     async def run(self) -> None:
         """Write batches until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
+            await self._outbox.wait()
+            while self._outbox.outcomes:
                 async with self.lock:
-                    await self._write_isolating(self._take_batch())
-
-    def _take_batch(self) -> list[Outcome]:
-        size = 0
-        for count, (_, report) in enumerate(self._queue):
-            size += len(report.output or b"")
-            if count == FLUSH_CAP or (count and size > FLUSH_BYTES):
-                break
-        else:
-            count = len(self._queue)
-        batch, self._queue = self._queue[:count], self._queue[count:]
-        return batch
-
-    def discard(self) -> None:
-        """Forget what was not written: the lease is lost, somebody else does it again."""
-        self._queue.clear()
+                    await self._write_isolating(self._outbox.take(FLUSH_CAP, FLUSH_BYTES))
 
     async def _write_isolating(self, batch: list[Outcome]) -> None:
         """Write a batch; if the database refuses what is in it, by halves, until the poison outcome stands alone and
@@ -129,45 +114,55 @@ class Flusher:
         if not batch:
             return
         batch.sort(key=lambda entry: (entry[0].run.id, entry[0].task))
-        plan = _Plan(self, batch)
-        worker_id = self.worker_id
+        handed_on = sum(assignment.slot for assignment, _ in batch)
+        plan = plan_finish(batch, self._measure_room(handed_on))
+        worker_id = self._identity.worker_id
         self._holdings.reserve(plan.reserved)
         sent = time.monotonic()
         try:
-            finished = await self._send(plan)
+            finished = await self._send(plan.arrays)
         except BaseException:
-            if self.worker_id == worker_id:  # else everything was let go of, slots set aside included
+            if self._identity.worker_id == worker_id:  # else everything was let go of, slots set aside included
                 self._holdings.release(plan.reserved)
             raise
-        self._settle(batch, plan, finished)
-        if self.meter is not None and finished is not None:
-            self.meter.note_flush(len(batch), time.monotonic() - sent)
+        if finished is not None:
+            self._settle(batch, plan, finished, handed_on)
+            if self._meter is not None:
+                self._meter.note_flush(len(batch), time.monotonic() - sent)
 
-    async def _send(self, plan: _Plan) -> Finished | None:
+    def _measure_room(self, handed_on: int) -> Room:
+        return Room(
+            self._codes,
+            self._holdings.free,
+            handed_on,
+            alone=self._identity.is_alone,
+            stopping=self._identity.is_stopping,
+            least_priority=self.least_priority,
+        )
+
+    async def _send(self, arrays: FinishArrays) -> Finished | None:
         """The database's answer; None when the lease was lost while it did not answer."""
-        worker_id = self.worker_id
+        worker_id = self._identity.worker_id
         if worker_id is None:
             return None
         for delay in iter_backoff():
             try:
-                finished = await self._store.finish_tasks(worker_id, plan.arrays)
-                return finished if self.worker_id == worker_id else None
+                finished = await self._store.finish_tasks(worker_id, arrays)
+                return finished if self._identity.worker_id == worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
                 # is found again by asking what we hold.
-                logger.warning("results wait for the database (%d): %s", len(plan.batch), error)
-                self.on_lost_reply()
+                logger.warning("results wait for the database (%d): %s", len(arrays.tasks), error)
+                self._holdings.doubt()
                 await asyncio.sleep(delay)
-                if self.worker_id != worker_id:
+                if self._identity.worker_id != worker_id:
                     return None
         raise AssertionError("iter_backoff never ends")
 
-    def _settle(self, batch: list[Outcome], plan: _Plan, finished: Finished | None) -> None:
-        if finished is None:
-            return
+    def _settle(self, batch: list[Outcome], plan: FinishPlan, finished: Finished, handed_on: int) -> None:
         self.pace.note(len(finished.accepted), plan.failures)
-        if self.meter is not None:
-            self.meter.note_outcomes(batch, finished.accepted)
+        if self._meter is not None:
+            self._meter.note_outcomes(batch, finished.accepted)
         if len(finished.accepted) < len(batch):
             logger.info("%d stale outcomes were refused", len(batch) - len(finished.accepted))
         for position, (assignment, report) in enumerate(batch, 1):
@@ -176,21 +171,20 @@ class Flusher:
                     report.status, report.output, report.error, report.reason
                 )
                 if report.status is Status.CANCELLED and assignment.execution is not None:
-                    self.on_cancelled(assignment)
+                    self._cancel_children(assignment)
         continued = self._build_continued(batch, plan, finished)
         for assignment, _ in batch:
             self._holdings.remove(assignment)
         taken = sum(assignment.slot for assignment in continued)
-        self._holdings.release(plan.reserved + plan.handed_on - taken)
-        if continued and self.intake is not None:
-            self.intake.admit_continued(continued)
+        self._holdings.release(plan.reserved + handed_on - taken)
+        if continued:
+            self._admit(continued)
         self._publish(finished, plan)
-        if self.lifetimes is not None and finished.ended:
-            self.lifetimes.note_ended(finished.ended, (assignment.run for assignment, _ in batch))
-        if self.changes is not None:
-            self.changes.tell(assignment.run.id for assignment, _ in batch)
+        if self._lifetimes is not None and finished.ended:
+            self._lifetimes.note_ended(finished.ended, (assignment.run for assignment, _ in batch))
+        self._changes.tell(assignment.run.id for assignment, _ in batch)
 
-    def _build_continued(self, batch: list[Outcome], plan: _Plan, finished: Finished) -> list[Assignment]:
+    def _build_continued(self, batch: list[Outcome], plan: FinishPlan, finished: Finished) -> list[Assignment]:
         if not finished.continued:
             return []
         runs = {assignment.run.id: assignment.run for assignment, _ in batch}
@@ -204,7 +198,7 @@ class Flusher:
             built.append(assignment)
         return built
 
-    def _publish(self, finished: Finished, plan: _Plan) -> None:
+    def _publish(self, finished: Finished, plan: FinishPlan) -> None:
         if finished.ended:
             self._hub.publish("done", [run_id.hex for run_id in finished.ended])
         if finished.queued_actions:
@@ -214,97 +208,3 @@ class Flusher:
 
 
 _REFUSED = describe_failure("OutcomeRefused", "the database refused to store this task's outcome; see the worker's log")
-
-
-class _Plan:
-    """A batch as the arrays of ``finish_tasks.sql``, and which freed tasks this worker wants for itself.
-
-    A finishing task hands its slot on to what it frees. Alone, the worker takes all it has room for; among others at
-    most one task per finished one, so that they get their share. Children of a task that failed or was cancelled are
-    only judged: they need neither slot nor code.
-    """
-
-    def __init__(self, flusher: Flusher, batch: list[Outcome]) -> None:
-        self.batch = batch
-        self.slots: set[tuple[UUID, int]] = set()
-        self._flusher = flusher
-        self.handed_on = sum(assignment.slot for assignment, _ in batch)
-        room = self.handed_on + max(0, flusher._holdings.free)
-        self._room = 0 if flusher.draining else room if flusher.alone else min(room, len(batch))
-        self._edges: list[int] = []
-        self._actions: list[int] = []
-        self._locals: list[bool] = []
-        self._schedules: list[int] = []
-        spans = [self._add_edges(assignment, report.status) for assignment, report in batch]
-        self.reserved = max(0, len(self.slots) - self.handed_on)
-        """Slots beyond those handed on, set aside until the answer says which tasks were freed."""
-        self.failures = 0
-        self.arrays = self._build_arrays(spans)
-
-    @property
-    def sets_timers(self) -> bool:
-        """Whether something it queues may have a schedule timeout."""
-        return bool(self.arrays[-1])
-
-    def _build_arrays(self, spans: list[int]) -> tuple[list[Any], ...]:
-        """The arrays in the statement's order. Those that would say nothing but the usual stay empty."""
-        batch = self.batch
-        attempts = [assignment.attempt for assignment, _ in batch]
-        plain = all(report.status == Status.COMPLETED for _, report in batch)
-        nothing: list[Any] = []
-        if not plain:
-            self.failures = sum(report.status in (Status.FAILED, Status.RETRIED) for _, report in batch)
-        return (
-            [assignment.run.id for assignment, _ in batch],
-            [assignment.task for assignment, _ in batch],
-            [report.elapsed_us for _, report in batch],
-            spans,
-            [report.output for _, report in batch],
-            nothing if max(attempts) == 1 else attempts,
-            nothing if plain else [int(report.status) for _, report in batch],
-            nothing if plain else [report.error for _, report in batch],
-            nothing if plain else [report.reason for _, report in batch],
-            nothing if plain else [report.retry_us for _, report in batch],
-            self._edges,
-            self._actions,
-            self._locals,
-            self._schedules if max(self._schedules) >= 0 else nothing,
-        )
-
-    def _add_edges(self, assignment: Assignment, status: Status) -> int:
-        """Append the edges that an outcome counts for; returns their span, first and last position from 1."""
-        version = assignment.run.version
-        tasks = version.definition.tasks
-        first = len(self._edges) + 1
-        edges = version.definition.edges[assignment.task] if status > 0 else (Edge(assignment.task, 0, 0),)
-        for edge in edges:
-            child = edge.child
-            self._edges.append(edge.packed)
-            if child == RUN_END:
-                self._actions.append(0)
-                self._locals.append(False)
-                self._schedules.append(_NO_SCHEDULE)
-                continue
-            timeout = tasks[child].schedule_timeout
-            self._actions.append(version.actions[child])
-            self._locals.append(status > 0 and self._want(assignment, child, status))
-            self._schedules.append(_NO_SCHEDULE if timeout is None else round(timeout * 1e6))
-        return first << 32 | len(self._edges)
-
-    def _want(self, assignment: Assignment, child: int, status: Status) -> bool:
-        run = assignment.run
-        if run.version.definition.tasks[child].kind is not TaskKind.TASK:
-            return False  # a hook is judged by the run's outcome, which only a claim reads
-        if status in (Status.FAILED, Status.CANCELLED):
-            return not self._flusher.draining
-        if child in run.version.definition.conditional:
-            return False  # the times of its claim belong to its conditions
-        key = (run.id, child)
-        if key in self.slots:
-            return True
-        if len(self.slots) >= self._room or run.priority < self._flusher.continue_from:
-            return False
-        if run.version.actions[child] not in self._flusher._codes:
-            return False
-        self.slots.add(key)
-        return True

@@ -6,34 +6,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError, InvalidInputError
+from plait.errors import DatabaseUnavailableError
+from plait.worker.identity import Identity
 
 if TYPE_CHECKING:
     from plait.store.store import Store
 
 logger = logging.getLogger("plait.worker")
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """How a worker keeps time, in seconds.
-
-    It beats every ``heartbeat``; after ``lease`` of silence others take its tasks over, so it stops them itself when
-    ``lease - margin`` has passed. On a stop signal running tasks have ``grace`` to finish.
-    """
-
-    heartbeat: float = 4.0
-    lease: float = 30.0
-    margin: float = 4.0
-    grace: float = 30.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.heartbeat < self.lease - self.margin or self.margin < 0 or self.grace < 0:
-            raise InvalidInputError(f"{self}: needs 0 < heartbeat < lease - margin, 0 <= margin and 0 <= grace")
 
 
 class Heartbeat:
@@ -42,23 +23,20 @@ class Heartbeat:
     def __init__(
         self,
         store: Store,
-        timings: Timings,
+        identity: Identity,
         *,
-        tell_alone: Callable[[bool], None],
         read_pace: Callable[[], list[int]] | None = None,
         lose: Callable[[str], Awaitable[None]],
     ) -> None:
         self._store = store
-        self._timings = timings
-        self._tell_alone = tell_alone
+        self._identity = identity
+        self._timings = identity.timings
         self._read_pace = read_pace
         self._lose = lose
         self._last_ok = time.monotonic()
-        self.worker_id: UUID | None = None
 
-    def begin(self, worker_id: UUID) -> None:
+    def begin(self) -> None:
         """The lease of a freshly registered worker begins now."""
-        self.worker_id = worker_id
         self._last_ok = time.monotonic()
 
     @property
@@ -85,15 +63,15 @@ class Heartbeat:
             await asyncio.sleep(pause)
 
     async def _beat(self, sent: float) -> None:
-        worker_id = self.worker_id
+        worker_id = self._identity.worker_id
         assert worker_id is not None
         left = self._timings.lease - self._timings.margin - (sent - self._last_ok)
         async with asyncio.timeout(max(0.05, left)):
             alone = await self._store.beat_worker(worker_id, self._read_pace() if self._read_pace else None)
-        if worker_id != self.worker_id:
+        if worker_id != self._identity.worker_id:
             return
         if alone is None:
             await self._lose("it was declared dead after a silence")
             return
         self._last_ok = sent
-        self._tell_alone(alone)
+        self._identity.is_alone = alone

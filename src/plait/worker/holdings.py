@@ -3,79 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from plait.graph.definition import Status
-
-if TYPE_CHECKING:
-    from plait.store.store import StoredVersion
-    from plait.task import Task
-    from plait.tracing.spans import RunPlace
-    from plait.worker.conditions import ConditionState
-    from plait.worker.executor import Execution
-
-
-class TaskResult(NamedTuple):
-    """The stored outcome of a task, as parents pass it down. ``output`` and ``error`` are JSON bytes."""
-
-    status: Status
-    output: bytes | None = None
-    error: bytes | None = None
-    reason: str | None = None
-
-
-@dataclass(slots=True, eq=False)
-class RunState:
-    """A run while this worker holds one of its tasks: what all of its tasks share."""
-
-    id: UUID
-    version: StoredVersion
-    input: bytes
-    metadata: str | None
-    priority: int
-    worst: Status
-    ended: bool
-    first_attempt: int = 1
-    """The number of the first attempt of a task that becomes free: another one after a replay."""
-    cancel_tasks: Collection[int] = ()
-    """Tasks that somebody asked to cancel."""
-    results: dict[int, TaskResult] = field(default_factory=dict)
-    trace: RunPlace | None = None
-    """Where it belongs among the traces, once tracing asked."""
-    users: int = 0
-    """Assignments of this run held here; the state is forgotten with the last."""
-
-
-@dataclass(slots=True, eq=False)
-class Assignment:
-    """One attempt that this worker holds, from the claim until its outcome is committed."""
-
-    run: RunState
-    task: int
-    attempt: int
-    retry: int
-    lost: int
-    code: Task[Any, Any] | None
-    slot: bool = True
-    """Whether it occupies a slot; ``release_slot`` gives it back early, a task that is only judged has none."""
-    gone: bool = False
-    """Whether it is held no more."""
-    concluded: bool = False
-    """Whether its outcome is decided; what its code does afterwards is ignored."""
-    execution: Execution | None = None
-    conditions: ConditionState | None = None
-    """Of a task with conditions: what is known about them."""
-    key: tuple[UUID, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.key = (self.run.id, self.task)
-
-    @property
-    def name(self) -> str:
-        return self.run.version.definition.tasks[self.task].name
+from plait.graph.attempt import Attempt, RunState
+from plait.worker.assignment import Assignment
 
 
 class Holdings:
@@ -87,6 +18,8 @@ class Holdings:
         self.assignments: dict[tuple[UUID, int], Assignment] = {}
         self.runs: dict[UUID, RunState] = {}
         self.changed = asyncio.Event()
+        self.doubts = 0
+        """How often still to look soon at what the database says is held here: a reply was lost."""
         self.epoch = 0
         """Counts how often everything was let go of; who waited across it works on nothing any more."""
 
@@ -120,6 +53,16 @@ class Holdings:
         run.users -= 1
         if run.users <= 0 and self.runs.get(run.id) is run:
             del self.runs[run.id]
+
+    def doubt(self) -> None:
+        """A reply was lost: what the database says is held here may be more, or less, than what is known here."""
+        self.doubts = 3
+        self.changed.set()
+
+    def find(self, attempt: Attempt) -> Assignment | None:
+        """An attempt as it is held; None when it is held no more."""
+        held = self.assignments.get(attempt.key)
+        return held if held is attempt else None
 
     def release_slot(self, assignment: Assignment) -> None:
         """Free the slot of an assignment that goes on without one. Repeating it does nothing."""

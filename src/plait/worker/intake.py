@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, InvalidValueError
+from plait.graph.attempt import Report, RunState, TaskResult
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
-from plait.worker.holdings import Assignment, Holdings, RunState, TaskResult
-from plait.worker.reports import CANCELLED_BY_REQUEST, Report, describe_failure
+from plait.values.failures import describe_failure
+from plait.worker.assignment import Assignment, CodeBook
+from plait.worker.holdings import Holdings
+from plait.worker.reports import CANCELLED_BY_REQUEST
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.store import Store
-    from plait.task import Task
     from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
@@ -29,7 +31,6 @@ RESULTS_PAGE = 250
 CONDITIONS_PAGE = 100
 """Tasks whose conditions are looked at together."""
 
-CodeBook = Mapping[int, "Task[Any, Any]"]
 """What this worker has code for: tasks by action id."""
 
 
@@ -37,7 +38,7 @@ class Intake:
     """Turns claimed rows and continued tasks into assignments, and judges each.
 
     ``execute`` gets the assignments whose code is to run, ``conclude`` those that are decided without it, ``park``
-    those that must wait, with the numbers of the conditions they wait for.
+    those that must wait, with the numbers of the conditions they wait for; ``let_go`` those whose task has come again.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Intake:
         execute: Callable[[list[Assignment]], None],
         conclude: Callable[[Assignment, Report], None],
         park: Callable[[Assignment, Sequence[int]], None],
+        let_go: Callable[[Assignment], None],
     ) -> None:
         self._store = store
         self._holdings = holdings
@@ -56,9 +58,9 @@ class Intake:
         self._execute = execute
         self._conclude = conclude
         self._park = park
+        self._let_go = let_go
         self._reader: ConditionReader | None = None
         self._condition_reads = asyncio.Semaphore(2)  # of the pool's few connections, some are for others
-        self.on_returned: Callable[[Assignment], None] = lambda _: None
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
@@ -128,7 +130,7 @@ class Intake:
         )
         earlier = self._holdings.assignments.get(assignment.key)
         if earlier is not None and not earlier.concluded:
-            self.on_returned(earlier)
+            self._let_go(earlier)
         self._holdings.add(assignment)
         return assignment
 

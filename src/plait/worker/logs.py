@@ -18,15 +18,15 @@ from uuid import UUID
 
 import asyncpg
 
-from plait.context import Context, current_context
+from plait.engine.current import current_attempt
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Attempt
+from plait.store.changes import LOGGED, ChangeTeller
 from plait.store.connection import LinkPool, iter_backoff
 from plait.store.dashboard import DashboardStore, LogRow
-from plait.store.watch import LOGGED, ChangeTeller
 
 if TYPE_CHECKING:
-    from plait.store.hub import Hub
-    from plait.worker.holdings import Assignment
+    from plait.store.hints import Hub
 
 logger = logging.getLogger("plait.worker")
 
@@ -107,9 +107,9 @@ class LogWriter:
 
     # from any thread
 
-    def open_log(self, assignment: Assignment) -> AttemptLog:
+    def open_log(self, attempt: Attempt) -> AttemptLog:
         """The log of an attempt."""
-        return AttemptLog(self, (assignment.run.id, assignment.task, assignment.attempt))
+        return AttemptLog(self, (attempt.run.id, attempt.task, attempt.attempt))
 
     def add(self, row: LogRow) -> None:
         """Take a line; returns at once."""
@@ -205,11 +205,16 @@ class TaskLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Store a record that was made inside a task; Plait's own are left out."""
-        context: Context | None = current_context.get()
-        if context is None or record.name == "plait" or record.name.startswith("plait."):
+        current = current_attempt.get()
+        if (
+            current is None
+            or not current.host.capture_logs
+            or record.name == "plait"
+            or record.name.startswith("plait.")
+        ):
             return
         try:
-            context._capture(record.levelno, self.format(record))
+            current.write_log(record.levelno, self.format(record))
         except Exception:  # a record that cannot be formatted: logging's own way to say so
             self.handleError(record)
 

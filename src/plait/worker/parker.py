@@ -6,20 +6,22 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.values.failures import describe_failure
+from plait.worker.assignment import Assignment
 from plait.worker.conditions import build_park_row
-from plait.worker.holdings import Assignment, Holdings
-from plait.worker.reports import Report, describe_failure
+from plait.worker.holdings import Holdings
+from plait.worker.identity import Identity
 
 if TYPE_CHECKING:
+    from plait.store.changes import ChangeTeller
     from plait.store.events import Parked
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
-    from plait.store.watch import ChangeTeller
 
 logger = logging.getLogger("plait.worker")
 
@@ -31,16 +33,23 @@ class Parker:
     until it is parked. ``conclude`` gets a task that cannot be parked, as failed."""
 
     def __init__(
-        self, store: Store, hub: Hub, holdings: Holdings, *, conclude: Callable[[Assignment, Report], None]
+        self,
+        store: Store,
+        hub: Hub,
+        identity: Identity,
+        holdings: Holdings,
+        *,
+        conclude: Callable[[Assignment, Report], None],
+        changes: ChangeTeller,
     ) -> None:
         self._store = store
+        self._identity = identity
         self._hub = hub
         self._holdings = holdings
         self._conclude = conclude
         self._queue: list[tuple[Assignment, Sequence[int]]] = []
         self._writer: asyncio.Task[None] | None = None
-        self.worker_id: UUID | None = None
-        self.changes: ChangeTeller | None = None
+        self._changes = changes
 
     def park(self, assignment: Assignment, numbers: Sequence[int]) -> None:
         """Park a task until one of its conditions ``numbers`` may hold. Nothing else concludes it from now on."""
@@ -87,14 +96,14 @@ class Parker:
 
     async def _send(self, batch: list[tuple[Assignment, Sequence[int]]]) -> Parked | None:
         """The database's answer; None when the lease was lost meanwhile."""
-        worker_id = self.worker_id
+        worker_id = self._identity.worker_id
         rows = [build_park_row(assignment, numbers) for assignment, numbers in batch]
         for delay in iter_backoff():
-            if worker_id is None or worker_id != self.worker_id:
+            if worker_id is None or worker_id != self._identity.worker_id:
                 return None
             try:
                 parked = await self._store.events.park(worker_id, rows)
-                return parked if worker_id == self.worker_id else None
+                return parked if worker_id == self._identity.worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless.
                 logger.warning("tasks to be parked wait for the database (%d): %s", len(batch), error)
@@ -102,8 +111,7 @@ class Parker:
         raise AssertionError("iter_backoff never ends")
 
     def _settle(self, batch: list[tuple[Assignment, Sequence[int]]], parked: Parked) -> None:
-        if self.changes is not None:
-            self.changes.tell(assignment.run.id for assignment, _ in batch)
+        self._changes.tell(assignment.run.id for assignment, _ in batch)
         for assignment, _ in batch:
             if self._holdings.assignments.get(assignment.key) is assignment:
                 self._holdings.drop(assignment)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
-from plait.worker.holdings import Assignment, Holdings
-from plait.worker.reports import CANCELLED_BY_REQUEST, Report
+from plait.worker.assignment import Assignment
+from plait.worker.holdings import Holdings
+from plait.worker.identity import Identity
+from plait.worker.reports import CANCELLED_BY_REQUEST
 
 if TYPE_CHECKING:
-    from plait.store.hub import Hub
+    from plait.store.hints import Hub
     from plait.store.store import Store
 
 logger = logging.getLogger("plait.worker")
@@ -30,12 +33,14 @@ class Revoker:
         self,
         store: Store,
         hub: Hub,
+        identity: Identity,
         holdings: Holdings,
         *,
         stop: Callable[[Assignment], None],
         conclude: Callable[[Assignment, Report], None],
     ) -> None:
         self._store = store
+        self._identity = identity
         self._hub = hub
         self._holdings = holdings
         self._stop = stop
@@ -44,7 +49,6 @@ class Revoker:
         self._again = False
         self.hints = 0
         """Counts hints: one that comes before the answer to a claim speaks of what is not held yet."""
-        self.worker_id: UUID | None = None
         hub.subscribe("cancel", self._receive)
 
     def close(self) -> None:
@@ -87,7 +91,7 @@ class Revoker:
     async def _look(self) -> None:
         while self._again:
             self._again = False
-            worker_id = self.worker_id
+            worker_id = self._identity.worker_id
             candidates = self.list_candidates()
             if worker_id is None or not candidates:
                 return
@@ -96,5 +100,5 @@ class Revoker:
             except DatabaseUnavailableError as error:
                 logger.debug("cancellations will be noticed later: %s", error)
                 return
-            if worker_id == self.worker_id:
+            if worker_id == self._identity.worker_id:
                 self.settle(candidates, held)

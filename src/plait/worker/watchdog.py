@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from plait.graph.attempt import Report
 from plait.graph.definition import Status
+from plait.values.failures import describe_failure
 from plait.worker import clock
-from plait.worker.reports import Report, choose_failure, describe_failure
+from plait.worker.reports import choose_failure
 
 if TYPE_CHECKING:
+    from plait.worker.assignment import Assignment
     from plait.worker.executor import Executor
-    from plait.worker.holdings import Assignment, Holdings
+    from plait.worker.holdings import Holdings
 
 logger = logging.getLogger("plait.worker")
 
@@ -44,9 +46,9 @@ class Watchdog:
                 execution = assignment.execution
                 if execution is None or assignment.concluded:
                     continue
-                if execution.deadline <= now:
+                if assignment.deadline <= now:
                     self._expire(assignment)
-                elif execution.deadline == math.inf and real - execution.submitted > BLOCKED_SECONDS:
+                elif not execution.has_begun and real - execution.submitted > BLOCKED_SECONDS:
                     self._hand_back(assignment)
 
     def _hand_back(self, assignment: Assignment) -> None:
@@ -59,10 +61,10 @@ class Watchdog:
     def _expire(self, assignment: Assignment) -> None:
         execution = assignment.execution
         assert execution is not None
-        allowed = execution.deadline - execution.started
+        allowed = assignment.deadline - execution.started
         message = f"did not finish within its execution_timeout of {allowed:g} s"
         logger.warning("task %s of run %s %s", assignment.name, assignment.run.id, message)
         self._conclude(
             assignment, choose_failure(assignment, describe_failure("TaskTimeoutError", message), execution.elapsed_us)
         )
-        self._executor.stop(execution)
+        self._executor.stop(assignment)

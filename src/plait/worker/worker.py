@@ -16,22 +16,20 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.context import Context, ContextHost
+from plait.declaration.code import TaskCode
+from plait.declaration.task import get_code
+from plait.engine.access import Access
+from plait.engine.portal import new_event_loop
 from plait.errors import DefinitionError, InvalidInputError
-from plait.ids import new_run_id
-from plait.portal import new_event_loop
-from plait.values import encode_metadata
-from plait.worker.executor import Caller, Executor
-from plait.worker.heartbeat import Timings
-from plait.worker.holdings import Assignment
+from plait.values.encoding import encode_metadata
+from plait.worker.executor import Caller
+from plait.worker.identity import Identity, Timings
 
 if TYPE_CHECKING:
-    from plait.client import Plait
-    from plait.health.address import Address
-    from plait.portal import Portal
-    from plait.task import Task
+    from plait.declaration.workflow import BaseWorkflow
+    from plait.engine.portal import Portal
+    from plait.worker.address import Address
     from plait.worker.session import Session
-    from plait.workflow import BaseWorkflow
 
 logger = logging.getLogger("plait.worker")
 
@@ -45,11 +43,16 @@ REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
 
 
 class Worker:
-    """Runs the tasks of ``workflows``. Made by ``plait.worker(...)``; ``start()`` blocks until it is told to stop."""
+    """Runs the tasks of ``workflows``. Made by ``plait.worker(...)``; ``start()`` blocks until it is told to stop.
+
+    Attributes, to be set before the start: ``health``, the address of its health port, or None; ``on_registered``,
+    called when it takes tasks under its ``id``, and again whenever a lost lease gave it another one; ``caller``, an
+    object that calls the code of tasks, for integrations.
+    """
 
     def __init__(
         self,
-        plait: Plait,
+        access: Access,
         name: str,
         *,
         slots: int,
@@ -62,19 +65,13 @@ class Worker:
     ) -> None:
         if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
             raise InvalidInputError(f"worker {name!r}: slots={slots!r} must be a whole number of at least 1")
-        self.name = name
-        self.slots = slots
-        self.timings = timings
-        self.id = new_run_id()
+        labels_text = encode_metadata(labels, where=f"worker {name!r}: labels")
         self.health = health
-        """Where it answers probes and Prometheus; nowhere unless given. To be set before the start."""
         self.on_registered: Callable[[], None] | None = None
-        """Called when the worker takes tasks under its ``id``, and again whenever a lost lease gave it another id."""
         self.caller = Caller()
-        """Calls the code of tasks; to be replaced before the start."""
-        self._plait = plait
+        self._identity = Identity(name, slots, timings, labels_text)
+        self._access = access
         self._workflows = list(workflows)
-        self._labels = encode_metadata(labels, where=f"worker {name!r}: labels")
         self._lifespan = lifespan
         self._capture_logs = capture_logs
         self._session: Session | None = None
@@ -88,6 +85,26 @@ class Worker:
         self._signalled = False
         self._owns_process = False
         self._leaver: threading.Timer | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called, for people."""
+        return self._identity.name
+
+    @property
+    def id(self) -> UUID:
+        """Under which it takes tasks: another one after a lost lease."""
+        return self._identity.id
+
+    @property
+    def slots(self) -> int:
+        """How many tasks it runs at a time."""
+        return self._identity.slots
+
+    @property
+    def timings(self) -> Timings:
+        """Heartbeat, lease and grace."""
+        return self._identity.timings
 
     def register_workflow(self, workflow: BaseWorkflow[Any]) -> None:
         """Add a workflow; only before the worker starts."""
@@ -155,10 +172,10 @@ class Worker:
         self._check_unstarted()
         self._user_loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()
-        # Kept: asking the Plait for it takes a lock, which whoever is interrupted by a signal may hold.
-        portal = self._portal = self._plait.portal
+        # Kept: asking for it takes a lock, which whoever is interrupted by a signal may hold.
+        portal = self._portal = self._access.portal
         async with AsyncExitStack() as stack:
-            stack.enter_context(self._plait._serving())
+            stack.enter_context(self._access.serving())
             if handle_signals:
                 stack.enter_context(_HandledSignals(self._on_signal))
             lifespan = await stack.enter_async_context(_open_lifespan(self._lifespan)) if self._lifespan else None
@@ -169,7 +186,7 @@ class Worker:
 
                 stack.enter_context(capture_logs())
             logger.info("worker %s started: %d slots, id %s", self.name, self.slots, self.id)
-            self.announce()
+            self._announce()
             self._started.set()
             try:
                 await self._stop_requested.wait()
@@ -190,7 +207,7 @@ class Worker:
         session = self._session
         if session is not None and self._portal is not None:
             if self._hurry:
-                session.hurry()
+                session.hurry_soon()
             # Not left to the user's loop: a task may be blocking it.
             self._portal.spawn(self._close(session))
 
@@ -219,12 +236,12 @@ class Worker:
         logging.shutdown()
         os._exit(0 if self._failure is None else 1)
 
-    def announce(self) -> None:
+    def _announce(self) -> None:
         """Tell who wants to know that this worker takes tasks under its present id."""
         if self.on_registered is not None:
             self.on_registered()
 
-    def fail(self, error: BaseException | None) -> None:
+    def _fail(self, error: BaseException | None) -> None:
         """Stop because a part of the engine failed; ``start`` raises the error."""
         self._failure = error
         self.stop(hurry=True)
@@ -233,7 +250,7 @@ class Worker:
         again, self._signalled = self._signalled, True
         # At once, not when the user's loop comes to it: a task may be blocking it.
         if self._session is not None:
-            self._session.stop_claiming()
+            self._session.stop_claiming_soon()
         self.stop(hurry=again)
         # Not from here: the signal may have come in the middle of a line that this very thread is writing, and what it
         # writes to cannot be entered twice. For the same reason nothing here may take a lock that this thread may hold.
@@ -250,39 +267,27 @@ class Worker:
         from plait.worker.cron_sync import sync_crons  # noqa: PLC0415 - asyncpg comes with these
         from plait.worker.session import Session  # noqa: PLC0415
 
-        engine = await self._plait.open_engine()
-        codes: dict[int, Task[Any, Any]] = {}
-        owners: dict[int, BaseWorkflow[Any]] = {}
+        engine = await self._access.open_engine()
+        codes: dict[int, TaskCode[Any]] = {}
         for workflow in self._workflows:
-            version = await engine.register(workflow)
+            version = await engine.versions.register(workflow.definition)
             await engine.store.control.serve_workflow(version.definition, version.id)
             for action, spec in zip(version.actions, version.definition.tasks, strict=True):
-                codes[action] = workflow.task_by_name[spec.name]
-                owners[action] = workflow
+                codes[action] = get_code(workflow.task_by_name[spec.name])
         await sync_crons(engine, self._workflows)
-        session = Session(self, engine, codes, self._labels)
-        host = ContextHost(
-            "",
-            lifespan,
-            session.release_slot_soon,
-            session.cancel_soon,
-            open_log=session.logs.open_log,
-            capture_logs=self._capture_logs,
-        )
-
-        def make_context(assignment: Assignment) -> Context:
-            action = assignment.run.version.actions[assignment.task]
-            return Context(assignment, owners[action], session.host)
-
         assert self._user_loop is not None
-        session.host = host
-        session.executor = Executor(
-            engine.portal.loop,
+        session = Session(
+            engine,
+            self._identity,
+            codes,
             self._user_loop,
-            make_context=make_context,
-            conclude=session.conclude,
-            payload_limit=self._plait.payload_limit,
             caller=self.caller,
+            lifespan=lifespan,
+            capture_logs=self._capture_logs,
+            payload_limit=self._access.payload_limit,
+            health=self.health,
+            announce=self._announce,
+            fail=self._fail,
         )
         await session.open(_take_id(REPLACES_VARIABLE))
         return session

@@ -22,10 +22,10 @@ from plait import (
     TaskRunRef,
     Workflow,
     WorkflowRunRef,
+    WorkflowRunTriggerConfig,
 )
 from plait.features.cron import CronDetails
 from plait.features.scheduled import ScheduledRun
-from plait.types import WorkflowRunTriggerConfig
 
 plait = Plait()
 

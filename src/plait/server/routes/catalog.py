@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import Query
 
-from plait.server.access import READ, WRITE, make_router
 from plait.server.models.catalog import (
     FilterChange,
     FilterItem,
@@ -23,6 +22,7 @@ from plait.server.models.catalog import (
     WorkflowView,
 )
 from plait.server.models.common import Done, Limit, VersionId
+from plait.server.permissions import READ, WRITE, make_router
 from plait.server.routes.deps import At, WorkflowName
 
 router = make_router("workflows")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from plait.server.access import PUBLIC, READ, make_router
 from plait.server.models.session import Health
+from plait.server.permissions import PUBLIC, READ, make_router
 from plait.server.routes.deps import At
 
 router = make_router("health")

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from plait.server.access import READ, WRITE, make_router
 from plait.server.models.common import Done, Limit, Started
 from plait.server.models.runs import (
     BulkOrder,
@@ -24,6 +23,7 @@ from plait.server.models.runs import (
     TaskView,
     TriggerOrder,
 )
+from plait.server.permissions import READ, WRITE, make_router
 from plait.server.routes.deps import JSON_FILE, At, TaskIndex, send_file
 
 router = make_router("runs")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from plait.server.access import PUBLIC, make_router
 from plait.server.models.common import Done
 from plait.server.models.session import LoginOrder, SessionView
+from plait.server.permissions import PUBLIC, make_router
 
 router = make_router("session")
 

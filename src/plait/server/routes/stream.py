@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from plait.server.access import READ, make_router
 from plait.server.models.catalog import StreamChange
+from plait.server.permissions import READ, make_router
 
 router = make_router("stream")
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from plait.server.access import READ, WRITE, make_router
 from plait.server.models.common import Done, Limit, Moment, Started
 from plait.server.models.triggers import (
     CronItem,
@@ -25,6 +24,7 @@ from plait.server.models.triggers import (
     ScheduledPage,
     ZoneName,
 )
+from plait.server.permissions import READ, WRITE, make_router
 from plait.server.routes.deps import JSON_FILE, At, send_file
 
 events = make_router("events")

@@ -1,6 +1,6 @@
 """``manage.py plait_serve``."""
 
-from plait.django.management.passing import PassingCommand
+from plait.django.management.command import PassingCommand
 
 
 class Command(PassingCommand):

@@ -1,0 +1,115 @@
+"""Cancelling and replaying runs. Everything runs on the engine's loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from plait.engine.repeat import repeat
+from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
+from plait.graph.replay import plan_replay
+from plait.store.hints import Hub
+from plait.store.store import Store
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+ReplayChoice = Callable[[WorkflowDefinition], Collection[int]]
+"""Which tasks of a run to replay besides those that did not complete."""
+
+CONTROL_BATCH = 200
+"""Runs that are cancelled or replayed in one commit."""
+
+
+class Control:
+    """Orders about runs that are there. ``note_cancelled`` is told which runs an order ended."""
+
+    def __init__(self, store: Store, hub: Hub, *, note_cancelled: Callable[[Sequence[UUID]], None]) -> None:
+        self._store = store
+        self._hub = hub
+        self._note_cancelled = note_cancelled
+
+    async def cancel_runs(self, run_ids: Sequence[UUID], reason: str) -> list[UUID]:
+        """Cancel runs and their descendants, ``CONTROL_BATCH`` families in a transaction. Returns those that this
+        ended."""
+        if not run_ids:  # a hint about none would have everybody look at everything
+            return []
+        ended: list[UUID] = []
+        for start in range(0, len(run_ids), CONTROL_BATCH):
+            ended += await repeat(self._store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
+        # The asked ones too: when an order is sent again, because its reply was lost, it ends nothing.
+        self._note_cancelled(ended)
+        names = [run_id.hex for run_id in {*ended, *run_ids}]
+        self._hub.publish("cancel", names)
+        self._hub.publish("done", names)
+        return ended
+
+    async def cancel_children(self, run_id: UUID, task: int, name: str) -> None:
+        """Cancel the child runs that a cancelled task of a run started."""
+        links = await self._store.control.read_children([run_id])
+        children = [link["run_id"] for link in links if link["parent_task"] == task]
+        if children:
+            await self.cancel_runs(children, f"the task that started it, {name!r}, was cancelled")
+
+    async def replay_runs(self, run_ids: Sequence[UUID], choose: ReplayChoice | None = None) -> list[UUID]:
+        """Replay ended runs: what did not complete, and the tasks that ``choose`` adds. Returns those replayed; runs
+        that are active or have nothing to run again are left alone."""
+        replayed: list[UUID] = []
+        for start in range(0, len(run_ids), CONTROL_BATCH):
+            page = list(dict.fromkeys(run_ids[start : start + CONTROL_BATCH]))
+            rows = await self._store.control.read_replayable(page)
+            plans = [plan for row in rows if (plan := await self._plan_replay(row, choose)) is not None]
+            if plans:
+                again = await self._send_plans(plans)
+                self._publish_replayed({row["id"]: row["version_id"] for row in rows}, again)
+                replayed += again
+        return replayed
+
+    async def _send_plans(self, plans: Sequence[dict[str, Any]]) -> list[UUID]:
+        """Replay by plans. When they had to be sent again, the lost reply may have told of runs that are active now."""
+        calls = 0
+
+        async def send() -> list[UUID]:
+            nonlocal calls
+            calls += 1
+            return await self._store.control.replay_runs(json.dumps(plans))
+
+        replayed = await repeat(send)
+        if calls > 1 and len(replayed) < len(plans):
+            rows = await self._store.control.read_replayable([UUID(plan["run_id"]) for plan in plans])
+            replayed += [row["id"] for row in rows if row["status"] == 0 and row["id"] not in replayed]
+        return replayed
+
+    async def _plan_replay(self, row: Record, choose: ReplayChoice | None) -> dict[str, Any] | None:
+        if row["status"] == 0:
+            return None
+        definition = (await self._store.read_version(row["version_id"])).definition
+        outcomes: dict[int, Status] = {
+            task: STATUS_BY_CODE[code] for task, code in zip(row["tasks"] or (), row["outcomes"] or (), strict=True)
+        }
+        plan = plan_replay(definition, outcomes, choose(definition) if choose else ())
+        if not plan.tasks:
+            return None
+        return {
+            "run_id": str(row["id"]),
+            "finished_at": row["finished_at"].isoformat(),
+            "tasks": plan.tasks,
+            "ready": plan.ready,
+            "pending": plan.pending,
+            "worst": int(plan.worst),
+            # What completed and runs again all the same starts child runs of its own anew.
+            "anew": [task for task in plan.tasks if outcomes.get(task) is Status.COMPLETED],
+        }
+
+    def _publish_replayed(self, version_of: Mapping[UUID, int], replayed: Sequence[UUID]) -> None:
+        if replayed:
+            self._hub.publish("changed", [run_id.hex for run_id in replayed])
+        actions: set[int] = set()
+        for run_id in replayed:
+            version = self._store.get_version(version_of[run_id]) if run_id in version_of else None
+            actions.update(version.actions if version is not None else ())
+        if actions:
+            self._hub.publish("ready", [str(action) for action in actions])
+            self._hub.publish("timer", [])

@@ -1,0 +1,116 @@
+"""Prometheus metrics of the database as a whole, read from it when they are asked for.
+
+Those of one worker process, counters and histograms, are answered by its own health port (``worker/health.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from plait.errors import PlaitError
+from plait.features.workers import WorkerStatus
+from plait.worker.exposition import render_metrics
+
+if TYPE_CHECKING:
+    from plait.client import Plait
+    from plait.features.activity import Activity
+    from plait.features.metrics import TaskMetrics
+
+SERVER_METRICS = {
+    "plait_up": "Whether the database answers: 1, or 0 and nothing else is told.",
+    "plait_tasks_ready": "Tasks that are ready for a worker.",
+    "plait_tasks_running": "Tasks that run.",
+    "plait_tasks_waiting": "Tasks that wait for a time, an event or a retry.",
+    "plait_oldest_ready_seconds": "How long the oldest has been ready.",
+    "plait_oldest_running_seconds": "How long the oldest has been running.",
+    "plait_workers": "Workers that live.",
+    "plait_slots": "Slots of all live workers.",
+    "plait_slots_in_use": "Slots that are in use.",
+    "plait_recent_attempts": "Attempts that ended in the last 10, 60 and 300 seconds.",
+    "plait_recent_failed_attempts": "Attempts that failed in the last 10, 60 and 300 seconds, retried or not.",
+    "plait_recent_runs": "Runs triggered in the last hour, by status.",
+    "plait_recent_tasks": "Tasks of runs triggered in the last hour, by status.",
+    "plait_counts_capped": "1: some counts stopped at their cap.",
+}
+"""All metrics of the server with their help. All are gauges: what they count is the state of the database."""
+
+KEPT_SECONDS = 2.0
+"""An answer is given again for that long: many scrapers read the database no oftener than one."""
+WINDOW = timedelta(hours=1)
+
+
+class Exporter:
+    """Renders the metrics."""
+
+    def __init__(self, plait: Plait) -> None:
+        self._plait = plait
+        self._lock = asyncio.Lock()
+        self._rendered: tuple[float, bytes] | None = None
+
+    async def render(self) -> tuple[bytes, str]:
+        """The text of the metrics and its media type. A database that is away gives ``plait_up 0`` and nothing else."""
+        async with self._lock:
+            if self._rendered is None or time.monotonic() - self._rendered[0] > KEPT_SECONDS:
+                self._rendered = (time.monotonic(), render_metrics(await self._collect()))
+            return self._rendered[1], CONTENT_TYPE_LATEST
+
+    async def _collect(self) -> list[Metric]:
+        try:
+            activity = await self._plait.metrics.aio_get_activity(slowest=1)
+            recent = await self._plait.metrics.aio_get_task_metrics(since=datetime.now(UTC) - WINDOW)
+        except PlaitError:
+            return [_gauge("plait_up", 0)]
+        capped = _gauge("plait_counts_capped", float(activity.queues.capped or recent.capped))
+        found = (*_build_queues(activity), *_build_workers(activity), *_build_recent(recent))
+        return [_gauge("plait_up", 1), *found, capped]
+
+
+def _family(name: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, SERVER_METRICS[name], labels=labels)
+
+
+def _gauge(name: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, SERVER_METRICS[name], value=value)
+
+
+def _build_queues(activity: Activity) -> Iterator[Metric]:
+    names = ("tasks_ready", "tasks_running", "tasks_waiting", "oldest_ready_seconds", "oldest_running_seconds")
+    families = [_family(f"plait_{name}", "workflow", "task") for name in names]
+    ready, running, waiting, oldest_ready, oldest_running = families
+    for queue in activity.queues.tasks:
+        labels = [queue.workflow_name, queue.task_name]
+        ready.add_metric(labels, queue.ready)
+        running.add_metric(labels, queue.running)
+        waiting.add_metric(labels, queue.waiting)
+        for family, moment in ((oldest_ready, queue.oldest_ready_at), (oldest_running, queue.oldest_running_at)):
+            if moment is not None:
+                family.add_metric(labels, max(0.0, (activity.at - moment).total_seconds()))
+    yield from families
+
+
+def _build_workers(activity: Activity) -> Iterator[Metric]:
+    live = [busy.worker for busy in activity.workers if busy.worker.status is WorkerStatus.ACTIVE]
+    yield _gauge("plait_workers", len(live))
+    yield _gauge("plait_slots", sum(worker.slots for worker in live))
+    yield _gauge("plait_slots_in_use", sum(worker.slots_in_use for worker in live))
+    ended, failed = _family("plait_recent_attempts", "window"), _family("plait_recent_failed_attempts", "window")
+    for pace in activity.paces:
+        ended.add_metric([f"{pace.seconds}s"], pace.ended)
+        failed.add_metric([f"{pace.seconds}s"], pace.failed)
+    yield from (ended, failed)
+
+
+def _build_recent(recent: TaskMetrics) -> Iterator[Metric]:
+    for name, counts in (("plait_recent_runs", recent.runs), ("plait_recent_tasks", recent.tasks)):
+        family = _family(name, "status")
+        for status in fields(counts):
+            family.add_metric([status.name], getattr(counts, status.name))
+        yield family

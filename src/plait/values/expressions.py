@@ -1,0 +1,178 @@
+"""CEL expressions: checked where they are declared, evaluated on payloads.
+
+The language is Google's Common Expression Language (https://cel.dev), by the library ``common-expression-language``,
+which is imported when there is an expression, not before. It knows no types before it runs, so the check finds wrong
+syntax, unknown names and constants; a missing field or a wrong type shows when the expression meets the data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from plait.errors import DefinitionError, ExpressionError
+from plait.values.faults import MAX_DEPTH, find_fault
+from plait.wording import shorten, suggest
+
+if TYPE_CHECKING:
+    from cel import Program
+
+MAX_EXPRESSION_LENGTH: Final = 10_000
+_SHOWN: Final = 120
+
+# The library cannot list what it knows. A test evaluates an example of each.
+FUNCTIONS: Final = frozenset(
+    {"bytes", "double", "duration", "dyn", "int", "size", "string", "timestamp", "type", "uint"},
+)
+METHODS: Final = frozenset(
+    {"contains", "endsWith", "matches", "size", "startsWith"}
+    | {"getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds"}
+    | {"getMinutes", "getMonth", "getSeconds"}
+    | {"hasValue", "none", "of", "ofNonZeroValue", "or", "orValue", "value"}
+)
+TYPES: Final = frozenset(
+    {"bool", "bytes", "double", "int", "list", "map", "null_type", "optional", "string", "type", "uint"}
+)
+_MACROS: Final = {"has": "has(input.field)"} | {
+    name: f"list.{name}(x, x > 1)" for name in ("all", "exists", "exists_one", "existsOne", "filter", "map")
+}
+
+_LITERAL = re.compile(
+    r"""(?:(?:[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*'))"""
+    r"""|\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
+    r"""|//[^\n]*""",
+    re.DOTALL,
+)
+_BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|filter|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
+_CALL = re.compile(r"(\.\s*)?\b([A-Za-z_]\w*)\s*\(")
+_SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
+_MISSING_FUNCTION = re.compile(r"Undefined variable or function: '(.*)'\. Check")
+
+
+def check_expression(text: str, *, variables: Collection[str], where: str) -> None:
+    """Raise ``DefinitionError`` for an expression that can never be evaluated to a boolean, as far as can be told.
+
+    ``variables`` are the names it may use. ``where`` opens the message, e.g. ``"workflow 'W', task 't': skip_if"``.
+    """
+    if not isinstance(text, str):
+        raise DefinitionError(f"{where}: expression is {shorten(text)}: give a str with a CEL expression")
+    if not text.strip():
+        raise DefinitionError(f"{where}: expression is empty: leave it out, or write e.g. '{min(variables)}.ok'")
+    if len(text) > MAX_EXPRESSION_LENGTH:
+        raise DefinitionError(
+            f"{where}: expression {shorten(text)} has {len(text):,} characters: shorten it to at most "
+            f"{MAX_EXPRESSION_LENGTH:,}"
+        )
+    if fault := find_fault(text, "expression", try_leaves=False):
+        raise DefinitionError(f"{where}: {fault}")
+    where = f"{where}: expression {shorten(text, _SHOWN)}"
+    try:
+        program = _compile(text)
+    except Exception as failure:
+        raise DefinitionError(f"{where} is not valid CEL: {_explain_syntax(failure)}") from failure
+    bare = _LITERAL.sub('""', text)
+    used = _list_variables(program, bare)
+    for problem in (*_find_unknown_variables(used, variables), *_find_unknown_functions(program, bare)):
+        raise DefinitionError(f"{where} {problem}")
+    if not used:
+        _check_constant(text, where)
+
+
+def evaluate(text: str, /, **variables: Any) -> bool:
+    """What the expression says about ``variables``, values as parsed from JSON.
+
+    Compiled expressions are kept. Integers beyond 64 bits are compared as floats. Raises ``ExpressionError`` for
+    anything that is wrong, with the expression or with the data.
+    """
+    try:
+        if _is_too_deep(variables):
+            raise ExpressionError(f"expression {shorten(text, _SHOWN)}: the data is nested too deeply")
+        value = _compile(text).execute(variables)
+    except ExpressionError:
+        raise
+    except BaseException as failure:
+        # A panic of the library, which is written in Rust, is no Exception.
+        if not isinstance(failure, Exception) and type(failure).__name__ != "PanicException":
+            raise
+        raise ExpressionError(f"expression {shorten(text, _SHOWN)}: {_explain_failure(failure)}") from failure
+    if isinstance(value, bool):
+        return value
+    raise ExpressionError(f"expression {shorten(text, _SHOWN)} gives {shorten(value)}, not true or false")
+
+
+@lru_cache(maxsize=1024)
+def _compile(text: str) -> Program:
+    from cel import compile as compile_expression  # noqa: PLC0415 - takes 0.1 s, and few programs have expressions
+
+    return compile_expression(text)
+
+
+def _list_variables(program: Program, bare: str) -> list[str]:
+    """The names an expression takes from outside: without those of types, and those that macros bind."""
+    bound = set(_BOUND.findall(bare))
+    return [name for name in program.variables() if name not in bound and name not in TYPES]
+
+
+def _find_unknown_variables(used: Collection[str], variables: Collection[str]) -> Iterator[str]:
+    allowed = ", ".join(map(repr, sorted(variables)))
+    for name in used:
+        if name not in variables:
+            yield f"uses {name!r}, which does not exist{suggest(name, variables)}: it can use {allowed}"
+
+
+def _find_unknown_functions(program: Program, bare: str) -> Iterator[str]:
+    called = set(program.functions())  # without the macros that were understood
+    for dot, name in _CALL.findall(bare):
+        if name not in called or name in (METHODS if dot else FUNCTIONS):
+            continue
+        if name in FUNCTIONS:
+            yield f"calls {name} as a method: write {name}(x)"
+        elif name in METHODS:
+            yield f"calls {name} as a function: write x.{name}(...)"
+        elif name in _MACROS:
+            yield f"calls {name} in a way that is not known: write {_MACROS[name]}"
+        else:
+            yield f"calls {name}, which does not exist{suggest(name, FUNCTIONS | METHODS | set(_MACROS))}"
+
+
+def _check_constant(text: str, where: str) -> None:
+    """An expression that looks at nothing says the same for ever: that must at least be a boolean."""
+    try:
+        evaluate(text)
+    except ExpressionError as failure:
+        raise DefinitionError(f"{where} looks at no data and can never be true or false: {failure}") from failure
+
+
+def _is_too_deep(variables: Mapping[str, Any]) -> bool:
+    """Whether the data is nested deeper than any payload can be. The library would overflow the stack on it, and
+    that ends the process."""
+    level: list[Any] = list(variables.values())
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for value in level
+            if isinstance(value, (dict, list, tuple))
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _explain_syntax(failure: Exception) -> str:
+    found = _SYNTAX.search(str(failure))
+    if found is None:
+        return shorten(str(failure), _SHOWN)
+    line, column, problem = found.groups()
+    return f"line {line}, column {column}: {problem.split(' expecting {')[0]}"
+
+
+def _explain_failure(failure: BaseException) -> str:
+    if isinstance(failure, KeyError) and failure.args:
+        return f"there is no {shorten(failure.args[0])}"
+    text = str(failure)
+    if found := _MISSING_FUNCTION.match(text):
+        return f"there is no {found[1]} for values of these types"
+    return text.split(". ")[0].strip() or type(failure).__name__

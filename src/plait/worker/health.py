@@ -1,0 +1,60 @@
+"""The health port of a worker: what it answers from, and its place in the life of a session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from plait.worker.address import Address
+from plait.worker.endpoint import Endpoint
+from plait.worker.exposition import collect_metrics, render_metrics
+
+if TYPE_CHECKING:
+    from plait.worker.heartbeat import Heartbeat
+    from plait.worker.holdings import Holdings
+    from plait.worker.identity import Identity
+    from plait.worker.meter import Meter
+
+
+class WorkerHealth:
+    """Answers on the health port, on the engine's loop. ``meter`` has what the parts of the session count."""
+
+    def __init__(
+        self, address: Address, identity: Identity, holdings: Holdings, heartbeat: Heartbeat, meter: Meter
+    ) -> None:
+        self.meter = meter
+        self._identity = identity
+        self._holdings = holdings
+        self._heartbeat = heartbeat
+        self.is_starting = True
+        self._endpoint = Endpoint(address, readiness=self.find_obstacle, metrics=self._render)
+
+    async def open(self) -> None:
+        """Listen. Raises ``OperationError``."""
+        await self._endpoint.open()
+
+    async def close(self) -> None:
+        """Listen no more."""
+        await self._endpoint.close()
+
+    def find_obstacle(self) -> str | None:
+        """Why the worker takes no tasks; None when it does."""
+        if self._identity.is_stopping:
+            return "the worker is stopping"
+        if self.is_starting:
+            return "the worker is starting"
+        if not self._identity.is_registered:
+            return "the worker has lost its lease"
+        if self._heartbeat.is_late:
+            return "the database does not answer the heartbeat"
+        return None
+
+    async def _render(self) -> bytes:
+        gauges = {
+            "plait_worker_ready": float(self.find_obstacle() is None),
+            "plait_worker_slots": self._holdings.slots,
+            "plait_worker_slots_in_use": self._holdings.occupied,
+            "plait_worker_heartbeat_age_seconds": self._heartbeat.silence,
+        }
+        # The counters are read on the loop; the text, which takes longer the more tasks there are, holds nobody up.
+        return await asyncio.to_thread(render_metrics, list(collect_metrics(self.meter, gauges)))
