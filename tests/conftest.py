@@ -135,6 +135,11 @@ def worker_process(
             print(f"--- log of worker {process.pid}\n{process.read_log()}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is begun first, so that no process is left alone with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_sessionfinish() -> None:
     graph_coverage.save()
 
