@@ -201,7 +201,7 @@ def test_a_worker_in_the_way_does_not_time_out_a_retry_that_waits(plait: Plait, 
     run = fails.run_no_wait()
     database.wait("SELECT count(*) = 1 FROM plait.waiting")
     database.query("UPDATE plait.waiting SET due_at = plait.now()")
-    database.query("SELECT pg_notify('plait', 'timer:')")
+    database.query("SELECT pg_notify('plait_timer', '')")
     assert run.result(20) == 2
 
 
