@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support import graph_coverage  # isort: skip - it measures what the import of Plait runs
 from plait import Plait
 from support.database import Database
 from support.ledger import VARIABLE, Ledger
@@ -132,6 +133,15 @@ def worker_process(
     if getattr(request.node, "failed", False):
         for process in processes:
             print(f"--- log of worker {process.pid}\n{process.read_log()}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is begun first, so that no process is left alone with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_sessionfinish() -> None:
+    graph_coverage.save()
 
 
 @pytest.hookimpl(wrapper=True)

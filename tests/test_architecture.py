@@ -11,6 +11,8 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).parents[1] / "src" / "plait"
 MODULES = {
     ".".join(["plait", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__"): path
@@ -219,18 +221,13 @@ def test_importing_plait_starts_nothing() -> None:
     assert descriptors <= 5
 
 
-def test_importing_plait_takes_at_most_three_tenths_of_a_second() -> None:
-    code = "import time; begin = time.perf_counter(); import plait; print(time.perf_counter() - begin)"
-    assert min(float(run_python(code)) for _ in range(5)) <= 0.3
-
-
-def test_importing_what_declarations_need_stays_cheap_too() -> None:
-    """CPU time, and with room for a machine that also runs the other tests: about 0.2 s where it is quiet."""
-    code = (
-        "import time; begin = time.process_time(); from plait import Context, EmptyModel, Plait; "
-        "print(time.process_time() - begin)"
-    )
-    assert min(float(run_python(code)) for _ in range(5)) <= 0.5
+@pytest.mark.parametrize(
+    ("imports", "most"), [("import plait", 50), ("from plait import Context, EmptyModel, Plait", 350)]
+)
+def test_importing_plait_stays_cheap(imports: str, most: int) -> None:
+    """Counted in modules, most of them Python's own and pydantic's; seconds would depend on the machine."""
+    code = f"import sys; before = set(sys.modules); {imports}; print(len(set(sys.modules) - before))"
+    assert int(run_python(code)) <= most
 
 
 def count_lines(path: Path) -> int:

@@ -167,6 +167,22 @@ def test_at_load_a_task_costs_a_twentieth_of_a_statement_and_hints_are_few(
     assert statements.value(f"SELECT (n_tup_upd - n_tup_hot_upd)::float8 / n_tup_upd {runs}") <= 0.1
 
 
+def test_only_the_first_connections_of_a_process_ask_what_an_array_is(
+    statements: Database, plait: Plait, work: Callable[..., Any]
+) -> None:
+    @plait.task()
+    def task(input: EmptyModel, ctx: Context) -> int:
+        return 1
+
+    work(task)
+    task.run()
+    asked = count_calls(statements, "%typeinfo_tree%")
+    for _ in range(2):
+        with Plait(statements.url) as other:
+            assert len(other.runs.list()) == 1
+    assert count_calls(statements, "%typeinfo_tree%") == asked
+
+
 def test_hints_go_out_at_most_a_hundred_times_a_second_however_many_there_are(
     statements: Database, plait: Plait
 ) -> None:

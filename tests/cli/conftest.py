@@ -1,4 +1,4 @@
-"""The real command in a subprocess, in a project folder of its own, on the test's database."""
+"""The real command in a process of its own, in a project folder of its own, on the test's database."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from types import ModuleType
 import pytest
 
 from plait.cli import execute
+from support import launcher
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS, eventually
 from support.workers import WorkerThread, serve
 
 # -P: like the installed command, without the current directory on the path.
-PLAIT = [sys.executable, "-P", "-m", "plait"]
+PLAIT = ["-P", "-m", "plait"]
 
 
 class Command:
@@ -31,11 +32,10 @@ class Command:
         self.log = log
         self._stdout = log.with_suffix(".out")
         with log.open("wb") as stderr, self._stdout.open("wb") as stdout:
-            self.process = subprocess.Popen(
+            self.process = launcher.start(
                 [*PLAIT, *arguments],
                 cwd=folder,
                 env=env,
-                stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
@@ -119,15 +119,8 @@ def plait_command(project: Path, environment: dict[str, str]) -> Run:
     def run(
         *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*PLAIT, *arguments],
-            cwd=cwd or project,
-            env={**environment, **(env or {})},
-            input=stdin if stdin is not None else "",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        return launcher.run(
+            [*PLAIT, *arguments], cwd=cwd or project, env={**environment, **(env or {})}, input=stdin or ""
         )
 
     return run

@@ -80,7 +80,7 @@ def test_a_retry_waits_for_its_backoff_in_the_waiting_room(plait: Plait, work: W
 def _let_time_pass(database: Database, *, seconds: int) -> None:
     """Move what waits instead of the clock, and say so."""
     database.query(f"UPDATE plait.waiting SET due_at = due_at - interval '{seconds + 60} seconds'")
-    database.query("SELECT pg_notify('plait', 'timer:')")
+    database.query("SELECT pg_notify('plait_timer', '')")
 
 
 def test_retry_after_sets_the_delay_and_adds_no_retry(plait: Plait, work: Work, database: Database) -> None:

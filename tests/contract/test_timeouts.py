@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -110,6 +109,12 @@ def test_refresh_timeout_lets_an_attempt_run_longer(plait: Plait, work: Work) ->
     assert longer.run() is False
 
 
+@pytest.fixture
+def sleepy_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timers that would sleep for an hour if nobody told them of a new one."""
+    monkeypatch.setattr("plait.maintenance.timers.LONGEST_SLEEP", 3600.0)
+
+
 def _wait_until_timers_sleep(database: Database) -> None:
     """Until well after the first hints of a new connection, which make every loop look once."""
     database.wait(
@@ -118,6 +123,7 @@ def _wait_until_timers_sleep(database: Database) -> None:
     )
 
 
+@pytest.mark.usefixtures("sleepy_timers")
 def test_a_task_nobody_takes_in_time_is_cancelled_with_the_reason(plait: Plait, work: Work, database: Database) -> None:
     flow = plait.workflow(name="impatient")
     gate = threading.Event()
@@ -139,12 +145,9 @@ def test_a_task_nobody_takes_in_time_is_cancelled_with_the_reason(plait: Plait, 
     first = flow.run_no_wait()
     database.wait("SELECT count(*) = 1 FROM plait.running")
     _wait_until_timers_sleep(database)
-    begin = time.monotonic()
     run = other.run_no_wait()
     with pytest.raises(RunCancelledError, match="schedule timeout") as failure:
         run.result(20)
-    # Not a measurement: only that it did not wait for the longest sleep of the timers (5 s).
-    assert time.monotonic() - begin < 3
     assert "0.3 s" in failure.value.reason
     details = plait.runs.get_details(run.workflow_run_id)
     assert details.tasks["late"].status == "CANCELLED"
@@ -198,10 +201,11 @@ def test_a_worker_in_the_way_does_not_time_out_a_retry_that_waits(plait: Plait, 
     run = fails.run_no_wait()
     database.wait("SELECT count(*) = 1 FROM plait.waiting")
     database.query("UPDATE plait.waiting SET due_at = plait.now()")
-    database.query("SELECT pg_notify('plait', 'timer:')")
+    database.query("SELECT pg_notify('plait_timer', '')")
     assert run.result(20) == 2
 
 
+@pytest.mark.usefixtures("sleepy_timers")
 def test_a_child_nobody_takes_in_time_is_cancelled_too(plait: Plait, work: Work, database: Database) -> None:
     blocker = plait.workflow(name="blocker")
     gate, begun = threading.Event(), threading.Event()
@@ -223,9 +227,7 @@ def test_a_child_nobody_takes_in_time_is_cancelled_too(plait: Plait, work: Work,
     database.wait("SELECT count(*) = 1 FROM plait.running")
     _wait_until_timers_sleep(database)
     begun.set()
-    begin = time.monotonic()
     database.wait("SELECT count(*) = 1 FROM plait.attempt WHERE status = 3")
-    assert time.monotonic() - begin < 3
     gate.set()
     with pytest.raises(RunCancelledError, match="schedule timeout"):
         run.result(20)

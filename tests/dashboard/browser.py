@@ -43,7 +43,7 @@ def find_chromium() -> str:
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """A browser for one test: Playwright's loop must not outlive it, other tests have their own."""
+    """A browser. While it is open the thread has Playwright's event loop, and no asynchronous test can run in it."""
     path = find_chromium()
     from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415 - only where there is a browser for it
 
@@ -62,25 +62,40 @@ class Watched:
     url: str
     faults: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+    pending: set[Any] = field(default_factory=set)
+    """Requests of the page that are not answered yet, but for the stream, which never ends."""
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(WAIT_MS)
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
         self.page.on("request", self._on_request)
+        self.page.on("requestfinished", self._on_answer)
+        self.page.on("requestfailed", self._on_answer)
 
     def _on_console(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.faults.append(f"console {message.type}: {message.text}")
 
     def _on_request(self, request: Any) -> None:
-        self.requests.append(request.url)
+        if "/api/v1/stream" not in request.url:
+            self.pending.add(request)
         if not request.url.startswith(self.url):
             self.faults.append(f"a request left the origin: {request.url}")
 
+    def _on_answer(self, request: Any) -> None:
+        self.pending.discard(request)
+
+    def settle(self) -> None:
+        """Wait until the page has all it asked for, and has drawn it."""
+        drawn = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        self.page.evaluate(drawn)
+        while self.pending:
+            self.page.evaluate(drawn)
+
     def open(self, path: str = "") -> Page:
         """Go to a page of the dashboard."""
+        self.pending.clear()
         self.page.goto(self.url + path)
         return self.page
 
@@ -95,11 +110,17 @@ def find_node(page: Page, task: str) -> Locator:
     return page.locator(f'.node[data-task="{task}"]')
 
 
-def find_violations(page: Page) -> list[str]:
+ABOUT_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+"""The rules of axe that a theme can break: nothing else of it differs between the themes but colours."""
+
+
+def find_violations(page: Page, *, only_colours: bool = False) -> list[str]:
     """What axe finds, as text. The page must bypass its own policy, which refuses axe."""
-    page.add_script_tag(path=AXE)
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = page.evaluate("tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", tags)
+    rules = ABOUT_COLOURS if only_colours else {"type": "tag", "values": tags}
+    found = page.evaluate("rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules)
     return [
         f"{violation['id']} ({violation['impact']}): {violation['help']}\n"
         + "\n".join(f"    {node['html'][:200]}\n      {node['failureSummary']}" for node in violation["nodes"][:4])

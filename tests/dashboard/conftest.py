@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,9 @@ pytest.importorskip("fastapi")
 from dashboard.browser import Watched, find_chromium, open_browser
 from dashboard.sample_flows import Shop, declare
 from plait.server import serve as runner
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(autouse=True)
@@ -42,18 +45,26 @@ def address(plait: Plait) -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of this folder, each of which has contexts of its own."""
+    with open_browser() as browser:
+        yield browser
+
+
 @pytest.fixture
-def watch(address: str) -> Iterator[Callable[..., Watched]]:
+def watch(browser: Browser, address: str) -> Iterator[Callable[..., Watched]]:
     """Opens pages of a browser: ``watch(**options of a context)``. Every one must stay free of faults."""
     pages: list[Watched] = []
-    with open_browser() as browser:
 
-        def start(url: str = address, **options: Any) -> Watched:
-            context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
-            pages.append(Watched(context.new_page(), url))
-            return pages[-1]
+    def start(url: str = address, **options: Any) -> Watched:
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+        pages.append(Watched(context.new_page(), url))
+        return pages[-1]
 
-        yield start
+    yield start
+    for page in pages:
+        page.page.context.close()
     for page in pages:
         page.check()
 

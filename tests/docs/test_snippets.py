@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from support import launcher
+
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial"
 PAGES = [
@@ -61,11 +63,11 @@ def test_the_code_of_a_page_runs(page: Path, database_url: str, tmp_path: Path) 
         **os.environ,
         "DATABASE_URL": database_url,
         "PLAIT_TEST_DATABASE_URL": database_url,
+        "PYTEST_ADDOPTS": "-p no:schemathesis -p no:hypothesispytest",  # no reader has them, and they load slowly
         "PYTHONPATH": str(tmp_path),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    for variable in ("PLAIT_DATABASE_URL", "PYTEST_ADDOPTS"):
-        environment.pop(variable, None)
+    environment.pop("PLAIT_DATABASE_URL", None)
     for block in titled:
         (tmp_path / str(block.title)).write_text(block.code, encoding="utf-8")
     served = [str(block.title) for block in titled if not block.is_test]
@@ -91,9 +93,9 @@ def serve(files: list[str], folder: Path, environment: dict[str, str]) -> Iterat
     """A worker for each file, ended by SIGTERM; it must exit with 0."""
     workers = []
     for file in files:
-        with (folder / f"{file}.log").open("w") as log:
-            command = [sys.executable, "-m", "plait", "worker", file]
-            workers.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))
+        with (folder / f"{file}.log").open("wb") as log:
+            command = ["-m", "plait", "worker", file]
+            workers.append(launcher.start(command, cwd=folder, env=environment, stdout=log, stderr=log))
     try:
         yield
     finally:
@@ -105,10 +107,7 @@ def serve(files: list[str], folder: Path, environment: dict[str, str]) -> Iterat
 
 
 def run_python(arguments: list[str], folder: Path, environment: dict[str, str], where: str) -> None:
-    command = [sys.executable, *arguments]
-    finished = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS
-    )
+    finished = launcher.run(arguments, cwd=folder, env=environment, timeout=DEADLINE_SECONDS)
     assert finished.returncode == 0, f"{where}:\n{finished.stdout}{finished.stderr}"
 
 

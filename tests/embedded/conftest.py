@@ -19,14 +19,9 @@ import pytest
 
 from plait.embedded import EmbeddedPostgres, EmbeddedStatus, get_status, start_embedded, stop_embedded
 from plait.embedded.instance import Instance, find_instance, prepare_instance
+from support.server import choose_space
 
 SCRIPT = Path(__file__).with_name("user_process.py")
-
-
-def choose_space() -> str:
-    """Memory if there is enough of it: making 1,300 files per project is what these tests wait for."""
-    memory = Path("/dev/shm")
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2**30 else "/tmp"
 
 
 def eventually(check: Callable[[], Any], seconds: float = 15, pace: float = 0.02) -> Any:

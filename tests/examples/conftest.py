@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support import launcher
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 sys.path[:0] = [str(EXAMPLES / "documents"), str(EXAMPLES / "etl")]
@@ -20,12 +22,10 @@ def run_example(database_url: str, tmp_path: Path) -> Callable[..., subprocess.C
     """Runs an example as a script, its results going to ``tmp_path / "out"``."""
 
     def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, EXAMPLES / script, *arguments, "--out", str(tmp_path / "out")],
+        return launcher.run(
+            [str(EXAMPLES / script), *arguments, "--out", str(tmp_path / "out")],
             env={**os.environ, "DATABASE_URL": database_url},
             cwd=tmp_path,
-            capture_output=True,
-            text=True,
             timeout=120,
         )
 

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from flows import ticking
 from plait import Plait
 from support.database import Database
@@ -17,6 +19,7 @@ SECONDS = 20
 FIRES = "SELECT (metadata ->> 'fire_time')::timestamptz FROM plait.run WHERE trigger_kind = 3 ORDER BY 1"
 
 
+@pytest.mark.long
 def test_three_processes_one_killed_give_exactly_one_run_to_every_second(
     plait: Plait, database: Database, ledger: Ledger, worker_process: Callable[..., Any]
 ) -> None:

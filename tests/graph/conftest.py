@@ -1,8 +1,23 @@
-"""Two busy cores: a slow example is no failure."""
+"""Two busy cores: a slow example is no failure. And the coverage of these tests, where it is asked for."""
 
 from __future__ import annotations
 
-from hypothesis import settings
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import is_hypothesis_test, settings
+
+from support import graph_coverage
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def _coverage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Not of made-up examples: what they cover is chance, and being measured makes them thrice as slow."""
+    if is_hypothesis_test(request.function):
+        yield
+        return
+    with graph_coverage.measure():
+        yield

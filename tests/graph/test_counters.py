@@ -125,6 +125,11 @@ def test_a_join_of_ten_thousand_parents_is_counted_in_one_number() -> None:
     assert counting.finish([parents - 1]) == [parents]
 
 
+def test_the_edge_to_the_end_of_the_run_has_the_smallest_number() -> None:
+    assert Edge(RUN_END, 3, 2).packed == 3 << 24 | 2
+    assert Edge(0, 3, 2).packed == 1 << 48 | 3 << 24 | 2
+
+
 @given(st.integers(-1, 32_000), st.integers(0, 2**24 - 1), st.integers(0, 2**24 - 1))
 def test_an_edge_is_packed_as_the_statement_unpacks_it(child: int, need: int, slot: int) -> None:
     packed = Edge(child, need, slot).packed

@@ -55,10 +55,9 @@ class Spec:
         minute, hour = self.text.split()[-5:-3]
         return minute[0] == "*" or hour[0] == "*"
 
-    def matches(self, wall: datetime) -> bool:
+    def matches_minute(self, wall: datetime) -> bool:
         return (
             wall.minute in self.minutes
-            and wall.second in self.seconds
             and wall.hour in self.hours
             and wall.month in self.months
             and self.matches_day(wall.date())
@@ -68,25 +67,36 @@ class Spec:
 def find_fires(spec: Spec, zone: str, since: datetime, steps: int, step: timedelta) -> list[datetime]:
     """Moment by moment: in real time when the clock shows a match; at fixed times when the clock gets to, or jumps
     over, a match where it has not been before."""
+    seconds, matches_minute = spec.seconds, cache(spec.matches_minute)
     fires = []
-    highest = walk(zone, since - DAY, 86_400 // int(step.total_seconds()), step)[-1][1]
-    for moment, wall in walk(zone, since, steps, step):
-        if spec.in_real_time:
-            hit = spec.matches(wall)
-        else:
-            hit = False
-            while highest < wall:
-                highest += step
-                hit = hit or spec.matches(highest)
-        if hit:
-            fires.append(moment)
+    for moment, readings in walk(zone, since, steps, step, spec.in_real_time):
+        for second, minute in readings:
+            if second in seconds and matches_minute(minute):
+                fires.append(moment)
+                break
     return fires
 
 
 @cache
-def walk(zone: str, since: datetime, steps: int, step: timedelta) -> list[tuple[datetime, datetime]]:
-    moments = [since + n * step for n in range(steps)]
-    return [(moment, moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)) for moment in moments]
+def walk(
+    zone: str, since: datetime, steps: int, step: timedelta, in_real_time: bool
+) -> list[tuple[datetime, list[tuple[int, datetime]]]]:
+    """Moments with the readings of the clock that count there, as seconds and minutes: that one which it shows, or
+    all to which it gets for the first time."""
+
+    def read(moment: datetime) -> datetime:
+        return moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)
+
+    found = []
+    highest = read(since - step)
+    for moment in (since + n * step for n in range(steps)):
+        wall = read(moment)
+        walls = [wall] if in_real_time else []
+        while highest < wall:
+            highest += step
+            walls += [] if in_real_time else [highest]
+        found.append((moment, [(one.second, one.replace(second=0)) for one in walls]))
+    return found
 
 
 # --- random expressions ----------------------------------------------------------------------------------------------

@@ -67,3 +67,10 @@ def test_everything_from_the_start_is_the_state_a_run_begins_with() -> None:
 def test_nothing_is_to_be_done_for_a_run_that_completed() -> None:
     definition = build_definition("w", [DraftTask(TaskDefinition(name="a"))])
     assert plan_replay(definition, {0: Status.COMPLETED}).tasks == ()
+
+
+def test_of_several_sinks_the_end_waits_for_those_that_run_again() -> None:
+    definition = build_definition("w", [DraftTask(TaskDefinition(name=name)) for name in "abc"])
+    outcomes = {0: Status.COMPLETED, 1: Status.FAILED, 2: Status.FAILED}
+    assert definition.pending == (3,)
+    assert plan_replay(definition, outcomes).pending == (2,)

@@ -69,3 +69,11 @@ def test_a_power_that_overflows_is_cut_to_the_ceiling() -> None:
     assert compute_delay(task, 10_000) == MAX_DELAY_SECONDS
     bounded = TaskDefinition(name="t", backoff_factor=1e6, backoff_max_seconds=60.0)
     assert compute_delay(bounded, 10_000) == 60
+
+
+def test_a_failure_is_final_when_it_cannot_be_retried_or_the_retries_are_spent() -> None:
+    task = TaskDefinition(name="t", retries=2, backoff_factor=3.0)
+    assert choose_retry(task, 1, retryable=True, after=None) == 9
+    assert choose_retry(task, 1, retryable=True, after=4.0) == 4
+    assert choose_retry(task, 2, retryable=True, after=4.0) is None
+    assert choose_retry(task, 0, retryable=False, after=4.0) is None

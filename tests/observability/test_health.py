@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from observability.test_metrics import find_port, find_value, parse
 from plait import Context, EmptyModel, Plait
 from plait.errors import OperationError
 from plait.worker.pace import Pace
+from support import launcher
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS, eventually
 
@@ -144,10 +143,10 @@ class Service:
         (folder / "flows.py").write_text(FLOWS)
         self.folder = folder
         self.log = folder / "worker.log"
-        command = [sys.executable, "-P", "-m", "plait", "worker", "flows.py", "--grace=30s", *options]
+        command = ["-P", "-m", "plait", "worker", "flows.py", "--grace=30s", *options]
         env = {**os.environ, "DATABASE_URL": database.url}
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+            self.process = launcher.start(command, cwd=folder, env=env, stdout=log, stderr=log)
 
     def close(self) -> None:
         (self.folder / "gate").touch()

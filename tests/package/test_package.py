@@ -135,6 +135,7 @@ def test_it_starts_without_being_installed(wheel: Path, tmp_path: Path) -> None:
     assert "Durable DAG workflows" in shown
 
 
+@pytest.mark.long
 def test_the_tutorial_word_for_word_from_an_empty_folder(
     wheel: Path, open_folder: Path, record_property: pytest.RecordProperty
 ) -> None:

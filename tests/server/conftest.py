@@ -80,6 +80,11 @@ def api(serve_api: Callable[..., Api]) -> Api:
 
 @pytest.fixture
 def flow(plait: Plait) -> Any:
+    """Of ``declare_etl``."""
+    return declare_etl(plait)
+
+
+def declare_etl(plait: Plait) -> Any:
     """extract → load → report; ``load`` fails as long as the input says so."""
     pipeline = plait.workflow(name="etl")
 

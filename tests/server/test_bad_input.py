@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from server.conftest import Api
+from plait import Plait
+from plait.server import serve
+from server.conftest import Api, declare_etl
+from support.database import Database
+from support.oracle import check_log
+from support.server import Server
 
 DEEP = "[" * 1100 + "]" * 1100
 VERY_DEEP = "[" * 100_000
@@ -31,8 +37,22 @@ TEXTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def api(server: Server) -> Iterator[Api]:
+    """One server and one database for all these tests: none leaves anything behind."""
+    database = Database(server, f"plait_test_bad_input_{os.getpid()}")
+    with Plait(database.url) as plait:
+        declare_etl(plait)
+        running = serve.start(plait)
+        with Api(base_url=f"{running.url}api/v1/", timeout=30) as api:
+            yield api
+        running.stop()
+    check_log(database)
+    database.drop()
+
+
 @pytest.fixture(autouse=True)
-def nothing_is_stored(api: Api, flow: Any) -> Iterator[None]:
+def nothing_is_stored(api: Api) -> Iterator[None]:
     yield
     assert api.ask("runs")["items"] == []
     assert api.ask("events")["items"] == []

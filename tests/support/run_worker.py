@@ -1,4 +1,4 @@
-"""``python -m support.run_worker FLOW SETTINGS PARENT``: a worker process for ``WorkerProcess``."""
+"""``python -m support.run_worker FLOW SETTINGS``: a worker process for ``WorkerProcess``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from plait.worker.identity import Timings
 
 
 def _follow(parent: int) -> None:
-    """End with the test that started us, however it ended."""
+    """End with the process that started us, however it ended."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(70)
 
 
 def main() -> None:
-    flow, settings, parent = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    flow, settings = sys.argv[1], json.loads(sys.argv[2])
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")
     timings = Timings(**settings["timings"])
     # A short lease is for tests in which a worker dies: its maintenance shall be taken over as soon as its tasks.

@@ -54,11 +54,26 @@ class Server(ABC):
     url: str
     """Of a database to connect to for making others."""
 
+    def __init__(self) -> None:
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+
     def run(self, sql: str, *, url: str | None = None) -> list[tuple[Any, ...]]:
-        """Run one statement in autocommit and return its rows."""
-        with psycopg.connect(url or self.url, autocommit=True) as connection:
-            cursor = connection.execute(sql)
-            return cursor.fetchall() if cursor.description else []
+        """Run one statement in autocommit and return its rows; without ``url`` always on the same connection."""
+        if url is not None:
+            with psycopg.connect(url, autocommit=True) as connection:
+                return _execute(connection, sql)
+        if self._connection is not None:
+            try:
+                return _execute(self._connection, sql)
+            except psycopg.OperationalError:
+                if not self._connection.closed:
+                    raise
+        self._connection = psycopg.connect(self.url, autocommit=True)
+        return _execute(self._connection, sql)
+
+    def disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
     def build_url(self, database: str) -> str:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
@@ -70,8 +85,9 @@ class Server(ABC):
         with psycopg.connect(self.build_url(TEMPLATE), autocommit=True) as connection:
             other = os.environ.get(SCHEMA_VARIABLE)
             connection.execute(Path(other).read_bytes() if other else schema.render_sql().encode())
-            # Statistics and warm catalogues are copied along.
             connection.execute("VACUUM ANALYZE")
+        # Statistics are copied along, and so is what the first session after the VACUUM notes about the catalogues.
+        psycopg.connect(self.build_url(TEMPLATE)).close()
 
     @abstractmethod
     def read_log(self) -> str:
@@ -82,10 +98,22 @@ class Server(ABC):
         """Give back everything that was made."""
 
 
+def choose_space() -> str:
+    """Memory, if there is enough: a database is 300 files, and nearly every test has one of its own made."""
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30 else "/tmp"
+
+
+def _execute(connection: psycopg.Connection[tuple[Any, ...]], sql: str) -> list[tuple[Any, ...]]:
+    cursor = connection.execute(sql)
+    return cursor.fetchall() if cursor.description else []
+
+
 class ForeignServer(Server):
     """The server of ``TEST_DATABASE_URL``. Its role must be allowed to create databases."""
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self.url = url
         self.make_template()
 
@@ -94,14 +122,16 @@ class ForeignServer(Server):
 
     def close(self) -> None:
         self.run(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+        self.disconnect()
 
 
 class OwnServer(Server):
     """A server of our own, from the embedded binaries; it can be killed and started again."""
 
     def __init__(self) -> None:
+        super().__init__()
         # Not pytest's temporary folder: that is closed to the account that runs root's server.
-        self.folder = Path(tempfile.mkdtemp(prefix="plait-test-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="plait-test-", dir=choose_space()))
         self.folder.chmod(0o755)
         account = choose_account(self.folder / "data")
         binaries = prepare_binaries(find_binaries(), account, (self.folder,))
@@ -161,6 +191,7 @@ class OwnServer(Server):
         return self._log.read_text(errors="replace")
 
     def close(self) -> None:
+        self.disconnect()
         if self._child is not None:
             self.stop()
         self._guard.kill()

@@ -6,18 +6,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 from plait import Plait, Worker
 from plait.worker.identity import Timings
+from support import launcher
 from support.database import Database
+from support.launcher import TESTS
 from support.ledger import VARIABLE, Ledger
 from support.waiting import DEADLINE_SECONDS, eventually
-
-TESTS = Path(__file__).parents[1]
 
 QUICK = Timings(heartbeat=0.2, lease=1.2, margin=0.3, grace=5.0)
 """Short enough that a lost worker is noticed within a test."""
@@ -50,11 +49,10 @@ class WorkerProcess:
             "timings": {name: getattr(timings, name) for name in timings.__slots__},
         }
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "support.run_worker", flow, json.dumps(settings), str(os.getpid())],
+            self.process = launcher.start(
+                ["-m", "support.run_worker", flow, json.dumps(settings)],
                 cwd=TESTS,
                 env={**os.environ, "DATABASE_URL": url or database.url, VARIABLE: str(ledger.path), **(env or {})},
-                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )

@@ -14,6 +14,9 @@ import pytest
 from plait.testing.server import DatabaseServer
 from plait.testing.session import FOLDER_PREFIX
 
+USERS_PLUGINS = "-p no:schemathesis -p no:hypothesispytest -p no:anyio"
+"""A user's project has not all the plugins that our tests bring along; they take 4 s to import."""
+
 APP = """
     from plait import Context, EmptyModel, Plait
 
@@ -55,7 +58,7 @@ TESTS = """
 
 @pytest.fixture(autouse=True)
 def _no_options_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", USERS_PLUGINS)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     monkeypatch.delenv("PYTEST_XDIST_TESTRUNUID", raising=False)
 

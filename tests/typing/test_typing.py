@@ -7,8 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,7 +25,6 @@ def run(*command: str) -> str:
     return found.stdout
 
 
-@cache
 def check_with_mypy() -> Report:
     text = run(
         *(sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file", os.devnull),
@@ -43,7 +40,6 @@ def check_with_mypy() -> Report:
     return {(file, int(line)): message for file, line, message in ERROR.findall(text)}
 
 
-@cache
 def check_with_pyright() -> Report:
     command = (sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable)
     text = run(*command, "--project", str(SAMPLES / "pyrightconfig.json"))
@@ -55,17 +51,19 @@ def check_with_pyright() -> Report:
     }
 
 
-CHECKERS = pytest.mark.parametrize("check", [check_with_mypy, check_with_pyright])
+@pytest.fixture(scope="module", params=[check_with_mypy, check_with_pyright])
+def found(request: pytest.FixtureRequest) -> Report:
+    """What a type checker says of the samples."""
+    report: Report = request.param()
+    return report
 
 
-@CHECKERS
-def test_right_usage_has_no_error_and_the_types_that_are_asserted(check: Callable[[], Report]) -> None:
-    assert {place: message for place, message in check().items() if place[0] == "right.py"} == {}
+def test_right_usage_has_no_error_and_the_types_that_are_asserted(found: Report) -> None:
+    assert {place: message for place, message in found.items() if place[0] == "right.py"} == {}
 
 
-@CHECKERS
-def test_wrong_usage_is_reported_on_every_marked_line_and_on_no_other(check: Callable[[], Report]) -> None:
+def test_wrong_usage_is_reported_on_every_marked_line_and_on_no_other(found: Report) -> None:
     lines = (SAMPLES / "wrong.py").read_text().splitlines()
     marked = {number for number, line in enumerate(lines, 1) if line.endswith("# error")}
-    report = {line: message for (file, line), message in check().items() if file == "wrong.py"}
+    report = {line: message for (file, line), message in found.items() if file == "wrong.py"}
     assert set(report) == marked, report

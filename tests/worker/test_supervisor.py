@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from plait import Plait
 from plait.worker.child import Child, describe_end
 from plait.worker.supervisor import Supervisor
+from support import launcher
 from support.waiting import DEADLINE_SECONDS, eventually
 
 FLOWS = Path(__file__).parents[1] / "cli" / "sample_flows.py"
@@ -23,11 +23,10 @@ class Service:
     def __init__(self, folder, env, *arguments):
         self.log = folder / "service.log"
         self._log = self.log.open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "plait", "worker", *arguments],
+        self.process = launcher.start(
+            ["-P", "-m", "plait", "worker", *arguments],
             cwd=folder,
             env=env,
-            stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
@@ -92,15 +91,9 @@ def serve(tmp_path, environment):
 @pytest.fixture
 def trigger(tmp_path, environment):
     def run(workflow):
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "plait", "run", f"flows:{workflow}", "--detach"],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
+        command = ["-P", "-m", "plait", "run", f"flows:{workflow}", "--detach"]
+        done = launcher.run(command, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     return run

@@ -17,6 +17,7 @@ from plait.errors import (
     SchemaError,
     UnknownVersionError,
 )
+from plait.store.codecs import SharingConnection
 from plait.store.schema import check_not_moved
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ async def connect(url: str, *, application_name: str = "plait", timeout: float =
         return await asyncpg.connect(
             url,
             timeout=timeout,  # pyright: ignore[reportArgumentType]
+            connection_class=SharingConnection,
             server_settings={**SESSION_SETTINGS, "application_name": application_name},
         )
     except (*_BROKEN, *_REFUSED, ValueError) as error:

@@ -1,0 +1,172 @@
+"""``python -m support.run_launcher DESCRIPTOR``: the process from which ``support.launcher`` forks others.
+
+It imports Plait once, and each fork does what Python would have done with the arguments it is given.
+"""
+
+from __future__ import annotations
+
+import array
+import builtins
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import runpy
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+IMPORTED = ("plait.cli", "plait.server", "plait.store", "plait.worker")
+"""With the modules in them comes nearly all that a command, a worker or a server loads."""
+
+STREAMS = 3
+"""Standard input, output and error."""
+
+
+class Launcher:
+    """Forks when asked to, and tells how the forks ended, until whoever asks is gone."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._ends: dict[int, int] = {}
+        """By the pid of a fork, where to write its wait status."""
+        self._woken, wake = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(wake, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake)
+
+    def serve(self) -> dict[str, Any]:
+        """Returns in forks only: what this one shall do."""
+        while True:
+            readable, _, _ = select.select([self._control, self._woken], [], [])
+            if self._woken in readable:
+                os.read(self._woken, 4096)
+            self._reap()
+            if self._control in readable:
+                request, descriptors = self._receive()
+                *streams, end = descriptors
+                pid = os.fork()
+                if pid == 0:
+                    self._leave(streams)
+                    return request
+                self._ends[pid] = end
+                for descriptor in streams:
+                    os.close(descriptor)
+                self._control.sendall(struct.pack("i", pid))
+
+    def _receive(self) -> tuple[dict[str, Any], list[int]]:
+        head, data, _, _ = self._control.recvmsg(4, socket.CMSG_SPACE((STREAMS + 1) * 4))
+        if not head:
+            for pid in self._ends:
+                os.kill(pid, signal.SIGKILL)
+            sys.exit()
+        (size,) = struct.unpack("i", head)
+        text = b""
+        while len(text) < size:
+            text += self._control.recv(size - len(text))
+        return json.loads(text), array.array("i", data[0][2]).tolist()
+
+    def _reap(self) -> None:
+        for pid in list(self._ends):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                end = self._ends.pop(pid)
+                os.write(end, struct.pack("i", os.waitstatus_to_exitcode(status)))
+                os.close(end)
+
+    def _leave(self, streams: list[int]) -> None:
+        """In a fork: keep nothing of the launcher but what it has imported."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._control.detach()
+        for number, descriptor in enumerate(streams):
+            os.dup2(descriptor, number)
+        os.closerange(STREAMS, 1024)
+
+
+def run(request: dict[str, Any]) -> None:
+    """Be ``python *arguments`` with this folder and this environment."""
+    if request["session"]:
+        os.setsid()
+    os.chdir(request["folder"])
+    locale = {name: value for name, value in os.environ.items() if name == "LC_CTYPE"}  # Python may have set it
+    os.environ.clear()
+    os.environ.update(locale | request["environment"])
+    time.tzset()
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+    _open_streams(unbuffered=bool(os.environ.get("PYTHONUNBUFFERED")))
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    _run_arguments(list(request["arguments"]))
+
+
+def _open_streams(*, unbuffered: bool) -> None:
+    """Streams like those with which Python started here."""
+    stdin = open(0, encoding=sys.stdin.encoding, errors=sys.stdin.errors, closefd=False)  # noqa: SIM115
+    sys.stdin = sys.__stdin__ = stdin
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        first = getattr(sys, name)
+        stream = io.TextIOWrapper(
+            open(number, "wb", buffering=0 if unbuffered else -1, closefd=False),  # noqa: SIM115
+            encoding=first.encoding,
+            errors=first.errors,
+            line_buffering=number == 2 or os.isatty(number),
+            write_through=unbuffered,
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _run_arguments(arguments: list[str]) -> None:
+    here = [""]
+    while (word := arguments.pop(0)) in ("-P", "-W"):
+        if word == "-P":
+            here = []
+        else:
+            action, _, category = arguments.pop(0).partition("::")
+            warnings.simplefilter(action, getattr(builtins, category))  # type: ignore[arg-type]
+    if word == "-m":
+        name, *rest = arguments
+        sys.argv = ["-m", *rest]
+        sys.path[:0] = [os.getcwd()] if here else []
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+        return
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    if word == "-c":
+        source, *rest = arguments
+        sys.argv = ["-c", *rest]
+        sys.path[:0] = here
+        code = compile(source, "<string>", "exec")
+    else:
+        sys.argv = [word, *arguments]
+        sys.path[:0] = [str(Path(word).resolve().parent)] if here else []
+        main.__file__ = word
+        code = compile(Path(word).read_bytes(), word, "exec")
+    exec(code, main.__dict__)
+
+
+def main() -> None:
+    """Serve; a fork comes back from it with its request, and ends as every Python program does."""
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        sys.path.pop(0)
+        for name in IMPORTED:
+            for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
+                importlib.import_module(module.name)
+        sys.modules.pop("support")
+        gc.collect()
+        gc.freeze()
+        request = Launcher(control).serve()
+    run(request)
+
+
+if __name__ == "__main__":
+    main()
