@@ -231,15 +231,16 @@ def test_importing_plait_stays_cheap(imports: str, most: int) -> None:
 
 
 def count_lines(path: Path) -> int:
-    """Lines of code: without blank ones, comments and docstrings, which are welcome."""
+    """Lines of code: without blank ones, comments, docstrings and imports, of which smaller modules have more."""
     source = path.read_text()
     if path.suffix == ".sql":
         statements = re.sub(r"^COMMENT ON .*?';$", "", source, flags=re.M | re.S)
         return sum(1 for line in statements.splitlines() if line.strip() and not line.strip().startswith("--"))
-    texts = {
+    aside = {
         line
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str))
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
     silent = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
@@ -249,26 +250,23 @@ def count_lines(path: Path) -> int:
         if token.type not in silent
         for line in range(token.start[0], token.end[0] + 1)
     }
-    return len(code - texts)
+    return len(code - aside)
 
 
-def test_the_engine_stays_below_eight_thousand_lines() -> None:
+def test_the_engine_stays_small() -> None:
     """What a task meets between trigger and outcome: declarations, settings, the embedded server, commands, and what
     only those ask the store who watch or tidy up, aside."""
     engine = ["graph", "store", "worker", "maintenance", "engine", "client", "errors", "ids"]
     engine += ["features.refs", "declaration.runnable", "declaration.context"]
-    others = (
-        "worker.endpoint",
-        "worker.gateway",
-        "worker.address",
-        "worker.health",
-        "worker.meter",
-        "store.catalog",
-        "store.logs",
-        "store.observation",
-        "store.retention",
-        "store.runs",
-        "maintenance.pruner",
+    others = tuple(
+        f"{room}.{module}"
+        for room, modules in {
+            "worker": ("endpoint", "exposition", "gateway", "address", "health", "meter", "pace"),
+            "store": ("catalog", "logs", "observation", "pace", "retention", "runs"),
+            "maintenance": ("pruner",),
+            "graph": ("triggers",),
+        }.items()
+        for module in modules
     )
     files = [
         path
@@ -281,7 +279,7 @@ def test_the_engine_stays_below_eight_thousand_lines() -> None:
         for path in (SOURCE / "store").rglob("*.sql")
         if path.parent.name != "views" and (path.parent.name != "sql" or path.stem in statements)
     ]
-    assert sum(map(count_lines, files)) < 8000
+    assert sum(map(count_lines, files)) < 7300
 
 
 def test_no_module_grows_beyond_what_is_read_in_one_sitting() -> None:

@@ -30,7 +30,12 @@ def test_help_imports_click_and_nothing_else(arguments):
     modules = list_modules(*arguments)
     assert "click" in modules
     assert not modules & {"asyncio", "asyncpg", "pydantic", "rich", "concurrent"}
-    assert {name for name in modules if name.startswith("plait")} == {"plait", "plait.cli", "plait.cli.lazy"}
+    assert {name for name in modules if name.startswith("plait")} == {
+        "plait",
+        "plait.cli",
+        "plait.cli.lazy",
+        "plait.version",
+    }
 
 
 def test_a_command_without_a_terminal_does_not_import_rich():

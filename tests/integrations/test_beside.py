@@ -63,7 +63,7 @@ def test_leaving_the_block_disconnects_and_entering_again_connects_anew(plait: P
     for _ in range(2):
         with plait:
             assert plait.runs.count().runs == 0
-        assert plait._engine is None
+        assert get_access(plait)._engine is None
 
 
 def test_a_block_inside_another_leaves_the_connection_to_the_outer_one(plait: Plait) -> None:
@@ -72,7 +72,7 @@ def test_a_block_inside_another_leaves_the_connection_to_the_outer_one(plait: Pl
         with plait:
             assert plait.runs.count().runs == 0
         assert get_access(plait).engine is engine
-    assert plait._engine is None
+    assert get_access(plait)._engine is None
 
 
 def test_a_block_that_could_not_be_entered_does_not_count() -> None:
@@ -80,7 +80,7 @@ def test_a_block_that_could_not_be_entered_does_not_count() -> None:
     for _ in range(2):
         with pytest.raises(DatabaseUnavailableError), plait:
             raise AssertionError("entered")
-        assert plait._engine is None
+        assert get_access(plait)._engine is None
 
 
 async def test_the_end_of_a_with_block_in_a_task_does_not_close_what_the_worker_works_with(
@@ -136,7 +136,7 @@ def test_a_signal_takes_no_lock_that_the_interrupted_thread_may_hold(plait: Plai
 
     worker = work(one).worker
     handler = threading.Thread(target=worker._on_signal, daemon=True)
-    with plait._lock:
+    with get_access(plait)._lock:
         handler.start()
         handler.join(10)
         assert not handler.is_alive()

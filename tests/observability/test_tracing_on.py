@@ -75,7 +75,7 @@ def test_an_event_carries_the_trace_to_the_runs_it_starts(plait: Plait, spans: S
     work(listener)
     with spans.tracer.start_as_current_span("request") as request:
         event = plait.event.push("order", {}, additional_metadata={"user": "anna"})
-    assert event.additional_metadata == {"user": "anna"}
+    assert event.metadata == {"user": "anna"}
     run = spans.wait("run listener")[0]
     assert run.parent
     assert run.parent.span_id == request.get_span_context().span_id
@@ -222,6 +222,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 from plait import Context, EmptyModel, Plait
+from plait.client import get_access
 from plait.tracing import PlaitInstrumentor
 
 class Printer(SpanExporter):

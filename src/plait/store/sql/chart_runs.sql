@@ -4,7 +4,7 @@
 -- Index: run's key, backwards, $12 runs at most; for each that has not ended, the keys of running and attempt.
 WITH seen AS MATERIALIZED (
     SELECT r.created_at,
-           CASE WHEN r.status <> 0 THEN r.status
+           CASE WHEN r.status <> plait.open() THEN r.status
                 WHEN (SELECT true FROM plait.running t WHERE t.run_id = r.id LIMIT 1) THEN 1
                 WHEN (SELECT true FROM plait.attempt a WHERE a.run_id = r.id LIMIT 1) THEN 1
                 ELSE 0 END AS code

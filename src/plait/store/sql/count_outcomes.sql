@@ -13,15 +13,15 @@ WITH seen AS MATERIALIZED (
     SELECT c.id, r.tasks
     FROM chosen c
     CROSS JOIN LATERAL (SELECT count(*) AS tasks FROM plait.running t WHERE t.run_id = c.id) r
-    WHERE c.status = 0 AND r.tasks > 0
+    WHERE c.status = plait.open() AND r.tasks > 0
 )
 SELECT 'seen' AS kind, 0 AS code, count(*) AS amount FROM seen
 UNION ALL
-SELECT CASE WHEN status = 0 THEN 'open_all' ELSE 'all' END, 0, sum(tasks) FROM chosen GROUP BY 1
+SELECT CASE WHEN status = plait.open() THEN 'open_all' ELSE 'all' END, 0, sum(tasks) FROM chosen GROUP BY 1
 UNION ALL
 SELECT 'run', o.code, count(*)
 FROM (
-    SELECT CASE WHEN c.status <> 0 THEN c.status
+    SELECT CASE WHEN c.status <> plait.open() THEN c.status
                 WHEN c.id IN (SELECT id FROM held) THEN 1
                 WHEN (SELECT true FROM plait.attempt a WHERE a.run_id = c.id LIMIT 1) THEN 1
                 ELSE 0 END AS code
@@ -29,9 +29,9 @@ FROM (
 ) o
 GROUP BY o.code
 UNION ALL
-SELECT CASE WHEN c.status = 0 THEN 'open_outcome' ELSE 'outcome' END, a.status, count(*)
+SELECT CASE WHEN c.status = plait.open() THEN 'open_outcome' ELSE 'outcome' END, a.status, count(*)
 FROM chosen c
-CROSS JOIN LATERAL (SELECT status FROM plait.attempt WHERE run_id = c.id AND status > 0 OFFSET 0) a
+CROSS JOIN LATERAL (SELECT status FROM plait.attempt WHERE run_id = c.id AND plait.is_outcome(status) OFFSET 0) a
 GROUP BY 1, a.status
 UNION ALL
 SELECT 'room', 1, coalesce(sum(tasks), 0) FROM held

@@ -6,13 +6,12 @@ FROM unnest($1::uuid[]) AS w(id)
 JOIN plait.run r ON r.id = w.id
 JOIN plait.workflow_version v ON v.id = r.version_id
 CROSS JOIN LATERAL (
-    SELECT r.status <> 0
-        OR (SELECT true FROM plait.running t WHERE t.run_id = r.id LIMIT 1) IS NOT NULL
-        OR (SELECT true FROM plait.attempt a WHERE a.run_id = r.id LIMIT 1) IS NOT NULL AS begun
+    SELECT
+-- Include fragments/begun.sql.
 ) b
 WHERE ($2::text[] IS NULL OR v.workflow = ANY ($2))
   AND ($3::int2[] IS NULL OR r.status = ANY ($3))
-  AND ($4::bool IS NULL OR r.status <> 0 OR b.begun = $4)
+  AND ($4::bool IS NULL OR r.status <> plait.open() OR b.begun = $4)
   AND ($5::int2[] IS NULL OR r.trigger_kind = ANY ($5))
   AND ($6::text[] IS NULL OR NOT EXISTS (
       SELECT FROM unnest($6, $7::text[]) AS m(key, value) WHERE r.metadata ->> m.key IS DISTINCT FROM m.value))

@@ -7,8 +7,7 @@ FROM (
 JOIN plait.run r ON r.id = c.run_id
 JOIN plait.workflow_version v ON v.id = r.version_id
 CROSS JOIN LATERAL (
-    SELECT r.status <> 0
-        OR (SELECT true FROM plait.running t WHERE t.run_id = r.id LIMIT 1) IS NOT NULL
-        OR (SELECT true FROM plait.attempt a WHERE a.run_id = r.id LIMIT 1) IS NOT NULL AS begun
+    SELECT
+-- Include fragments/begun.sql.
 ) b
 ORDER BY r.id

@@ -3,10 +3,8 @@
 SELECT r.id, v.workflow, r.version_id, r.status, r.priority, r.created_at, r.finished_at, r.metadata::text AS metadata,
        r.trigger_kind, r.trigger_id, r.trigger_task, r.cancel_tasks,
        substring(r.input FROM 1 FOR coalesce($2::int4, 1 << 30)) AS input, octet_length(r.input) AS input_size,
-       r.status <> 0
-           OR (SELECT true FROM plait.running t WHERE t.run_id = r.id LIMIT 1) IS NOT NULL
-           OR (SELECT true FROM plait.attempt a WHERE a.run_id = r.id LIMIT 1) IS NOT NULL AS begun,
-       CASE r.trigger_kind
+-- Include fragments/begun.sql.
+       , CASE r.trigger_kind
            WHEN 2 THEN (SELECT e.key FROM plait.event e WHERE e.id = r.trigger_id)
            WHEN 3 THEN (SELECT c.name FROM plait.cron c WHERE c.id = r.trigger_id)
            WHEN 4 THEN (SELECT s.workflow FROM plait.scheduled s WHERE s.id = r.trigger_id)
@@ -14,7 +12,7 @@ SELECT r.id, v.workflow, r.version_id, r.status, r.priority, r.created_at, r.fin
                         WHERE p.id = r.trigger_id)
            WHEN 5 THEN v.workflow
        END AS trigger_name,
-       CASE WHEN r.trigger_kind = 1 THEN (SELECT p.version_id FROM plait.run p WHERE p.id = r.trigger_id) END AS parent_version,
+       CASE WHEN r.trigger_kind = plait.by_parent() THEN (SELECT p.version_id FROM plait.run p WHERE p.id = r.trigger_id) END AS parent_version,
        (SELECT count(*)::int FROM (SELECT FROM plait.child c WHERE c.parent_run_id = r.id LIMIT 1000) k) AS children,
        (SELECT count(*)::int FROM (
            SELECT FROM plait.run p WHERE p.trigger_id = r.id AND p.trigger_kind > 1 LIMIT 1000) k) AS replays

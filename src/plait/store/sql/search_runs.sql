@@ -9,14 +9,13 @@ FROM (
 ) r
 CROSS JOIN LATERAL (SELECT workflow FROM plait.workflow_version WHERE id = r.version_id OFFSET 0) v
 CROSS JOIN LATERAL (
-    SELECT r.status <> 0
-        OR (SELECT true FROM plait.running t WHERE t.run_id = r.id LIMIT 1) IS NOT NULL
-        OR (SELECT true FROM plait.attempt a WHERE a.run_id = r.id LIMIT 1) IS NOT NULL AS begun
+    SELECT
+-- Include fragments/begun.sql.
 ) b
 WHERE ($3::text[] IS NULL
        OR r.version_id = ANY (ARRAY(SELECT w.id FROM plait.workflow_version w WHERE w.workflow = ANY ($3))))
   AND ($4::int2[] IS NULL OR r.status = ANY ($4))
-  AND ($5::bool IS NULL OR r.status <> 0 OR b.begun = $5)
+  AND ($5::bool IS NULL OR r.status <> plait.open() OR b.begun = $5)
   AND ($6::int2[] IS NULL OR r.trigger_kind = ANY ($6))
   AND ($7::text[] IS NULL OR NOT EXISTS (
       SELECT FROM unnest($7, $8::text[]) AS m(key, value) WHERE r.metadata ->> m.key IS DISTINCT FROM m.value))
