@@ -7,13 +7,14 @@ import contextvars
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from plait.declaration.code import TaskCode
 from plait.declaration.context import Context
-from plait.engine.current import CurrentAttempt, Host, current_attempt
-from plait.graph.attempt import Report
+from plait.engine.current import CurrentAttempt, Host, LineLog, current_attempt
+from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.store.changes import ChangeTeller
 from plait.tracing import find_tracing
@@ -49,6 +50,17 @@ class Caller:
         return code.aio_call(context.input, context)
 
 
+@dataclass(frozen=True, slots=True)
+class UserSide:
+    """What the user's program brings along: the event loop of its tasks, and what surrounds each of them."""
+
+    loop: asyncio.AbstractEventLoop
+    caller: Caller
+    lifespan: Any
+    capture_logs: bool
+    payload_limit: int
+
+
 class Executor:
     """Hands assignments to the user's side in batches, and their reports back to the engine in batches.
 
@@ -58,26 +70,27 @@ class Executor:
     def __init__(
         self,
         engine_loop: asyncio.AbstractEventLoop,
-        user_loop: asyncio.AbstractEventLoop,
+        user: UserSide,
         holdings: Holdings,
         identity: Identity,
         *,
-        make_host: Callable[[str], Host],
+        release_slot: Callable[[Attempt], None],
+        cancel: Callable[[Attempt], None],
+        open_log: Callable[[Attempt], LineLog],
         conclude: Concluder,
         changes: ChangeTeller,
-        payload_limit: int,
-        caller: Caller,
     ) -> None:
         self._engine_loop = engine_loop
-        self._user_loop = user_loop
+        self._user_loop = user.loop
         self._holdings = holdings
         self._identity = identity
-        self._make_host = make_host
-        self._host = make_host(str(identity.id))
         self._conclude = conclude
         self._changes = changes
-        self._payload_limit = payload_limit
-        self._caller = caller
+        self._payload_limit = user.payload_limit
+        self._caller = user.caller
+        self._host = Host(
+            str(identity.id), user.lifespan, release_slot, cancel, open_log=open_log, capture_logs=user.capture_logs
+        )
         self._tracing = find_tracing()
         self._threads = ThreadPool("plait-task")
         self._to_start: deque[Execution] = deque()
@@ -112,7 +125,7 @@ class Executor:
     def _find_host(self) -> Host:
         worker_id = str(self._identity.id)  # another one since a lease was lost
         if self._host.worker_id != worker_id:
-            self._host = self._make_host(worker_id)
+            self._host = replace(self._host, worker_id=worker_id)
         return self._host
 
     def _submit_to_thread(self, execution: Execution) -> None:

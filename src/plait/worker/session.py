@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from plait.engine.current import Host
 from plait.errors import DatabaseUnavailableError
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
@@ -33,7 +32,7 @@ from plait.worker.assignment import CodeBook
 from plait.worker.background import Background
 from plait.worker.children import ChildCanceller
 from plait.worker.claimer import Claimer
-from plait.worker.executor import WORKER_STOPPED, Caller, Executor
+from plait.worker.executor import WORKER_STOPPED, Executor, UserSide
 from plait.worker.flusher import Flusher
 from plait.worker.heartbeat import Heartbeat
 from plait.worker.holdings import Holdings
@@ -67,12 +66,8 @@ class Session:
         engine: Engine,
         identity: Identity,
         codes: CodeBook,
-        user_loop: asyncio.AbstractEventLoop,
+        user: UserSide,
         *,
-        caller: Caller,
-        lifespan: Any,
-        capture_logs: bool,
-        payload_limit: int,
         health: Address | None,
         announce: Callable[[], None],
         fail: Callable[[BaseException | None], None],
@@ -94,21 +89,14 @@ class Session:
         outbox = self._outbox = Outbox(self.holdings, note_ended=self.logs.hurry)
         self.executor = Executor(
             self._loop,
-            user_loop,
+            user,
             self.holdings,
             identity,
-            make_host=lambda worker_id: Host(
-                worker_id,
-                lifespan,
-                self.release_slot_soon,
-                self.cancel_soon,
-                open_log=self.logs.open_log,
-                capture_logs=capture_logs,
-            ),
+            release_slot=self.release_slot_soon,
+            cancel=self.cancel_soon,
+            open_log=self.logs.open_log,
             conclude=outbox.conclude,
             changes=self.changes,
-            payload_limit=payload_limit,
-            caller=caller,
         )
         self.parker = Parker(self.store, hub, identity, self.holdings, conclude=outbox.conclude, changes=self.changes)
         self.revoker = Revoker(
@@ -154,17 +142,22 @@ class Session:
             from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
 
             self.health = WorkerHealth(health, identity, self.holdings, self.heartbeat, meter)
-        self._services: list[PeriodicService] = [
-            Timers(self.store, hub, self._cancel_expired),
-            Reaper(self.store, hub, every=min(5.0, identity.timings.heartbeat)),
-            Deliverer(self.store, hub),
-            Schedules(self.store),
-        ]
-        if (retention := settings.retention) is not None:
-            self._services.append(Pruner(self.store.retention, retention))
+        self._services = self._make_services()
         self.leader = Leader(self.store, lambda: identity.id, self._services)
         self._tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
+
+    def _make_services(self) -> list[PeriodicService]:
+        """What the leader among the workers runs."""
+        services: list[PeriodicService] = [
+            Timers(self.store, self._hub, self._cancel_expired),
+            Reaper(self.store, self._hub, every=min(5.0, self.identity.timings.heartbeat)),
+            Deliverer(self.store, self._hub),
+            Schedules(self.store),
+        ]
+        if (retention := settings.retention) is not None:
+            services.append(Pruner(self.store.retention, retention))
+        return services
 
     async def open(self, replaces: UUID | None) -> None:
         """Register and begin to work. ``replaces``: a worker known to be dead."""

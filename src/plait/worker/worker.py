@@ -22,7 +22,7 @@ from plait.engine.access import Access
 from plait.engine.portal import new_event_loop
 from plait.errors import DefinitionError, InvalidInputError
 from plait.values.encoding import encode_metadata
-from plait.worker.executor import Caller
+from plait.worker.executor import Caller, UserSide
 from plait.worker.identity import Identity, Timings
 
 if TYPE_CHECKING:
@@ -276,18 +276,9 @@ class Worker:
                 codes[action] = get_code(workflow.task_by_name[spec.name])
         await sync_crons(engine, self._workflows)
         assert self._user_loop is not None
+        user = UserSide(self._user_loop, self.caller, lifespan, self._capture_logs, self._access.payload_limit)
         session = Session(
-            engine,
-            self._identity,
-            codes,
-            self._user_loop,
-            caller=self.caller,
-            lifespan=lifespan,
-            capture_logs=self._capture_logs,
-            payload_limit=self._access.payload_limit,
-            health=self.health,
-            announce=self._announce,
-            fail=self._fail,
+            engine, self._identity, codes, user, health=self.health, announce=self._announce, fail=self._fail
         )
         await session.open(_take_id(REPLACES_VARIABLE))
         return session
