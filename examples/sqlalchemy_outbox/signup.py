@@ -80,7 +80,7 @@ async def main() -> None:
         async with plait.worker().running():
             for run_id in runs:
                 print(await plait.runs.get_run_ref(run_id).aio_result())
-        print("runs:", await plait.runs.aio_count())
+        print("runs:", (await plait.runs.aio_count()).runs)
         engine.dispose()
         await aio_engine.dispose()
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from plait.cli.waiting import Silence
+from plait.cli.waiting import WaitNotice
 from support.waiting import eventually
 from support.workers import serve
 
@@ -77,10 +77,10 @@ def test_why_a_run_waits_is_said_once_and_only_after_a_while_without_progress(co
 
     async def judge(times):
         for _ in range(times):
-            await silence.judge(await control.plait.runs.aio_get_details(run.workflow_run_id))
+            await notice.judge(await control.plait.runs.aio_get_details(run.workflow_run_id))
         return len(said)
 
-    silence = Silence(control.plait, said.append, clock=lambda: next(clock))
+    notice = WaitNotice(control.plait, said.append, clock=lambda: next(clock))
     assert asyncio.run(judge(2)) == 0
     assert asyncio.run(judge(1)) == 1
     assert asyncio.run(judge(2)) == 1

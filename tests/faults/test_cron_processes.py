@@ -11,6 +11,7 @@ import pytest
 
 from flows import ticking
 from plait import Plait
+from plait.client import get_access
 from support.database import Database
 from support.ledger import Ledger
 from support.workers import QUICK
@@ -51,12 +52,12 @@ def test_many_leaders_at_a_time_fire_each_time_once(plait: Plait, database: Data
     others = [Plait(database.url) for _ in range(8)]
 
     async def work(other: Plait) -> None:
-        loop = Schedules((await other.open_engine()).store)
+        loop = Schedules((await get_access(other).open_engine()).store)
         for _ in range(10):
             await loop.run_once()
 
     with ThreadPoolExecutor(len(others)) as pool:
-        list(pool.map(lambda other: other.portal.call(work(other)), others))
+        list(pool.map(lambda other: get_access(other).portal.call(work(other)), others))
     for other in others:
         other.close()
     for cron in crons:

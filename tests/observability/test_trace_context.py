@@ -30,8 +30,8 @@ def test_metadata_that_leaves_no_room_for_a_trace_is_taken_without(
         with pytest.raises(InvalidInputError, match="workflow 'task': additional_metadata"):
             task.run_no_wait(additional_metadata={"set": {object()}})
         task.run_no_wait(additional_metadata={"user": "anna"})
-    assert plait.runs.get(ref.workflow_run_id).additional_metadata == FULL
-    assert event.additional_metadata == FULL
+    assert plait.runs.get(ref.workflow_run_id).metadata == FULL
+    assert event.metadata == FULL
     assert database.count("run", "metadata ? 'plait.trace'") == 1
     assert "its metadata leaves no room" in caplog.text
 

@@ -141,8 +141,8 @@ def test_what_a_run_carries_for_its_trace_is_no_metadata_of_its_users(plait: Pla
         plait.event.push("order", {}, additional_metadata={"user": "anna"})
     server = runner.start(plait)
     try:
-        run = httpx.get(f"{server.url}api/v1/runs/{ref.workflow_run_id}").json()["run"]
-        (event,) = httpx.get(f"{server.url}api/v1/events").json()["events"]
+        run = httpx.get(f"{server.url}api/v1/runs/{ref.workflow_run_id}").json()
+        (event,) = httpx.get(f"{server.url}api/v1/events").json()["items"]
     finally:
         server.stop()
     assert json.loads(run["metadata"]) == json.loads(event["metadata"]) == {"user": "anna"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plait.features.why import Crew, Waiting, explain_waiting
+from plait.features.why import Capacity, Waiting, explain_waiting
 from plait.graph.definition import TaskKind
 from plait.types import TaskStatus
 
@@ -22,13 +22,16 @@ LATER = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         ({"status": RUNNING}, None),
         ({"status": COMPLETED}, None),
         ({"status": QUEUED}, "No live worker has this task's code."),
-        ({"status": QUEUED, "crew": Crew(1, 8, 8)}, "All slots of the worker that has its code are busy (8/8)."),
         (
-            {"status": QUEUED, "crew": Crew(3, 24, 24)},
+            {"status": QUEUED, "capacity": Capacity(1, 8, 8)},
+            "All slots of the worker that has its code are busy (8/8).",
+        ),
+        (
+            {"status": QUEUED, "capacity": Capacity(3, 24, 24)},
             "All slots of the 3 workers that have its code are busy (24/24).",
         ),
         (
-            {"status": QUEUED, "crew": Crew(1, 8, 2)},
+            {"status": QUEUED, "capacity": Capacity(1, 8, 2)},
             "It is ready: the worker that has its code may take it at any moment (2/8 slots busy).",
         ),
         ({"status": QUEUED, "cancel_asked": True}, "It is to be cancelled: a worker does that when it comes to it."),

@@ -26,7 +26,7 @@ def test_retries_hours_apart_happen_at_their_times(plait_test: PlaitTest) -> Non
     assert plait_test.run(flow) == {"fetch": 3}
 
     (run,) = plait.runs.list()
-    first, second, third = plait.runs.get_details(run.workflow_run_id).tasks["fetch"].attempts
+    first, second, third = plait.runs.get_details(run.id).tasks["fetch"].attempts
     assert [first.outcome, second.outcome, third.outcome] == ["RETRIED", "RETRIED", "COMPLETED"]
     assert first.started_at is not None
     assert second.started_at is not None

@@ -34,7 +34,7 @@ _INTERNAL = ("PLAIT_CHILD_DATABASE_URL", "PLAIT_REPLACES_WORKER", "PLAIT_SUPERVI
     nargs=-1,
     shell_complete=lambda _context, _parameter, text: [name for name in SETTINGS if name.startswith(text)],
 )
-@click.option("--set", "only_set", is_flag=True, help="Leave out what is left at its default.")
+@click.option("--set", "only_set", is_flag=True, help="Show only settings that differ from their default.")
 @output_option()
 @paged
 @common_options

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     ("the crons of a workflow", "plait crons list --workflow Nightly"),
 )
 @click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.", shell_complete=complete_workflows)
-@click.option("--name", type=TEXT, help="Only those named so.")
+@click.option("--name", type=TEXT, help="Only those with this name.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--after", metavar="CRON_ID", help="Crons behind this one: the next page.")
+@click.option("--after", metavar="CRON_ID", help="Show the crons after this one: the next page.")
 @output_option()
 @paged
 @common_options
@@ -77,16 +77,21 @@ def show_cron(cron_id: str, output: str) -> None:
 @click.argument("name", type=TEXT)
 @click.argument("expression", type=TEXT)
 @click.argument("input", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
-@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="An IANA name: Europe/Berlin.")
+@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Time zone, e.g. Europe/Berlin.")
 @click.option(
     "--catch-up",
     type=click.Choice(["none", "latest", "all"]),
     default="latest",
     show_default=True,
-    help="Of fire times missed by over a minute, which get a run.",
+    help="Which fire times, missed by more than a minute, get a run.",
 )
-@click.option("--catch-up-bound", type=DurationType(), default=86_400.0, help="With all: how old they may be. [1d]")
-@click.option("--priority", type=click.IntRange(1, 3), help="Of its runs: 1 (low) to 3 (high).")
+@click.option(
+    "--catch-up-bound",
+    type=DurationType(),
+    default=86_400.0,
+    help="With --catch-up all: oldest fire time that still gets a run. [1d]",
+)
+@click.option("--priority", type=click.IntRange(1, 3), help="Priority of its runs: 1 (low) to 3 (high).")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of its runs; may be repeated.")
 @output_option()
 @common_options
@@ -175,8 +180,10 @@ def run_cron(cron_id: str, output: str) -> None:
     ("a cron that was made here", "plait crons delete CRON_ID --yes"),
 )
 @click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True, shell_complete=complete_crons)
-@click.option("--force", is_flag=True, help="Also one that is declared in code, which a worker with it makes again.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option(
+    "--force", is_flag=True, help="Delete it even if code declares it; a worker with that code makes it again."
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @output_option()
 @common_options
 def delete_crons(cron_ids: Sequence[str], force: bool, yes: bool, output: str) -> None:

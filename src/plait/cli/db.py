@@ -64,7 +64,7 @@ def status(output: str) -> None:
     ("what would be applied", "plait db upgrade --dry-run"),
     ("a release's step before its workers start", "plait db upgrade --database-url postgresql://owner@db/app"),
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be applied, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be applied; change nothing.")
 @output_option()
 @common_options
 def upgrade(dry_run: bool, output: str) -> None:

@@ -23,7 +23,7 @@ from plait.store.move import Moved, MoveRefusedError, move
 @click.option(
     "--to", "target", metavar="URL", required=True, help="The database to move to; it may hold other schemas."
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask back.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @output_option()
 @common_options
 def move_database(target: str, yes: bool, output: str) -> None:

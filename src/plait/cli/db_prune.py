@@ -30,7 +30,7 @@ from plait.store.store import Store
 )
 @click.option("--older-than", type=DurationType(), help="Since its end, 90d. [default: the setting retention]")
 @click.option("--dry-run", is_flag=True, help="Count, delete nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask back.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @output_option()
 @common_options
 def prune_database(older_than: float | None, dry_run: bool, yes: bool, output: str) -> None:

@@ -85,10 +85,10 @@ def find_watched(target: str) -> list[Path]:
     ("workflows and the dashboard, while you write them", "plait dev flows.py --open"),
 )
 @click.argument("target", shell_complete=complete_target)
-@setting_option("--slots", setting=Settings.worker_slots, help="Tasks at a time.")
+@setting_option("--slots", setting=Settings.worker_slots, help="How many tasks run at a time.")
 @setting_option("--log-level", setting=Settings.log_level)
 @setting_option("--log-format", setting=Settings.log_format)
-@setting_option("--port", setting=Settings.server_port, help="Of the dashboard.")
+@setting_option("--port", setting=Settings.server_port, help="Port of the dashboard.")
 @click.option("--open", "open_page", is_flag=True, help="Open the dashboard in a browser.")
 @click.option("--no-dashboard", is_flag=True, help="Serve no dashboard.")
 @common_options

@@ -32,8 +32,8 @@ _SHOWN_PAYLOAD = 60
 )
 @click.argument("key", type=TEXT)
 @click.argument("payload", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
-@click.option("--scope", type=TEXT, help="Which filters are asked, which conditions with a scope are met.")
-@click.option("--priority", type=click.IntRange(1, 3), help="Of the runs it starts: 1 (low) to 3 (high).")
+@click.option("--scope", type=TEXT, help="Scope of the event: selects filters and conditions with the same scope.")
+@click.option("--priority", type=click.IntRange(1, 3), help="Priority of the runs it starts: 1 (low) to 3 (high).")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of the event and of the runs it starts.")
 @output_option()
 @common_options
@@ -56,12 +56,12 @@ def push_event(
     "list",
     ("the last hour's events of a kind", "plait events list --key order:created --since 1h"),
 )
-@click.option("--key", type=TEXT, multiple=True, help="Any of these.")
-@click.option("--scope", type=TEXT, multiple=True, help="Any of these.")
-@click.option("--since", type=MomentType(), help="Pushed after: how long ago (2h), or a time.")
-@click.option("--until", type=MomentType(), help="Pushed before.")
+@click.option("--key", type=TEXT, multiple=True, help="Only these; may be repeated.")
+@click.option("--scope", type=TEXT, multiple=True, help="Only these; may be repeated.")
+@click.option("--since", type=MomentType(), help="Only events pushed after this: how long ago (2h), or a time.")
+@click.option("--until", type=MomentType(), help="Only events pushed before this.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--before", metavar="EVENT_ID", help="Events older than this one: the next page.")
+@click.option("--before", metavar="EVENT_ID", help="Show the events before this one: the next page.")
 @output_option()
 @paged
 @common_options

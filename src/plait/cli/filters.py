@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     ("the filters of a workflow", "plait filters list --workflow Refund"),
 )
 @click.option(
-    "--workflow", metavar="NAME", type=TEXT, multiple=True, help="Any of these.", shell_complete=complete_workflows
+    "--workflow",
+    metavar="NAME",
+    type=TEXT,
+    multiple=True,
+    help="Only these; may be repeated.",
+    shell_complete=complete_workflows,
 )
-@click.option("--scope", type=TEXT, multiple=True, help="Any of these.")
+@click.option("--scope", type=TEXT, multiple=True, help="Only these; may be repeated.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--after", metavar="FILTER_ID", help="Filters behind this one: the next page.")
+@click.option("--after", metavar="FILTER_ID", help="Show the filters after this one: the next page.")
 @output_option()
 @paged
 @common_options
@@ -60,7 +65,7 @@ def list_filters(workflow: Sequence[str], scope: Sequence[str], limit: int, afte
 @click.argument("workflow", type=TEXT, shell_complete=complete_workflows)
 @click.argument("payload", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
 @click.option("--expression", required=True, help="CEL over input, payload and metadata, e.g. 'input.amount > 10'.")
-@click.option("--scope", required=True, type=TEXT, help="The scope of the events that it is asked for.")
+@click.option("--scope", required=True, type=TEXT, help="Apply the filter to events with this scope.")
 @output_option()
 @common_options
 def create_filter(workflow: str, payload: Sequence[str], expression: str, scope: str, output: str) -> None:

@@ -64,21 +64,26 @@ def selection_options(*statuses: str) -> Callable[[Command], Command]:
     choice = click.Choice(statuses, case_sensitive=False)
     options = (
         click.argument("run_ids", metavar="[RUN_ID]...", nargs=-1, shell_complete=complete_runs),
-        click.option("--status", type=choice, multiple=True, help="Any of these."),
+        click.option("--status", type=choice, multiple=True, help="Only these; may be repeated."),
         click.option(
             "--workflow",
             metavar="NAME",
             type=TEXT,
             multiple=True,
-            help="Any of these.",
+            help="Only these; may be repeated.",
             shell_complete=complete_workflows,
         ),
-        click.option("--since", type=MomentType(), help="Started after: how long ago (2h), or a time."),
-        click.option("--until", type=MomentType(), help="Started before."),
-        click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Whose metadata has all of these."),
-        click.option("--all", "everything", is_flag=True, help="All there are."),
-        click.option("--dry-run", is_flag=True, help="Say how many it would be, and change nothing."),
-        click.option("--yes", is_flag=True, help="Do not ask back."),
+        click.option("--since", type=MomentType(), help="Only runs started after this: how long ago (2h), or a time."),
+        click.option("--until", type=MomentType(), help="Only runs started before this."),
+        click.option(
+            "--metadata",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Only those whose metadata contains this; may be repeated.",
+        ),
+        click.option("--all", "everything", is_flag=True, help="Show all of them."),
+        click.option("--dry-run", is_flag=True, help="Only count them; change nothing."),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
     )
 
     def decorate(command: Command) -> Command:
@@ -167,7 +172,7 @@ def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choic
     ),
 )
 @selection_options(*_UNSUCCESSFUL)
-@click.option("--from-start", is_flag=True, help="All tasks, not only those that did not complete.")
+@click.option("--from-start", is_flag=True, help="Run all tasks again, not only those that did not complete.")
 @click.option(
     "--task", "tasks", metavar="NAME", type=TEXT, multiple=True, help="This task too, and what depends on it."
 )

@@ -23,7 +23,7 @@ from plait.cli.output import print_data
 from plait.cli.running import describe_run, follow_run, wait_for_end
 from plait.cli.text import clean_line, format_span, style, to_json
 from plait.cli.tree import COLOURS
-from plait.cli.waiting import PATIENCE_SECONDS, Silence
+from plait.cli.waiting import PATIENCE_SECONDS, WaitNotice
 from plait.errors import PlaitError
 from plait.features.refs import collect_outputs
 from plait.features.run_views import AttemptDetails, RunDetails, TaskDetails
@@ -74,7 +74,7 @@ async def _wait_each(plait: Plait, ids: Sequence[str], timeout: float | None, ou
     deadline = None if timeout is None else time.monotonic() + timeout
     waiting = {asyncio.ensure_future(wait_for_end(plait, run_id)): run_id for run_id in ids}
     code = 0
-    watching = asyncio.create_task(_watch_silence(plait, ids))
+    watching = asyncio.create_task(_watch_waits(plait, ids))
     try:
         while waiting:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -92,16 +92,16 @@ async def _wait_each(plait: Plait, ids: Sequence[str], timeout: float | None, ou
             future.cancel()
 
 
-async def _watch_silence(plait: Plait, ids: Sequence[str]) -> None:
+async def _watch_waits(plait: Plait, ids: Sequence[str]) -> None:
     """Say why runs wait when nobody takes their tasks: of the first that wait, and more and more rarely looked at."""
-    runs = {run_id: Silence(plait, partial(_say_of, run_id)) for run_id in ids[:WATCHED_RUNS]}
+    runs = {run_id: WaitNotice(plait, partial(_say_of, run_id)) for run_id in ids[:WATCHED_RUNS]}
     pause = PATIENCE_SECONDS
     with suppress(PlaitError):  # what it waits for will tell, if that is so
         while runs:
-            for run_id, silence in [*runs.items()]:
+            for run_id, notice in [*runs.items()]:
                 details = await plait.runs.aio_get_details(run_id)
-                await silence.judge(details)
-                if silence.said or details.finished_at is not None:
+                await notice.judge(details)
+                if notice.said or details.finished_at is not None:
                     del runs[run_id]
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 1.5)

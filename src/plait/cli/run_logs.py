@@ -41,8 +41,8 @@ _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "br
     ),
 )
 @click.argument("run_id", shell_complete=complete_runs)
-@click.option("--task", metavar="NAME", help="Only of this task.")
-@click.option("--search", metavar="TEXT", help="Only lines that hold this, in capitals or not.")
+@click.option("--task", metavar="NAME", help="Only lines of this task.")
+@click.option("--search", metavar="TEXT", help="Only lines that contain this text, in upper or lower case.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
 @output_option()
 @common_options

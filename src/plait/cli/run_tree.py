@@ -53,8 +53,12 @@ class Row:
     ("its own tasks alone", "plait runs tree 01993b6e-0000-7000-8000-000000000000 --depth 1"),
 )
 @click.argument("run_id", shell_complete=complete_runs)
-@click.option("--depth", type=click.IntRange(1, 100), default=5, show_default=True, help="Generations of runs.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Runs in all.")
+@click.option(
+    "--depth", type=click.IntRange(1, 100), default=5, show_default=True, help="How many levels of child runs to show."
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Show at most this many runs."
+)
 @output_option()
 @common_options
 def show_tree(run_id: str, depth: int, limit: int, output: str) -> None:

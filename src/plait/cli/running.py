@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.cli.waiting import Silence
+from plait.cli.waiting import WaitNotice
 from plait.errors import DatabaseUnavailableError
 from plait.features.shapes import to_plain
 
@@ -102,18 +102,18 @@ async def follow_run(
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = POLL_SECONDS
     away = False
-    silence = None if display is None else Silence(plait, display.say, target)
+    notice = None if display is None else WaitNotice(plait, display.say, target)
     try:
         while True:
             left = pause if deadline is None else min(pause, deadline - time.monotonic())
             done, _ = await asyncio.wait({waiting}, timeout=max(0.0, left))
             check()
             begun = time.monotonic()
-            if display is not None and silence is not None:
+            if display is not None and notice is not None:
                 try:
                     details = await plait.runs.aio_get_details(run_id)
                     display.show(details)
-                    await silence.judge(details)
+                    await notice.judge(details)
                     away = False
                 except DatabaseUnavailableError as error:
                     if not away:

@@ -18,7 +18,7 @@ from plait.cli.options import MomentType, common_options, output_option
 from plait.cli.output import paged, print_data, print_text
 from plait.cli.text import can_show, clean, format_span, format_table, format_time, style, to_json
 from plait.cli.tree import COLOURS, describe_attempt, render_plain
-from plait.cli.waiting import explain_silence
+from plait.cli.waiting import explain_wait
 from plait.features.run_views import RunDetails, RunSummary
 from plait.features.shapes import to_plain
 from plait.types import TaskStatus, WorkflowRunStatus
@@ -31,11 +31,15 @@ STATUSES = [status.value for status in WorkflowRunStatus]
     ("what failed since yesterday", "plait runs list --status FAILED --since 1d"),
     ("ids alone, for other programs", "plait runs list --json | jq -r '.items[].id'"),
 )
-@click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), multiple=True, help="Any of these.")
-@click.option("--workflow", metavar="NAME", multiple=True, help="Any of these.", shell_complete=complete_workflows)
-@click.option("--since", type=MomentType(), help="Started after: how long ago (2h), or a time.")
+@click.option(
+    "--status", type=click.Choice(STATUSES, case_sensitive=False), multiple=True, help="Only these; may be repeated."
+)
+@click.option(
+    "--workflow", metavar="NAME", multiple=True, help="Only these; may be repeated.", shell_complete=complete_workflows
+)
+@click.option("--since", type=MomentType(), help="Only runs started after this: how long ago (2h), or a time.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--before", metavar="RUN_ID", help="Runs older than this one: the next page.")
+@click.option("--before", metavar="RUN_ID", help="Show the runs before this one: the next page.")
 @output_option()
 @paged
 @common_options
@@ -82,7 +86,7 @@ def show_run(run_id: str, with_input: bool, output: str) -> None:
     """Show one run: its tasks as a tree, with attempts, times and errors."""
     with open_plait() as plait:
         details = plait.runs.get_details(run_id)
-        why = asyncio.run(explain_silence(plait, details)) if output == "table" else None
+        why = asyncio.run(explain_wait(plait, details)) if output == "table" else None
     if output != "table":
         print_data(to_plain(details), output)
         return

@@ -53,7 +53,7 @@ class LaterType(_ParamType):
 @click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.", shell_complete=complete_workflows)
 @click.option("--status", type=click.Choice(["SCHEDULED", "STARTED"], case_sensitive=False), help="Only these.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--before", metavar="SCHEDULED_ID", help="Those below this one: the next page.")
+@click.option("--before", metavar="SCHEDULED_ID", help="Show those after this one: the next page.")
 @output_option()
 @paged
 @common_options
@@ -82,7 +82,7 @@ def list_scheduled(workflow: str | None, status: str | None, limit: int, before:
 @click.argument("workflow", type=TEXT, shell_complete=complete_workflows)
 @click.argument("run_at", metavar="TIME", type=LaterType())
 @click.argument("input", metavar="[JSON|@FILE|-|FIELD=VALUE]...", nargs=-1)
-@click.option("--priority", type=click.IntRange(1, 3), help="1 (low) to 3 (high).")
+@click.option("--priority", type=click.IntRange(1, 3), help="Priority: 1 (low) to 3 (high).")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Metadata of the run; may be repeated.")
 @output_option()
 @common_options
@@ -122,7 +122,7 @@ def update_scheduled(scheduled_id: str, run_at: datetime, output: str) -> None:
     ("without being asked", "plait scheduled delete SCHEDULED_ID --yes"),
 )
 @click.argument("scheduled_ids", metavar="SCHEDULED_ID...", nargs=-1, required=True, shell_complete=complete_scheduled)
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @output_option()
 @common_options
 def delete_scheduled(scheduled_ids: Sequence[str], yes: bool, output: str) -> None:

@@ -32,10 +32,14 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("target", required=False, shell_complete=complete_target)
-@setting_option("--host", setting=Settings.server_host, help="Another one than this machine needs accounts.")
-@setting_option("--port", setting=Settings.server_port, help="0: any that is free.")
+@setting_option(
+    "--host", setting=Settings.server_host, help="Address to listen on; any but this machine's own needs --accounts."
+)
+@setting_option("--port", setting=Settings.server_port, help="The port to listen on; 0 takes any free one.")
 @setting_option("--accounts", setting=Settings.accounts, help="A file of who may sign in.")
-@setting_option("--allow-host", setting=Settings.allowed_hosts, help="A name under which it is reached; repeatable.")
+@setting_option(
+    "--allow-host", setting=Settings.allowed_hosts, help="A host name that the dashboard answers to; may be repeated."
+)
 @click.option("--open", "open_page", is_flag=True, help="Open it in a browser.")
 @click.option("--new-account", metavar="KIND:NAME:ROLE", help="Print a line for --accounts and stop: user:anna:write.")
 @setting_option("--log-level", setting=Settings.log_level)

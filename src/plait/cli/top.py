@@ -38,7 +38,7 @@ _STYLES = {"title": "bold", "head": "cyan", "warning": "yellow", "error": "red",
     ("what goes on, live", "plait top"),
     ("one picture, for a script", "plait top -o json"),
 )
-@click.option("--every", type=DurationType(), default=1.0, show_default="1s", help="How often it looks.")
+@click.option("--every", type=DurationType(), default=1.0, show_default="1s", help="Time between two looks.")
 @click.option("--once", is_flag=True, help="Print one picture and stop.")
 @output_option()
 @common_options

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
-from plait.features.why import Crew, Waiting, explain_waiting
+from plait.features.why import Capacity, Waiting, explain_waiting
 from plait.features.workers import WorkerStatus
 from plait.types import TaskStatus
 
@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 2.0
 _MOST_WORKERS = 1000
 
 
-class Silence:
+class WaitNotice:
     """Notices that a run gets no further because nobody takes its tasks, and says once why.
 
     ``say`` gets the sentence; ``target`` is what a worker would be started with; ``clock`` tells seconds.
@@ -52,7 +52,7 @@ class Silence:
             return
         self._looked_at = now
         try:
-            why = await explain_silence(self._plait, details, self._target)
+            why = await explain_wait(self._plait, details, self._target)
         except DatabaseUnavailableError:  # told by who looks at the run
             return
         if why is not None:
@@ -60,24 +60,26 @@ class Silence:
             self._say(why)
 
 
-async def explain_silence(plait: Plait, details: RunDetails, target: str = "TARGET") -> str | None:
+async def explain_wait(plait: Plait, details: RunDetails, target: str = "TARGET") -> str | None:
     """Why nobody takes the tasks of a run; None while one runs, is about to, or waits for something else."""
     tasks = details.tasks.values()
     queued = next((task.name for task in tasks if task.status is TaskStatus.QUEUED), None)
     if queued is None or any(task.status is TaskStatus.RUNNING for task in tasks):
         return None
-    crew = await _read_crew(plait, details.workflow, queued)
-    if crew.in_use < crew.slots:
+    capacity = await _read_capacity(plait, details.workflow, queued)
+    if capacity.in_use < capacity.slots:
         return None
-    why = explain_waiting(Waiting(status=TaskStatus.QUEUED, crew=crew)) or ""
-    start = "" if crew.workers else f"; to start one: plait worker {target}"
+    why = explain_waiting(Waiting(status=TaskStatus.QUEUED, capacity=capacity)) or ""
+    start = "" if capacity.workers else f"; to start one: plait worker {target}"
     return f"task {queued!r} waits: {why[:1].lower()}{why[1:].rstrip('.')}{start}"
 
 
-async def _read_crew(plait: Plait, workflow: str, task: str) -> Crew:
+async def _read_capacity(plait: Plait, workflow: str, task: str) -> Capacity:
     """The live workers that have the code of a task."""
-    crew = Crew()
+    capacity = Capacity()
     for worker in await plait.workers.aio_list(limit=_MOST_WORKERS):
         if worker.status is WorkerStatus.ACTIVE and task in worker.serves.get(workflow, ()):
-            crew = Crew(crew.workers + 1, crew.slots + worker.slots, crew.in_use + worker.slots_in_use)
-    return crew
+            capacity = Capacity(
+                capacity.workers + 1, capacity.slots + worker.slots, capacity.in_use + worker.slots_in_use
+            )
+    return capacity

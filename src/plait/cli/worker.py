@@ -22,8 +22,8 @@ from plait.worker.address import Address
     ),
 )
 @click.argument("target", shell_complete=complete_target)
-@setting_option("--slots", setting=Settings.worker_slots, help="Tasks per process.")
-@setting_option("--processes", setting=Settings.worker_processes, help="Worker processes.")
+@setting_option("--slots", setting=Settings.worker_slots, help="How many tasks each process runs at a time.")
+@setting_option("--processes", setting=Settings.worker_processes, help="Number of worker processes.")
 @setting_option("--name", setting=Settings.worker_name)
 @setting_option("--grace", setting=Settings.worker_grace, help="Time that running tasks have after SIGTERM or Ctrl-C.")
 @setting_option("--log-level", setting=Settings.log_level)

@@ -28,7 +28,7 @@ _COLOURS = {"ACTIVE": "green", "LATE": "red", "ENDED": "yellow"}
     "list",
     ("the workers that live, and those that ended lately", "plait workers list --ended"),
 )
-@click.option("--ended", is_flag=True, help="Those that ended lately, too.")
+@click.option("--ended", is_flag=True, help="Also show those that ended recently.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @output_option()
 @paged

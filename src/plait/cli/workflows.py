@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 )
 @click.argument("part", required=False, type=TEXT)
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--after", metavar="NAME", type=TEXT, help="Workflows behind this one: the next page.")
+@click.option("--after", metavar="NAME", type=TEXT, help="Show the workflows after this one: the next page.")
 @output_option()
 @paged
 @common_options
@@ -87,8 +87,14 @@ def show_workflow(name: str, version_id: int | None, output: str) -> None:
     help="Draw what this code declares: package.module:attr or file.py:attr.",
 )
 @click.option("--version", "version_id", type=click.IntRange(min=1), help="This version, not the one served now.")
-@click.option("--direction", type=click.Choice(["LR", "TB"], case_sensitive=False), help="Of mermaid and svg.")
-@click.option("--theme", type=click.Choice(["auto", "light", "dark"]), default="auto", help="Of svg.")
+@click.option(
+    "--direction",
+    type=click.Choice(["LR", "TB"], case_sensitive=False),
+    help="Direction of the drawing, for mermaid and svg.",
+)
+@click.option(
+    "--theme", type=click.Choice(["auto", "light", "dark"]), default="auto", help="Colours of the drawing, for svg."
+)
 @click.option("--all", "draw_all", is_flag=True, help="Draw each task, also where many play the same part.")
 @output_option(
     *("tree", "mermaid", "svg", "json", "yaml"),

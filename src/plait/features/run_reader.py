@@ -14,7 +14,7 @@ from plait.features.run_rows import ACTIVE, TaskBuilder, read_summary
 from plait.features.run_rows import read_status as read_row_status
 from plait.features.run_views import RunDetails, TaskDetails
 from plait.features.shapes import PREVIEW_BYTES, show_json
-from plait.features.workers import read_crews
+from plait.features.workers import read_capacities
 from plait.graph.attempt import StoredVersion
 from plait.graph.definition import WorkflowDefinition
 from plait.graph.triggers import TriggerKind
@@ -135,8 +135,8 @@ async def _survey(
 ) -> TaskBuilder:
     rows = await store.runs.survey_tasks(row["id"], version.actions, output_bytes, task)
     queued = {version.actions[found["task"]] for found in rows if found["room"] == "ready"}
-    crews = await read_crews(store, queued) if queued else {}
-    return TaskBuilder(row, version, rows, crews, previews=previews, logs=logs)
+    capacities = await read_capacities(store, queued) if queued else {}
+    return TaskBuilder(row, version, rows, capacities, previews=previews, logs=logs)
 
 
 async def _name_parent_task(store: Store, row: Record) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from plait.features.run_views import AttemptDetails, Outcome, RunSummary, TaskDetails, TriggerWord
 from plait.features.shapes import ErrorDetails, read_error, show_payload
-from plait.features.why import Crew, Waiting, explain_waiting
+from plait.features.why import Capacity, Waiting, explain_waiting
 from plait.graph.conditions import describe_condition, describe_groups, list_open
 from plait.graph.definition import ConditionGroups, ConditionKind, Status
 from plait.graph.triggers import read_metadata
@@ -38,7 +38,7 @@ _OUTCOMES: dict[int, Outcome] = {
     4: "FAILED",
 }
 
-Crews = Mapping[int, Crew]
+Capacities = Mapping[int, Capacity]
 """By action, the workers that have its code."""
 
 
@@ -76,11 +76,18 @@ class TaskBuilder:
     """Builds the tasks of one run from what ``survey_tasks`` found of it. ``previews``: payloads as text."""
 
     def __init__(
-        self, run: Any, version: StoredVersion, rows: Sequence[Any], crews: Crews, *, previews: bool, logs: bool | None
+        self,
+        run: Any,
+        version: StoredVersion,
+        rows: Sequence[Any],
+        capacities: Capacities,
+        *,
+        previews: bool,
+        logs: bool | None,
     ) -> None:
         self._version = version
         self._tasks = version.definition.tasks
-        self._crews = crews
+        self._capacities = capacities
         self._previews = previews
         self._logs = logs
         self._ended = run["status"] != ACTIVE
@@ -175,7 +182,7 @@ class TaskBuilder:
             retries=last.get("retry") or 0,
             waits_for=self._list_waits(index),
             cancel_asked=index in self._cancelled,
-            crew=self._crews.get(self._version.actions[index], Crew()),
+            capacity=self._capacities.get(self._version.actions[index], Capacity()),
         )
 
 

@@ -14,7 +14,7 @@ _ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskSta
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Capacity:
     """The live workers that have a task's code: how many, their slots, and how many of these are in use."""
 
     workers: int = 0
@@ -39,7 +39,7 @@ class Waiting:
     retries: int = 0
     waits_for: Sequence[str] = ()
     cancel_asked: bool = False
-    crew: Crew = Crew()
+    capacity: Capacity = Capacity()
 
 
 def explain_waiting(task: Waiting) -> str | None:
@@ -49,17 +49,17 @@ def explain_waiting(task: Waiting) -> str | None:
     if task.cancel_asked:
         return "It is to be cancelled: a worker does that when it comes to it."
     if task.status is TaskStatus.QUEUED:
-        return _explain_queued(task.crew)
+        return _explain_queued(task.capacity)
     return _explain_parked(task) if task.parked else _explain_pending(task)
 
 
-def _explain_queued(crew: Crew) -> str:
-    if crew.workers == 0:
+def _explain_queued(capacity: Capacity) -> str:
+    if capacity.workers == 0:
         return "No live worker has this task's code."
-    whose = "the worker that has" if crew.workers == 1 else f"the {crew.workers} workers that have"
-    if crew.in_use >= crew.slots:
-        return f"All slots of {whose} its code are busy ({crew.in_use}/{crew.slots})."
-    return f"It is ready: {whose} its code may take it at any moment ({crew.in_use}/{crew.slots} slots busy)."
+    whose = "the worker that has" if capacity.workers == 1 else f"the {capacity.workers} workers that have"
+    if capacity.in_use >= capacity.slots:
+        return f"All slots of {whose} its code are busy ({capacity.in_use}/{capacity.slots})."
+    return f"It is ready: {whose} its code may take it at any moment ({capacity.in_use}/{capacity.slots} slots busy)."
 
 
 def _explain_parked(task: Waiting) -> str:

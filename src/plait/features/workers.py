@@ -12,7 +12,7 @@ from plait.errors import NotFoundError
 from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.checks import check_limit, parse_id
 from plait.features.shapes import Answer, Id, JsonObject, Page
-from plait.features.why import Crew
+from plait.features.why import Capacity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,14 +107,16 @@ class WorkersClient(FeatureClient):
     get = sync_twin(aio_get)
 
 
-async def read_crews(store: Store, actions: set[int]) -> dict[int, Crew]:
+async def read_capacities(store: Store, actions: set[int]) -> dict[int, Capacity]:
     """For each of some actions, the live workers that have its code."""
-    crews: dict[int, Crew] = {}
+    capacities: dict[int, Capacity] = {}
     for worker in await read_live(store):
         for action in actions & set(worker["actions"]):
-            crew = crews.get(action, Crew())
-            crews[action] = Crew(crew.workers + 1, crew.slots + worker["slots"], crew.in_use + worker["held"])
-    return crews
+            capacity = capacities.get(action, Capacity())
+            capacities[action] = Capacity(
+                capacity.workers + 1, capacity.slots + worker["slots"], capacity.in_use + worker["held"]
+            )
+    return capacities
 
 
 async def read_live(store: Store) -> Sequence[Record]:

@@ -49,11 +49,11 @@ class Entry(NamedTuple):
 @dataclass(eq=False)
 class _Listener:
     loop: asyncio.AbstractEventLoop
-    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stir(self) -> None:
         if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.stirred.set)
+            self.loop.call_soon_threadsafe(self.woken.set)
 
 
 class Broker:
@@ -87,12 +87,12 @@ class Broker:
             if place is None:
                 place = self._number
                 yield self._render(place, "reset", {})
-            listener.stirred.set()  # what came since the place, of a stream that goes on
+            listener.woken.set()  # what came since the place, of a stream that goes on
             while not self._closed and time.monotonic() < deadline:
-                if not await _wait(listener.stirred, HEARTBEAT_SECONDS):
+                if not await _wait(listener.woken, HEARTBEAT_SECONDS):
                     yield b": still here\n\n"
                     continue
-                listener.stirred.clear()
+                listener.woken.clear()
                 entries, lost = self._take(place)
                 place = entries[-1].number if entries else place
                 if lost:

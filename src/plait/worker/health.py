@@ -54,7 +54,7 @@ class WorkerHealth:
             "plait_worker_ready": float(self.find_obstacle() is None),
             "plait_worker_slots": self._holdings.slots,
             "plait_worker_slots_in_use": self._holdings.occupied,
-            "plait_worker_heartbeat_age_seconds": self._heartbeat.silence,
+            "plait_worker_heartbeat_age_seconds": self._heartbeat.age,
         }
         # The counters are read on the loop; the text, which takes longer the more tasks there are, holds nobody up.
         return await asyncio.to_thread(render_metrics, list(collect_metrics(self.meter, gauges)))

@@ -40,14 +40,14 @@ class Heartbeat:
         self._last_ok = time.monotonic()
 
     @property
-    def silence(self) -> float:
+    def age(self) -> float:
         """Seconds since the last heartbeat that was answered was sent."""
         return time.monotonic() - self._last_ok
 
     @property
     def is_late(self) -> bool:
         """Whether at least two heartbeats in a row were not answered."""
-        return self.silence > 2 * self._timings.heartbeat + 1.0
+        return self.age > 2 * self._timings.heartbeat + 1.0
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -71,7 +71,7 @@ class Heartbeat:
         if worker_id != self._identity.worker_id:
             return
         if alone is None:
-            await self._lose("it was declared dead after a silence")
+            await self._lose("it was declared dead because the database had not heard from it")
             return
         self._last_ok = sent
         self._identity.is_alone = alone
