@@ -1,5 +1,4 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { Fragment } from "react";
 import { post, remove, type Schemas } from "../api/client";
 import { useCanWrite, useCrons, useScheduled } from "../api/queries";
 import { formatAbsolute, formatClock, formatDay, parseTime } from "../lib/time";
@@ -115,7 +114,7 @@ function NextTimes({ cron }: { cron: Cron }) {
     <div className={cron.paused ? "faint" : undefined}>
       <span className="num" title={formatAbsolute(first)}>{cron.paused ? <>if resumed: {formatDay(first)} {formatClock(first).slice(0, 5)}</> : <Ago time={cron.next_times[0]} />}</span>
       <div className="faint num" style={{ fontSize: 12 }}>
-        {times.map((time, place) => <Fragment key={time}>{place > 0 && ", "}<span className="nowrap" title={formatAbsolute(time)}>{place > 0 && day(time) === day(first) ? "" : `${day(time)} `}{formatClock(time).slice(0, 5)}</span></Fragment>)}
+        {times.map((time, place) => <span key={time} title={formatAbsolute(time)}>{place > 0 && ", "}{place > 0 && day(time) === day(first) ? "" : `${day(time)} `}{formatClock(time).slice(0, 5)}</span>)}
       </div>
     </div>
   );
