@@ -1,7 +1,7 @@
 """Every error Plait raises, grouped by who has to act on it.
 
 ``PlaitError`` is the one base class. Below it stand the author of a workflow (``DefinitionError``,
-``InvalidInputError``, ``InvalidOutputError``), the operator (``DatabaseError`` and its kin) and what a run itself
+``InvalidInputError``, ``InvalidOutputError``), the operator (``OperationError`` and its kin) and what a run itself
 ended with (``FailedTaskRunExceptionGroup``, ``RunCancelledError``). Two classes are raised *by* task code to steer
 its retries: ``NonRetryableException`` and ``RetryAfterException``.
 """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from plait.engine.portal import Portal
+from plait.engine.repeat import repeat
 from plait.errors import UnknownVersionError
 from plait.settings import find_database
 from plait.tracing import find_tracing
@@ -157,16 +158,12 @@ class Engine:
         await self._pushes.submit(rows)
 
     async def _write_events(self, rows: list[EventRow]) -> list[None]:
-        from plait.engine.repeat import repeat  # noqa: PLC0415 - see _connect
-
         await repeat(self.store.events.push, rows)
         self.hub.publish("event", [])
         return [None] * len(rows)
 
     async def change_schedule(self, send: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Send a statement about crons or scheduled runs, and have whoever starts them look at them again."""
-        from plait.engine.repeat import repeat  # noqa: PLC0415 - see _connect
-
         try:
             answer = await repeat(send, *args)
         except UnknownVersionError:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from plait.errors import DatabaseUnavailableError
-from plait.store.connection import iter_backoff
 
 T = TypeVar("T")
 
@@ -19,6 +18,8 @@ PATIENCE = 10.0
 async def repeat(send: Callable[..., Awaitable[T]], *args: Any) -> T:
     """Send a statement that bears repetition until it is answered, for up to ``PATIENCE`` seconds. Then raises
     ``DatabaseUnavailableError``."""
+    from plait.store.connection import iter_backoff  # noqa: PLC0415 - asyncpg comes with it
+
     deadline = time.monotonic() + PATIENCE
     for delay in iter_backoff():
         try:

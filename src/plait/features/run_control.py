@@ -9,11 +9,12 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from plait.engine.repeat import repeat
 from plait.errors import InvalidInputError, ReplayError
-from plait.features.base import on_engine, sync_twin
+from plait.features.base import FeatureClient, on_engine, sync_twin
 from plait.features.planned import plan_by_name
 from plait.features.refs import WorkflowRunRef
-from plait.features.run_reader import CANCELLED, RunReader, cancel_run, find_task, parse_run_id
+from plait.features.run_reader import CANCELLED, cancel_run, find_task, parse_run_id, read_run
 from plait.features.run_rows import ACTIVE
 from plait.features.run_search import UNFINISHED, UNSUCCESSFUL, RunFilter, build_search, choose_runs, search_runs
 from plait.features.shapes import Answer, Id
@@ -60,7 +61,7 @@ class BulkResult(Answer):
     next: Id | None = None
 
 
-class RunControl(RunReader):
+class RunControl(FeatureClient):
     """The orders of ``plait.runs``. All raise ``NotFoundError`` for unknown ids."""
 
     @on_engine
@@ -108,11 +109,9 @@ class RunControl(RunReader):
         the task comes up. A task that is terminal already keeps its outcome. Raises ``InvalidInputError`` when the
         run has ended.
         """
-        row, definition = await self._read_run(workflow_run_id)
-        [task] = _find_tasks(definition, [task_name])
+        row, definition = await read_run(self._access, workflow_run_id)
+        task = find_task(definition, task_name)
         engine = await self._access.open_engine()
-        from plait.engine.repeat import repeat  # noqa: PLC0415 - asyncpg comes with it
-
         asked = await repeat(engine.store.control.cancel_task, row["id"], task)
         if asked is False:
             return
@@ -180,7 +179,7 @@ class RunControl(RunReader):
 
         Raises ``ReplayError`` while the run is active, and when nothing of it is to be run again.
         """
-        row, definition = await self._read_run(workflow_run_id)
+        row, definition = await read_run(self._access, workflow_run_id)
         if input is not UNSET:
             if from_start or tasks:
                 raise InvalidInputError("a replay with another input runs everything: leave out from_start and tasks")
@@ -189,9 +188,9 @@ class RunControl(RunReader):
             raise InvalidInputError("additional_metadata and priority are for a replay with another input")
         if row["status"] == ACTIVE:
             raise ReplayError(f"run {workflow_run_id} is active: wait for its end, or cancel it, then replay it")
-        chosen = _choose_tasks(from_start, _find_tasks(definition, tasks or ()))
+        chosen = _choose_tasks(from_start, [find_task(definition, task) for task in tasks or ()])
         if not await (await self._access.open_engine()).control.replay_runs([row["id"]], chosen):
-            again, _ = await self._read_run(workflow_run_id)
+            again, _ = await read_run(self._access, workflow_run_id)
             if again["status"] == ACTIVE:
                 raise ReplayError(f"run {workflow_run_id} is active: somebody else replayed it just now")
             raise ReplayError(
@@ -316,10 +315,6 @@ def _choose_runs(
     if (chosen.ids is None) == (chosen.filters is None):
         raise InvalidInputError("give either ids=[...] or filter=RunFilter(...); an empty RunFilter() is all runs")
     return chosen
-
-
-def _find_tasks(definition: WorkflowDefinition, names: Sequence[str | int]) -> list[int]:
-    return [find_task(definition, name) for name in names]
 
 
 def _choose_tasks(from_start: bool, tasks: Collection[int]) -> Any:

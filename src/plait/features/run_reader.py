@@ -8,7 +8,6 @@ from uuid import UUID
 
 from plait.engine.access import Access
 from plait.errors import InvalidInputError, NotFoundError
-from plait.features.base import FeatureClient
 from plait.features.checks import parse_id
 from plait.features.run_rows import ACTIVE, TaskBuilder, read_summary
 from plait.features.run_rows import read_status as read_row_status
@@ -29,13 +28,6 @@ if TYPE_CHECKING:
 CANCELLED = "the run was cancelled"
 """The reason, unless another is given."""
 _ENDING = re.compile("…?[0-9a-f]{4,12}")
-
-
-class RunReader(FeatureClient):
-    """Reads runs by id, for the clients that answer and act."""
-
-    async def _read_run(self, workflow_run_id: str) -> tuple[Record, WorkflowDefinition]:
-        return await read_run(self._access, workflow_run_id)
 
 
 async def read_run(access: Access, workflow_run_id: str) -> tuple[Record, WorkflowDefinition]:

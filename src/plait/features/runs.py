@@ -12,7 +12,7 @@ from plait.features.checks import MAX_PAGE, check_limit
 from plait.features.logs import LogLine, read_logs
 from plait.features.refs import WorkflowRunRef
 from plait.features.run_control import BulkCancelReplayOpts, BulkResult, RunControl
-from plait.features.run_reader import find_task, parse_run_id, read_details, read_status, read_task, read_view
+from plait.features.run_reader import find_task, parse_run_id, read_details, read_run, read_status, read_task, read_view
 from plait.features.run_rows import build_summary
 from plait.features.run_search import FIRST_ID, RunFilter, build_search, search_runs
 from plait.features.run_stats import MOST_BARS, RunCount, RunStats, read_stats
@@ -36,7 +36,7 @@ class RunsClient(RunControl):
     @on_engine
     async def aio_get(self, workflow_run_id: str) -> RunSummary:
         """One run."""
-        row, definition = await self._read_run(workflow_run_id)
+        row, definition = await read_run(self._access, workflow_run_id)
         return build_summary(row, definition.name)
 
     get = sync_twin(aio_get)
@@ -164,7 +164,7 @@ class RunsClient(RunControl):
         """A page of the runs that the tasks of a run started, oldest first; ``limit`` 1 to 1000, ``after`` is ``next``
         of the page before."""
         store = await self._open_store()
-        row, definition = await self._read_run(workflow_run_id)
+        row, definition = await read_run(self._access, workflow_run_id)
         place = FIRST_ID if after is None else parse_run_id(after)
         rows = await store.runs.list_children(row["id"], place, check_limit(limit))
         children = tuple(
@@ -195,7 +195,7 @@ class RunsClient(RunControl):
         ``after`` is the ``cursor`` of the last line of the page before, ``search`` a text that lines hold, in capitals
         or not; ``limit`` 1 to 1000. A line is stored within a second; those of several tasks may come in late by that.
         """
-        row, definition = await self._read_run(workflow_run_id)
+        row, definition = await read_run(self._access, workflow_run_id)
         store = await self._open_store()
         return await read_logs(
             store, row["id"], definition, task=task, attempt=attempt, search=search, after=after, limit=limit
@@ -208,7 +208,7 @@ class RunsClient(RunControl):
     @on_engine
     async def aio_read_input(self, workflow_run_id: str) -> bytes:
         """The input of a run, as the JSON that is stored."""
-        return bytes((await self._read_run(workflow_run_id))[0]["input"])
+        return bytes((await read_run(self._access, workflow_run_id))[0]["input"])
 
     @on_engine
     async def aio_read_payload(self, workflow_run_id: str, task: str | int, what: Literal["output", "error"]) -> bytes:

@@ -146,9 +146,15 @@ class Executor:
         if not self._user_loop.is_closed():
             self._user_loop.call_soon_threadsafe(self._cancel_task, execution)
 
+    def cancel(self, assignment: Assignment, reason: str) -> None:
+        """End an attempt as CANCELLED, and tell its code to stop."""
+        elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
+        self._conclude(assignment, Report(Status.CANCELLED, reason=reason, elapsed_us=elapsed))
+        self.stop(assignment)
+
     def let_go(self, assignment: Assignment) -> None:
-        """Stop an attempt whose task has come again: its run was cancelled and replayed before this worker noticed."""
-        assignment.concluded = True
+        """Stop an attempt that is not this worker's any more, and forget it."""
+        assignment.concluded = True  # before its code hears of it: what that makes of it counts no more
         self.stop(assignment)
         self._holdings.drop(assignment)
 

@@ -106,9 +106,9 @@ class Flusher:
             await self._write_isolating([(assignment, Report(Status.FAILED, error=_REFUSED))])
 
     async def _write(self, batch: list[Outcome]) -> None:
-        current = [entry for entry in batch if self._holdings.assignments.get(entry[0].key) is entry[0]]
+        current = [entry for entry in batch if self._holdings.find(entry[0]) is not None]
         for assignment, _ in batch if len(current) < len(batch) else ():
-            if self._holdings.assignments.get(assignment.key) is not assignment:
+            if self._holdings.find(assignment) is None:
                 self._holdings.drop(assignment)  # its run was cancelled and replayed, and is here again
         batch = current
         if not batch:

@@ -45,7 +45,7 @@ class Holdings:
     def remove(self, assignment: Assignment) -> None:
         """Forget an assignment and its run with the last one. The caller settles the slot."""
         # The same task may be here again: its retry can be claimed before the answer to its first outcome is read.
-        if self.assignments.get(assignment.key) is assignment:
+        if self.find(assignment) is not None:
             del self.assignments[assignment.key]
         assignment.gone = True
         assignment.execution = None  # breaks the cycle, so that nothing waits for the garbage collector

@@ -74,8 +74,7 @@ class Parker:
             await self._write_isolating(batch)
 
     async def _write_isolating(self, batch: list[tuple[Assignment, Sequence[int]]]) -> None:
-        held = self._holdings.assignments
-        batch = [entry for entry in batch if held.get(entry[0].key) is entry[0]]
+        batch = [entry for entry in batch if self._holdings.find(entry[0]) is not None]
         if not batch:
             return
         try:
@@ -113,7 +112,7 @@ class Parker:
     def _settle(self, batch: list[tuple[Assignment, Sequence[int]]], parked: Parked) -> None:
         self._changes.tell(assignment.run.id for assignment, _ in batch)
         for assignment, _ in batch:
-            if self._holdings.assignments.get(assignment.key) is assignment:
+            if self._holdings.find(assignment) is not None:
                 self._holdings.drop(assignment)
         if parked.next_due is not None:
             self._hub.publish("timer", [])

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
-from plait.graph.attempt import Report
-from plait.graph.definition import Status
 from plait.worker.assignment import Assignment
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
@@ -36,15 +34,15 @@ class Revoker:
         identity: Identity,
         holdings: Holdings,
         *,
-        stop: Callable[[Assignment], None],
-        conclude: Callable[[Assignment, Report], None],
+        cancel: Callable[[Assignment, str], None],
+        let_go: Callable[[Assignment], None],
     ) -> None:
         self._store = store
         self._identity = identity
         self._hub = hub
         self._holdings = holdings
-        self._stop = stop
-        self._conclude = conclude
+        self._cancel = cancel
+        self._let_go = let_go
         self._looking: asyncio.Task[None] | None = None
         self._again = False
         self.hints = 0
@@ -62,18 +60,14 @@ class Revoker:
     def settle(self, candidates: Sequence[Assignment], held: Held) -> None:
         """Stop the candidates that the database no longer says are held, and those that are to be cancelled."""
         for assignment in candidates:
-            if assignment.concluded or self._holdings.assignments.get(assignment.key) is not assignment:
+            if assignment.concluded or self._holdings.find(assignment) is None:
                 continue
             cancelled = held.get((*assignment.key, assignment.attempt))
             if cancelled is None:
                 logger.info("task %s of run %s was cancelled", assignment.name, assignment.run.id)
-                assignment.concluded = True  # before its code hears of it: what that makes of it counts no more
-                self._stop(assignment)
-                self._holdings.drop(assignment)
+                self._let_go(assignment)
             elif cancelled:
-                elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
-                self._conclude(assignment, Report(Status.CANCELLED, reason=CANCELLED_BY_REQUEST, elapsed_us=elapsed))
-                self._stop(assignment)
+                self._cancel(assignment, CANCELLED_BY_REQUEST)
 
     def _receive(self, subjects: list[str]) -> None:
         self.hints += 1

@@ -100,7 +100,7 @@ class Session:
         )
         self.parker = Parker(self.store, hub, identity, self.holdings, conclude=outbox.conclude, changes=self.changes)
         self.revoker = Revoker(
-            self.store, hub, identity, self.holdings, stop=self.executor.stop, conclude=outbox.conclude
+            self.store, hub, identity, self.holdings, cancel=self.executor.cancel, let_go=self.executor.let_go
         )
         self.intake = Intake(
             self.store,
@@ -246,13 +246,8 @@ class Session:
             self.holdings.release_slot(assignment)
 
     def _cancel(self, attempt: Attempt) -> None:
-        assignment = self.holdings.find(attempt)
-        if assignment is None:
-            return
-        elapsed = 0 if assignment.execution is None else assignment.execution.elapsed_us
-        report = Report(Status.CANCELLED, reason="cancelled by its own code", elapsed_us=elapsed)
-        self._outbox.conclude(assignment, report)
-        self.executor.stop(assignment)
+        if (assignment := self.holdings.find(attempt)) is not None:
+            self.executor.cancel(assignment, "cancelled by its own code")
 
     async def _cancel_expired(self, limit: int) -> int:
         # Beside all else: the leader may stop its services at any moment, but what is claimed must be judged.
