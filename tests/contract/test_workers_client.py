@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from plait import Context, EmptyModel, InvalidInputError, Plait
 from plait.errors import NotFoundError
+from plait.store.catalog import CatalogStore
 from support.database import Database
 from support.waiting import eventually
 
@@ -68,6 +70,24 @@ def test_a_worker_shows_what_it_runs_now(plait: Plait, doors: Any, work: Work) -
     for reference in references:
         reference.result(20)
     eventually(lambda: plait.workers.get(str(thread.worker.id)).running == (), "it holds nothing")
+
+
+def test_slots_in_use_are_those_of_the_tasks_it_shows_whatever_is_claimed_meanwhile(
+    plait: Plait, doors: Any, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = work()
+    list_held = CatalogStore.list_held
+
+    async def list_after_a_claim(store: CatalogStore, worker_id: UUID, limit: int) -> Any:
+        await doors.aio_run_no_wait()
+        while not (held := await list_held(store, worker_id, limit)):
+            await asyncio.sleep(0.01)
+        return held
+
+    monkeypatch.setattr(CatalogStore, "list_held", list_after_a_claim)
+    found = plait.workers.get(str(thread.worker.id))
+    assert (len(found.running), found.slots_in_use) == (1, 1)
+    doors.door.set()
 
 
 def test_an_ended_worker_is_shown_when_asked_for(plait: Plait, doors: Any, work: Work) -> None:

@@ -102,6 +102,8 @@ class WorkersClient(FeatureClient):
             raise NotFoundError(f"there is no worker {worker_id}; `plait workers list` shows those there are")
         held = await store.catalog.list_held(key, MAX_HELD)
         summary = _read_summary(row, await store.catalog.read_actions(row["actions"]))
+        # What was claimed or ended between the two looks is counted as it is listed.
+        summary["slots_in_use"] = len(held) if len(held) < MAX_HELD else max(row["held"], MAX_HELD)
         return WorkerDetails(**summary, running=tuple(_build_held(task) for task in held))
 
     get = sync_twin(aio_get)
