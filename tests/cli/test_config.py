@@ -54,7 +54,7 @@ def test_what_is_wrong_is_told_once_beside_what_is_right(execute_here, project, 
     assert code == 2
     assert set(SETTINGS) - set(found) == {"worker_slots"}
     assert "PLAIT_WORKER_SLOTS='many' is wrong" in stderr
-    assert "PLAIT_WORKER_SLOT is set, and is no setting (did you mean 'PLAIT_WORKER_SLOTS'?)" in stderr
+    assert "PLAIT_WORKER_SLOT is set, but Plait has no such setting (did you mean 'PLAIT_WORKER_SLOTS'?)" in stderr
     write(project, "worker-slots = 3")
     monkeypatch.delenv("PLAIT_WORKER_SLOTS")
     code, _, stderr = show(execute_here)

@@ -74,7 +74,7 @@ def test_a_scheduled_run_from_its_making_to_its_end(known, say):
         (["crons", "show", NEVER], 4, "try: plait crons list"),
         (["crons", "pause", "first"], 2, "no cron id"),
         (["scheduled", "create", "helo", "2h"], 4, "did you mean 'hello'"),
-        (["scheduled", "create", "hello", "soon"], 2, "is no time"),
+        (["scheduled", "create", "hello", "soon"], 2, "is not a time"),
         (["scheduled", "delete", NEVER], 4, "try: plait scheduled list"),
         (["scheduled", "update", NEVER, "1h"], 4, "there is no scheduled run"),
     ],

@@ -62,7 +62,7 @@ def test_many_tasks_that_are_alike_are_one_unless_all_are_wanted(execute_here, p
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((), 2, "say which workflow: NAME, or --target"),
+        ((), 2, "name a workflow: NAME for one in the database, or --target"),
         (("x", "--target", "flows.py", "--version", "1"), 2, "give --target or --version, not both"),
         (("x", "--direction", "TB"), 2, "--direction is for -o mermaid and -o svg, not for tree"),
         (("diamnd", "--target", "flows.py"), 4, "did you mean 'diamond'?"),

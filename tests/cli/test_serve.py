@@ -140,5 +140,5 @@ def test_a_port_that_is_taken_is_told_with_another_to_take(execute_here):
         port = other.getsockname()[1]
         code, stdout, stderr = execute_here("serve", "--port", str(port))
     assert (code, stdout) == (3, "")
-    assert f"port {port}: it is taken, by another plait dev or plait serve perhaps" in stderr
+    assert f"port {port}: another program uses it, perhaps another plait dev or plait serve" in stderr
     assert f"try: --port {port + 1 if port < 65_535 else port - 1}, or --port 0" in stderr

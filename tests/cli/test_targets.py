@@ -36,7 +36,7 @@ def test_an_unknown_attribute_suggests_the_nearest(plait_command):
 def test_an_attribute_of_another_kind_is_refused(plait_command):
     done = plait_command("run", "flows:Numbers")
     assert done.returncode == 2
-    assert "no Plait and no workflow" in done.stderr
+    assert "not a Plait or a workflow" in done.stderr
 
 
 def test_a_plait_with_several_workflows_needs_a_name(plait_command):

@@ -96,7 +96,7 @@ def test_silent_workers_are_a_warning_and_their_slots_no_room() -> None:
     late = Activity(NOW, activity.paces, (make_worker(1), make_worker(2, WorkerStatus.LATE)), activity.queues, ())
     lines = build_picture(late, width=140, height=None)
     assert "5 of 10   1 worker " in lines[0].text
-    assert (lines[1].kind, lines[1].text) == ("warning", "1 worker is silent for longer than the lease")
+    assert (lines[1].kind, lines[1].text) == ("warning", "1 worker is past the lease without a heartbeat")
 
 
 def test_names_of_others_cannot_move_the_cursor() -> None:

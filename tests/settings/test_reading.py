@@ -181,7 +181,7 @@ def test_a_secret_has_no_place_in_the_file_and_is_not_repeated(project):
 
 def test_a_file_that_is_no_toml_is_named_where_it_speaks_of_plait(project):
     (project / "pyproject.toml").write_text("[tool.plait\n")
-    with pytest.raises(SettingError, match=r"pyproject\.toml is no TOML"):
+    with pytest.raises(SettingError, match=r"pyproject\.toml is not valid TOML"):
         settings.retention  # noqa: B018
     (project / "pyproject.toml").write_text("[tool.other\n")
     assert settings.retention is None

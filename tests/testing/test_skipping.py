@@ -200,7 +200,7 @@ def test_the_clock_goes_on_and_never_back(plait_test: PlaitTest) -> None:
     new_year = datetime(2100, 1, 1, tzinfo=UTC)
     clock.advance_to(new_year)
     assert new_year <= clock.now() < new_year + SOON
-    with pytest.raises(InvalidInputError, match="has passed, it is 2100-01-01"):
+    with pytest.raises(InvalidInputError, match=r"is in the past \(it is 2100-01-01"):
         clock.advance_to(datetime(2099, 1, 1, tzinfo=UTC))
     with pytest.raises(InvalidInputError, match="has no time zone"):
         clock.advance_to(datetime(2101, 1, 1))

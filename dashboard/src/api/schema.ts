@@ -59,7 +59,7 @@ export interface paths {
         put?: never;
         /**
          * Pause Cron
-         * @description Have a cron start nothing until it is unpaused.
+         * @description Pause a cron: it starts no runs until it is unpaused.
          */
         post: operations["pause_cron"];
         delete?: never;
@@ -99,7 +99,7 @@ export interface paths {
         put?: never;
         /**
          * Unpause Cron
-         * @description Have a paused cron go on from now.
+         * @description Unpause a cron: it starts runs again from now.
          */
         post: operations["unpause_cron"];
         delete?: never;
@@ -117,7 +117,7 @@ export interface paths {
         };
         /**
          * Preview Cron
-         * @description What an expression means: in words, and its next five times.
+         * @description Explain a cron expression in words, with its next five times.
          */
         get: operations["preview_cron"];
         put?: never;
@@ -143,7 +143,7 @@ export interface paths {
         put?: never;
         /**
          * Push Event
-         * @description Push an event. It is durable once it is answered, and delivered some milliseconds later.
+         * @description Push an event. Once this answers, the event is durable; a worker delivers it some milliseconds later.
          */
         post: operations["push_event"];
         delete?: never;
@@ -249,7 +249,7 @@ export interface paths {
         };
         /**
          * List Queues
-         * @description What is ready, runs and waits now, by workflow and task.
+         * @description Numbers of tasks that are ready, run or wait now, by workflow and task.
          */
         get: operations["list_queues"];
         put?: never;
@@ -275,7 +275,7 @@ export interface paths {
         put?: never;
         /**
          * Trigger Run
-         * @description Start a run of the version that is served. A run that is answered is durable.
+         * @description Start a run of the version that is served. Once this answers, the run is durable.
          */
         post: operations["trigger_run"];
         delete?: never;
@@ -398,7 +398,7 @@ export interface paths {
         put?: never;
         /**
          * Replay Run
-         * @description Run again what did not complete; the answer names a new run if `input` is given, else this one.
+         * @description Run again the tasks that did not complete; the answer names a new run if `input` is given, else this one.
          */
         post: operations["replay_run"];
         delete?: never;
@@ -542,7 +542,7 @@ export interface paths {
         put?: never;
         /**
          * Create Scheduled
-         * @description Have a run start at a time.
+         * @description Schedule a run for a time.
          */
         post: operations["create_scheduled"];
         delete?: never;
@@ -584,7 +584,7 @@ export interface paths {
         };
         /**
          * Get Session
-         * @description Who is asking and what that allows; also without being signed in.
+         * @description Show who is signed in and what they may do; works without signing in.
          */
         get: operations["get_session"];
         put?: never;
@@ -636,7 +636,7 @@ export interface paths {
         };
         /**
          * List Workers
-         * @description Workers that live or fell silent, last started first; with `ended`, those that ended lately too.
+         * @description Running and late workers, last started first; with `ended`, also those that ended lately.
          */
         get: operations["list_workers"];
         put?: never;
@@ -1508,7 +1508,7 @@ export interface components {
             message: string;
             /**
              * Type
-             * @description A word for programs, such as `not_found`, `invalid` or `unauthorized`.
+             * @description A code for programs, such as `not_found`, `invalid` or `unauthorized`.
              */
             type: string;
         };
@@ -1553,7 +1553,7 @@ export interface components {
             priority?: number | null;
             /**
              * Tasks
-             * @description Names of tasks.
+             * @description Names of the tasks to run again.
              * @default []
              */
             tasks: string[];
@@ -1649,13 +1649,13 @@ export interface components {
         RunFilterRequest: {
             /**
              * Metadata
-             * @description Each `key:value`; the value is compared as text. All must fit.
+             * @description Each is `key:value`; the value is compared as text. A run must match all.
              * @default []
              */
             metadata: string[];
             /**
              * Since
-             * @description Triggered from then on, by the clock of who triggered it.
+             * @description Triggered at or after this time, by the clock of the program that triggered it.
              */
             since?: string | null;
             /**
@@ -1672,7 +1672,7 @@ export interface components {
             triggered_by?: string | null;
             /**
              * Until
-             * @description Triggered before that.
+             * @description Triggered before this time.
              */
             until?: string | null;
             /**
@@ -2997,14 +2997,14 @@ export interface operations {
                 before?: string | null;
                 /** @description Rows of a page. */
                 limit?: number;
-                /** @description Each `key:value`; the value is compared as text. All must fit. */
+                /** @description Each is `key:value`; the value is compared as text. A run must match all. */
                 metadata?: string[];
-                /** @description Triggered from then on, by the clock of who triggered it. */
+                /** @description Triggered at or after this time, by the clock of the program that triggered it. */
                 since?: string | null;
                 status?: components["schemas"]["WorkflowRunStatus"][];
                 trigger?: ("PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY")[];
                 triggered_by?: string | null;
-                /** @description Triggered before that. */
+                /** @description Triggered before this time. */
                 until?: string | null;
                 workflow?: string[];
             };
@@ -3256,12 +3256,12 @@ export interface operations {
     list_logs: {
         parameters: {
             query?: {
-                /** @description `cursor` of the last line that is known. */
+                /** @description `cursor` of the last line you have. */
                 after?: string | null;
                 attempt?: number | null;
                 /** @description Rows of a page. */
                 limit?: number;
-                /** @description Lines that hold this, in capitals or not. */
+                /** @description Only lines that contain this text; upper and lower case are the same. */
                 search?: string | null;
                 task?: string | null;
             };
@@ -3561,14 +3561,14 @@ export interface operations {
         parameters: {
             query?: {
                 bars?: number;
-                /** @description Each `key:value`; the value is compared as text. All must fit. */
+                /** @description Each is `key:value`; the value is compared as text. A run must match all. */
                 metadata?: string[];
-                /** @description Triggered from then on, by the clock of who triggered it. */
+                /** @description Triggered at or after this time, by the clock of the program that triggered it. */
                 since?: string | null;
                 status?: components["schemas"]["WorkflowRunStatus"][];
                 trigger?: ("PARENT" | "EVENT" | "CRON" | "SCHEDULED" | "REPLAY")[];
                 triggered_by?: string | null;
-                /** @description Triggered before that. */
+                /** @description Triggered before this time. */
                 until?: string | null;
                 workflow?: string[];
             };
@@ -3899,7 +3899,7 @@ export interface operations {
     stream_changes: {
         parameters: {
             query?: {
-                /** @description Leave out the changes and logs of other runs. */
+                /** @description Send only changes and logs of this run. */
                 run?: string | null;
             };
             header?: {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": Entry("Run a workflow and show its result.", "plait.cli.run:run"),
     "worker": Entry("Serve the workflows of an application.", "plait.cli.worker:worker"),
-    "dev": Entry("A worker that starts again when the code changes.", "plait.cli.dev:dev"),
+    "dev": Entry("Run a worker that restarts when the code changes.", "plait.cli.dev:dev"),
     "serve": Entry("Serve the dashboard and its API.", "plait.cli.serve:serve"),
     "open": Entry("Open a run in the dashboard.", "plait.cli.open:open_run"),
     "runs": Entry(
@@ -30,7 +30,7 @@ COMMANDS = {
             "tail": Entry("Follow a run until it has ended.", "plait.cli.run_follow:tail_run"),
             "wait": Entry("Wait until runs have ended; print their results.", "plait.cli.run_follow:wait_runs"),
             "cancel": Entry("Cancel runs, or one task of a run.", "plait.cli.run_control:cancel_runs"),
-            "replay": Entry("Run what did not complete again.", "plait.cli.run_control:replay_runs"),
+            "replay": Entry("Run again the tasks that did not complete.", "plait.cli.run_control:replay_runs"),
         },
     ),
     "events": Entry(
@@ -42,7 +42,7 @@ COMMANDS = {
         },
     ),
     "filters": Entry(
-        "Filters that decide which events start a workflow.",
+        "Decide which events start a workflow.",
         members={
             "list": Entry("List filters.", "plait.cli.filters:list_filters"),
             "create": Entry("Make a filter.", "plait.cli.filters:create_filter"),
@@ -50,28 +50,28 @@ COMMANDS = {
         },
     ),
     "crons": Entry(
-        "Timetables that start runs.",
+        "Start runs on a timetable.",
         members={
             "list": Entry("List crons.", "plait.cli.crons:list_crons"),
             "show": Entry("Show one cron and its next fire times.", "plait.cli.crons:show_cron"),
             "create": Entry("Make a cron.", "plait.cli.crons:create_cron"),
             "pause": Entry("Stop crons for a while.", "plait.cli.crons:pause_crons"),
-            "unpause": Entry("Let paused crons go on.", "plait.cli.crons:unpause_crons"),
+            "unpause": Entry("Start paused crons again.", "plait.cli.crons:unpause_crons"),
             "run": Entry("Start a run of a cron now.", "plait.cli.crons:run_cron"),
             "delete": Entry("Delete crons.", "plait.cli.crons:delete_crons"),
         },
     ),
     "scheduled": Entry(
-        "Runs that start at a given time.",
+        "Start runs at a given time.",
         members={
             "list": Entry("List scheduled runs, the latest first.", "plait.cli.scheduled:list_scheduled"),
             "create": Entry("Schedule a run.", "plait.cli.scheduled:create_scheduled"),
-            "update": Entry("Give a scheduled run another time.", "plait.cli.scheduled:update_scheduled"),
+            "update": Entry("Move a scheduled run to another time.", "plait.cli.scheduled:update_scheduled"),
             "delete": Entry("Delete scheduled runs.", "plait.cli.scheduled:delete_scheduled"),
         },
     ),
     "workflows": Entry(
-        "Look at the workflows that the database knows.",
+        "Look at the workflows in the database.",
         members={
             "list": Entry("List workflows.", "plait.cli.workflows:list_workflows"),
             "show": Entry("Show one workflow with its tasks.", "plait.cli.workflows:show_workflow"),
@@ -85,12 +85,14 @@ COMMANDS = {
             "show": Entry("Show one worker and what it runs now.", "plait.cli.workers:show_worker"),
         },
     ),
-    "top": Entry("Workers, queues and throughput, live.", "plait.cli.top:top"),
+    "top": Entry("Show workers, queues and throughput, live.", "plait.cli.top:top"),
     "db": Entry(
-        "The database: where it is, its schema, a prompt on it.",
+        "Manage the database: its URL, its schema, a psql prompt.",
         members={
             "url": Entry("Print the URL of the database in use.", "plait.cli.db:url"),
-            "status": Entry("Which database, which versions, what is due.", "plait.cli.db:status"),
+            "status": Entry(
+                "Show the database, its version, and whether the schema is up to date.", "plait.cli.db:status"
+            ),
             "upgrade": Entry("Bring the schema up to date.", "plait.cli.db:upgrade"),
             "sql": Entry("Print the SQL of the schema, to apply it by hand.", "plait.cli.db:sql"),
             "prune": Entry("Delete runs that ended long ago.", "plait.cli.db_prune:prune_database"),
@@ -100,11 +102,11 @@ COMMANDS = {
         },
     ),
     "config": Entry(
-        "Settings: what they are, and who says so.",
+        "Show the settings and where each value comes from.",
         members={"show": Entry("Show every setting and where its value comes from.", "plait.cli.config:show_config")},
     ),
-    "doctor": Entry("Check the set-up and say how to mend it.", "plait.cli.doctor:doctor"),
-    "completion": Entry("Print the script of a shell's completion.", "plait.cli.completion:completion"),
+    "doctor": Entry("Check the set-up and say how to fix it.", "plait.cli.doctor:doctor"),
+    "completion": Entry("Print a script that adds completion to your shell.", "plait.cli.completion:completion"),
 }
 
 HELP = """Durable DAG workflows for Python, on PostgreSQL alone.
@@ -121,10 +123,10 @@ project folder.
 @click.group(cls=LazyGroup, entries=COMMANDS, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="plait %(version)s")
 @click.option(
-    "--database-url", metavar="URL", help="The PostgreSQL to use, before PLAIT_DATABASE_URL and DATABASE_URL."
+    "--database-url", metavar="URL", help="URL of the PostgreSQL to use; overrides PLAIT_DATABASE_URL and DATABASE_URL."
 )
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors (also PLAIT_DEBUG=1).")
-@click.option("--no-pager", is_flag=True, help="Use no pager for long texts.")
+@click.option("--no-pager", is_flag=True, help="Do not use a pager for long output.")
 @click.pass_context
 def plait(context: click.Context, database_url: str | None, no_pager: bool) -> None:
     context.meta["plait.database_url"] = database_url
@@ -135,7 +137,7 @@ def plait(context: click.Context, database_url: str | None, no_pager: bool) -> N
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code: 0 ok, 1 run failed, 2 usage, 3 cannot connect, 4 not
-    found, 124 timeout, 130 interrupted, 70 a defect of Plait."""
+    found, 124 timeout, 130 interrupted, 70 a bug in Plait."""
     sys.exit(execute(arguments))
 
 

@@ -65,7 +65,7 @@ def read_payload(arguments: Sequence[str], what: str) -> Any:
     if not pairs:
         return payload
     if not isinstance(payload, dict):
-        raise click.UsageError(f"{what} is no JSON object, so field=value cannot be added to it")
+        raise click.UsageError(f"{what} is not a JSON object, so field=value cannot be added to it")
     return {**payload, **parse_pairs(pairs, what)}
 
 

@@ -1,4 +1,4 @@
-"""``plait config``: the settings, and who says so."""
+"""``plait config``: the settings, and where each value comes from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INTERNAL = ("PLAIT_CHILD_DATABASE_URL", "PLAIT_REPLACES_WORKER", "PLAIT_SUPERVI
 
 @command(
     "show",
-    ("who says what", "plait config show"),
+    ("every setting and where it comes from", "plait config show"),
     ("only what is not a default", "plait config show --set"),
     ("one setting, as a program reads it", "plait config show worker_slots --json"),
 )
@@ -39,10 +39,10 @@ _INTERNAL = ("PLAIT_CHILD_DATABASE_URL", "PLAIT_REPLACES_WORKER", "PLAIT_SUPERVI
 @paged
 @common_options
 def show_config(names: tuple[str, ...], only_set: bool, output: str) -> int:
-    """Show every setting, its value, and where that comes from; passwords and tokens are hidden.
+    """Show every setting, its value, and where the value comes from; passwords and tokens are hidden.
 
-    An argument decides before the environment, that before [tool.plait] in the pyproject.toml of the project folder,
-    that before the default. Needs no database. Exit code 2 when a value does not fit.
+    Plait takes the first value it finds: a command-line argument, the environment, [tool.plait] in the project's
+    pyproject.toml, the default. Needs no database. Exit code 2 if a value is not valid.
     """
     for name in names:
         if name not in SETTINGS:
@@ -61,7 +61,9 @@ def show_config(names: tuple[str, ...], only_set: bool, output: str) -> int:
         say_error(message)
     for variable in list_strangers():
         known = [name for setting in SETTINGS.values() for name in setting.variables]
-        say_error(f"{variable} is set, and is no setting{suggest(variable, known)}", hint=f"unset {variable}")
+        say_error(
+            f"{variable} is set, but Plait has no such setting{suggest(variable, known)}", hint=f"unset {variable}"
+        )
     return EXIT_USAGE if errors else 0
 
 
@@ -132,6 +134,6 @@ def read_file_note() -> str:
     if file is None:
         return "no pyproject.toml in the project folder"
     if file.ignored:
-        return f"{file.path} is not read: it {file.ignored}"
+        return f"{file.path} was not read: it {file.ignored}"
     count = len(file.table)
     return f"{file.path} has {count or 'no'} setting{'s'[: count != 1]} in [tool.plait]"

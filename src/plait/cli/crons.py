@@ -1,4 +1,4 @@
-"""``plait crons``: timetables that start runs."""
+"""``plait crons``: start runs on a timetable."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def create_cron(
     metadata: Sequence[str],
     output: str,
 ) -> None:
-    """Have runs of WORKFLOW start by a timetable, e.g. '0 9 * * MON-FRI' or @daily. Prints the id of the cron.
+    """Start runs of WORKFLOW on a timetable, e.g. '0 9 * * MON-FRI' or @daily. Prints the id of the cron.
 
     EXPRESSION has 5 fields (minute hour day-of-month month day-of-week), or 6 with the second in front.
     """
@@ -131,7 +131,7 @@ def create_cron(
 
 @command(
     "pause",
-    ("no fires until further notice", "plait crons pause CRON_ID"),
+    ("stop a cron until you unpause it", "plait crons pause CRON_ID"),
 )
 @click.argument("cron_ids", metavar="CRON_ID...", nargs=-1, required=True, shell_complete=complete_crons)
 @output_option()
@@ -152,7 +152,7 @@ def pause_crons(cron_ids: Sequence[str], output: str) -> None:
 @output_option()
 @common_options
 def unpause_crons(cron_ids: Sequence[str], output: str) -> None:
-    """Let paused crons go on, from their next fire time."""
+    """Start paused crons again, from their next fire time."""
     with open_plait() as plait, looking_for("plait crons list"):
         for cron_id in cron_ids:
             cron = plait.cron.unpause(cron_id)
@@ -162,7 +162,7 @@ def unpause_crons(cron_ids: Sequence[str], output: str) -> None:
 
 @command(
     "run",
-    ("not wait for the next fire time", "plait crons run CRON_ID"),
+    ("do not wait for the next fire time", "plait crons run CRON_ID"),
 )
 @click.argument("cron_id", shell_complete=complete_crons)
 @output_option()

@@ -25,7 +25,7 @@ from plait.store.store import Store
 
 
 @command("url", ("the URL with its password, for another program", "plait db url --show-password"))
-@click.option("--show-password", is_flag=True, help="Print the password, too.")
+@click.option("--show-password", is_flag=True, help="Also print the password.")
 @output_option()
 @common_options
 def url(show_password: bool, output: str) -> None:
@@ -34,7 +34,7 @@ def url(show_password: bool, output: str) -> None:
         shown = database.url if show_password else hide_password(database.url)
         print_result({"url": shown, "origin": database.origin, "embedded": database.embedded}, output, shown)
         if database.embedded:
-            say_hint("plait db psql: the embedded PostgreSQL stops by itself shortly after its last user is gone")
+            say_hint("plait db psql, which works at any time; the URL works only while the embedded PostgreSQL runs")
 
 
 @command("status", ("which database is in use, and what is due", "plait db status"))
@@ -56,7 +56,7 @@ def status(output: str) -> None:
     if pending:
         say_hint("plait db upgrade")
     elif facts["schema"] > facts["latest"]:
-        say_hint("a newer Plait: this one does not know the schema of that database")
+        say_hint("upgrade Plait (pip install --upgrade plait): a newer version made the schema of this database")
 
 
 @command(
@@ -86,7 +86,9 @@ def upgrade(dry_run: bool, output: str) -> None:
     ("the whole schema", "plait db sql > schema.sql"),
     ("what is new since version 1", "plait db sql --since 1"),
 )
-@click.option("--since", type=click.IntRange(min=0), default=0, help="The version the database has now.")
+@click.option(
+    "--since", type=click.IntRange(min=0), default=0, help="Leave out what this version of the schema already has."
+)
 @common_options
 def sql(since: int) -> None:
     """Print the SQL of the schema, to apply it by hand. Needs no database."""
@@ -102,7 +104,7 @@ def sql(since: int) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @common_options
 def psql(arguments: Sequence[str]) -> int:
-    """Open psql on the database. What follows -- is passed on."""
+    """Open psql on the database. psql gets the arguments after --."""
     program = _find_psql()
     with open_database() as database:
         target, environment = _move_password(database.url)
@@ -120,7 +122,7 @@ def psql(arguments: Sequence[str]) -> int:
 @output_option()
 @common_options
 def stop(output: str) -> None:
-    """Stop this project's embedded PostgreSQL now, whoever uses it. Nothing is lost."""
+    """Stop this project's embedded PostgreSQL now, even if a process uses it. No data is lost."""
     from plait.embedded import stop_embedded  # noqa: PLC0415 - not there on every platform
 
     stopped = stop_embedded()

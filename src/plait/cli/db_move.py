@@ -27,10 +27,11 @@ from plait.store.move import Moved, MoveRefusedError, move
 @output_option()
 @common_options
 def move_database(target: str, yes: bool, output: str) -> None:
-    """Move everything into another database: definitions, runs, outputs, logs, events, crons, and what is to be done.
+    """Move all data into another database: workflows, runs, outputs, logs, events, crons, and waiting tasks.
 
-    Stop the workers first. While it works nobody can write here, so that nothing is left behind. Afterwards what is
-    here stays as a copy under the name plait_moved, and whoever comes for it is told where everything went.
+    Stop the workers first. During the move nobody can write to this database, so no data is lost. Afterwards the old
+    data stays here as a copy in the schema plait_moved, and programs that still connect here get an error that names
+    the new database.
     """
     target = normalise_url(target)
     with open_database() as database:
@@ -40,9 +41,9 @@ def move_database(target: str, yes: bool, output: str) -> None:
         except MoveRefusedError as error:
             raise CommandError(str(error), code=EXIT_USAGE) from None
     print_result({"target": moved.target, "rows": moved.rows}, output, _describe(moved))
-    say_hint(f"export DATABASE_URL={moved.target}   (with its password), then start the workers there")
+    say_hint(f"export DATABASE_URL={moved.target}   (add the password), then start the workers with it")
 
 
 def _describe(moved: Moved) -> str:
     rows = moved.rows
-    return f"moved {sum(rows.values())} rows, {rows.get('run', 0)} runs among them, to {moved.target}"
+    return f"moved {sum(rows.values())} rows, including {rows.get('run', 0)} runs, to {moved.target}"

@@ -25,7 +25,7 @@ from plait.store.store import Store
 
 @command(
     "prune",
-    ("what would go", "plait db prune --older-than 90d --dry-run"),
+    ("show how many runs it would delete", "plait db prune --older-than 90d --dry-run"),
     ("in a nightly job", "plait db prune --older-than 90d --yes"),
 )
 @click.option("--older-than", type=DurationType(), help="Since its end, 90d. [default: the setting retention]")
@@ -36,13 +36,13 @@ from plait.store.store import Store
 def prune_database(older_than: float | None, dry_run: bool, yes: bool, output: str) -> None:
     """Delete runs that ended long ago, and what belongs to them.
 
-    That is their attempts, outputs, logs and idempotency keys; their child runs once they are gone themselves; and the
-    events, started schedules and ended workers of that time. What is active, waits or is still to be delivered stays.
-    Workers do this by themselves where the setting retention is made.
+    This also deletes their attempts, outputs, logs, idempotency keys and child runs, and events, started schedules and
+    ended workers of the same age. Active runs, waiting tasks and events not yet delivered stay. With the setting
+    retention, workers do this by themselves.
     """
     age = settings.retention if older_than is None else timedelta(seconds=older_than)
     if age is None:
-        raise click.UsageError("say --older-than 90d, or make the setting retention")
+        raise click.UsageError("add --older-than 90d, or set retention in the settings")
     with open_database() as database:
         before, count = asyncio.run(_look(database.url, age))
         when = format_time(before)
@@ -56,7 +56,7 @@ def prune_database(older_than: float | None, dry_run: bool, yes: bool, output: s
     data = {"before": before, "dry_run": False, **asdict(pruned)}
     text = ", ".join(f"{number} {what}" for what, number in asdict(pruned).items())
     print_result(data, output, f"deleted {text}")
-    say_hint("PostgreSQL uses the space again for new runs; VACUUM FULL gives it back to the disk")
+    say_hint("PostgreSQL reuses the space for new runs; to return it to the disk, run VACUUM FULL")
 
 
 async def _look(url: str, age: timedelta) -> tuple[datetime, int]:

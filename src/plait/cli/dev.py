@@ -1,4 +1,4 @@
-"""``plait dev``: a worker that starts again when the code changes, on a database that is simply there."""
+"""``plait dev``: a worker that restarts when the code changes, with a database that Plait starts if needed."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ def find_watched(target: str) -> list[Path]:
 @setting_option("--log-format", setting=Settings.log_format)
 @setting_option("--port", setting=Settings.server_port, help="Port of the dashboard.")
 @click.option("--open", "open_page", is_flag=True, help="Open the dashboard in a browser.")
-@click.option("--no-dashboard", is_flag=True, help="Serve no dashboard.")
+@click.option("--no-dashboard", is_flag=True, help="Do not serve the dashboard.")
 @common_options
 def dev(
     target: str, slots: int, log_level: str, log_format: str, port: int, open_page: bool, no_dashboard: bool
 ) -> int:
-    """Serve the workflows of TARGET and start again whenever a .py file of the project changes.
+    """Serve the workflows of TARGET and restart whenever a .py file of the project changes.
 
     Without a database URL this keeps the embedded PostgreSQL running. The dashboard is served on this machine only; if
-    its port is taken, on one of the next. What tasks log by Python's logging is stored with their runs.
+    its port is in use, the next free one is taken. Log lines of tasks (Python's logging) are stored with their runs.
     """
     set_up_logging(log_level, log_format)
     if Settings.capture_logs.find().place is Place.DEFAULT:

@@ -1,4 +1,4 @@
-"""``plait doctor``: looks at everything Plait needs and says how to mend what is wrong."""
+"""``plait doctor``: checks everything Plait needs and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 @output_option()
 @common_options
 def doctor(output: str) -> int:
-    """Check the set-up and say how to mend it. Exit code 1 when something is wrong.
+    """Check the set-up and say how to fix it. Exit code 1 when something is wrong.
 
-    Looks at Python, the settings, the way to the database, the server (version, durability, vacuum, connections, long
-    transactions, notifications), the schema, workers, tasks that wait, retention and the size of the tables. A note (–)
-    is worth knowing and no fault.
+    It checks Python, the settings, the connection to the database, the server (version, durability, vacuum,
+    connections, long transactions, notifications), the schema, workers, tasks that wait, retention and the size of the
+    tables. A note (–) is worth knowing but is not an error.
     """
     findings = examine()
     healthy = all(finding.ok is not False for finding in findings)
@@ -125,7 +125,7 @@ async def _examine_database(url: str, origin: str) -> list[Finding]:
 
 def _choose_way(error: str, origin: str) -> str:
     if "startup parameter" in error:
-        return "PgBouncer stands before the server: connect to the server itself, which Plait needs for LISTEN"
+        return "you connect through PgBouncer: connect to the server directly, because Plait needs LISTEN"
     return f"start that server, or correct {_name_origin(origin)}; `psql` with the same URL must connect"
 
 

@@ -83,7 +83,7 @@ def list_events(
         print_data(to_plain(found), output)
         return
     if not found:
-        click.echo("no events" if found.next is None else "no events among those looked at so far")
+        click.echo("no events" if found.next is None else "no matching events found so far")
         say_hint("plait events push KEY field=value" if not (key or scope or since or until or before) else None)
     else:
         rows = [_list_cells(event) for event in found]
@@ -113,13 +113,13 @@ def show_event(event_id: str, output: str) -> None:
         click.echo(f"metadata {clean(to_json(event.metadata))}")
     if not event.delivered:
         click.echo("not delivered yet")
-        say_hint("plait workers list: any worker delivers events, within some milliseconds")
+        say_hint("events are delivered by workers, within milliseconds; check that one runs: plait workers list")
     elif not event.runs:
         click.echo("started no run")
     else:
         click.echo(f"\n{format_runs(event.runs)}")
     if event.runs.next is not None:
-        click.echo(f"and perhaps more: these are the last {len(event.runs)}")
+        click.echo(f"only the last {len(event.runs)} runs are shown; there may be more")
 
 
 def _list_cells(event: Event) -> tuple[str, ...]:

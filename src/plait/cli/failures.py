@@ -36,14 +36,14 @@ EXIT_TERMINATED = 143
 
 EXIT_CODES = {
     0: "All is well.",
-    EXIT_RUN_FAILED: "A run failed or was cancelled; the doctor found a fault; a question was answered with no.",
+    EXIT_RUN_FAILED: "A run failed or was cancelled; `plait doctor` found a fault; you answered no to a question.",
     EXIT_USAGE: "The command line, a setting, an input or a declaration is wrong. Nothing was changed.",
     EXIT_CANNOT_CONNECT: "The database cannot be reached, refuses, or has another schema.",
-    EXIT_NOT_FOUND: "What was named does not exist.",
-    EXIT_DEFECT: "A defect of Plait; `--debug` shows the traceback.",
+    EXIT_NOT_FOUND: "The thing you named does not exist.",
+    EXIT_DEFECT: "A bug in Plait; `--debug` shows the traceback.",
     EXIT_TIMEOUT: "`--timeout` has passed. The run goes on.",
     EXIT_INTERRUPTED: "Ctrl-C.",
-    EXIT_READER_GONE: "Who read the output, `head` perhaps, has seen enough.",
+    EXIT_READER_GONE: "The reader of the output, such as `head`, closed it.",
     EXIT_TERMINATED: "SIGTERM while a run was waited for. A worker that SIGTERM stops ends with 0.",
 }
 """What the exit codes mean, for the reference."""
@@ -55,7 +55,7 @@ _BY_CLASS: tuple[tuple[type[BaseException], int, str | None], ...] = (
     (
         DatabaseUnavailableError,
         EXIT_CANNOT_CONNECT,
-        "plait doctor, which checks each step of the way to the database",
+        "plait doctor, which checks each step of the connection",
     ),
     (EmbeddedPostgresError, EXIT_CANNOT_CONNECT, "plait doctor"),
     (OperationError, EXIT_CANNOT_CONNECT, "plait doctor"),
@@ -103,7 +103,9 @@ def report_error(error: BaseException, *, debug: bool) -> int:
             return code
     say_error(
         f"unexpected {type(error).__name__}: {error}",
-        hint=None if debug else "the same with --debug for the traceback; this is a defect of Plait, please report it",
+        hint=None
+        if debug
+        else "run it again with --debug to see the traceback; this is a bug in Plait, please report it",
     )
     return EXIT_DEFECT
 

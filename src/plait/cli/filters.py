@@ -69,9 +69,9 @@ def list_filters(workflow: Sequence[str], scope: Sequence[str], limit: int, afte
 @output_option()
 @common_options
 def create_filter(workflow: str, payload: Sequence[str], expression: str, scope: str, output: str) -> None:
-    """Make a filter: of the events pushed with its scope, those start WORKFLOW for which its expression is true.
+    """Make a filter. An event with its scope starts WORKFLOW if the filter's expression is true for that event.
 
-    The payload is a JSON object for the expression, and for the run as ctx.filter_payload. Prints the filter's id.
+    The expression can read the payload, a JSON object; the run gets it as ctx.filter_payload. Prints the filter's id.
     """
     value = read_payload(payload, "payload")
     with open_plait() as plait, looking_for("plait workflows list"):

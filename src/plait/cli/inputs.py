@@ -46,7 +46,7 @@ def read_input(workflow: Runnable[Any, Any, Any], text: str | None, file: str | 
         except ValueError as error:
             raise CommandError(f"{where}: {error}", hint="""-i '{"key": "value"}'""") from None
         if not isinstance(base, dict):
-            raise click.UsageError(f"{where} is no JSON object, so key=value cannot be added to it")
+            raise click.UsageError(f"{where} is not a JSON object, so key=value cannot be added to it")
         given = parse_pairs(pairs, "argument")
         _check_keys(workflow, given)
         data = to_json({**base, **given})
@@ -131,7 +131,7 @@ class RunCommand(Command):
         field = next((field for field in fields if field in (name, name.replace("-", "_"))), None)
         if field is not None:
             pair = f"{field}={shlex.quote(_find_value(option, given))}"
-            raise CommandError(f"there is no option {option}: inputs are written {pair}", hint="plait run --help")
+            raise CommandError(f"there is no option {option}; write an input as {pair}", hint="plait run --help")
 
 
 def _find_value(option: str, given: list[str]) -> str:

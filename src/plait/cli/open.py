@@ -20,7 +20,7 @@ from plait.cli.options import common_options
     ("the address of a run", "plait open RUN_ID --print"),
 )
 @click.argument("run_id", required=False, shell_complete=complete_runs)
-@click.option("--print", "only_print", is_flag=True, help="Print the address, open nothing.")
+@click.option("--print", "only_print", is_flag=True, help="Print the address; do not open a browser.")
 @common_options
 def open_run(run_id: str | None, only_print: bool) -> None:
     """Open a run, or the list of runs, in the dashboard.
@@ -30,9 +30,9 @@ def open_run(run_id: str | None, only_print: bool) -> None:
     server = find_server()
     if server is None:
         raise CommandError(
-            "no dashboard of this project runs here",
+            "no dashboard is running for this project",
             code=EXIT_NOT_FOUND,
-            hint="plait dev TARGET or plait serve; PLAIT_DASHBOARD_URL names one that runs elsewhere",
+            hint="start plait dev TARGET or plait serve, or set PLAIT_DASHBOARD_URL to the URL of another dashboard",
         )
     url = f"{server}runs"
     if run_id is not None:

@@ -71,7 +71,7 @@ class MomentType(_ParamType):
             return datetime.now(UTC) - ago
         except (PlaitError, OverflowError):
             self.fail(
-                f"{value!r} is no moment: write how long ago (90s, 2h, 3d) or a time (2026-01-31T08:00)",
+                f"{value!r} is not a time: write how long ago (90s, 2h, 3d) or a time (2026-01-31T08:00)",
                 param,
                 ctx,
             )
@@ -83,7 +83,7 @@ def parse_pairs(items: Sequence[str], what: str) -> dict[str, Any]:
     for item in items:
         key, equals, text = item.partition("=")
         if not equals or not key:
-            raise click.UsageError(f"{what} {item!r} is not of the form key=value")
+            raise click.UsageError(f"{what} {item!r} must be written key=value")
         pairs[key] = _read_value(text)
     return pairs
 
@@ -108,7 +108,7 @@ def common_options(command: Command) -> Command:
             metavar="URL",
             expose_value=False,
             callback=_store_url,
-            help="The PostgreSQL to use.",
+            help="URL of the PostgreSQL to use.",
         ),
     ):
         command = option(command)
@@ -121,7 +121,7 @@ def _store_url(context: click.Context, _parameter: click.Parameter, value: str |
 
 
 def output_option(
-    *formats: str, default: str | None = "table", help: str = "For people, or for programs."
+    *formats: str, default: str | None = "table", help: str = "table is for people; the other formats are for programs."
 ) -> Callable[[Command], Command]:
     """``-o table|json|yaml``, or other ``formats``, and ``--json`` as the parameter ``output``."""
 

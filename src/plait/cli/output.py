@@ -20,9 +20,9 @@ _NO_PAGER = "plait.no_pager"
 
 def paged(command: Command) -> Command:
     """``--no-pager``, for commands whose text may be long."""
-    return click.option("--no-pager", is_flag=True, expose_value=False, callback=note_no_pager, help="Use no pager.")(
-        command
-    )
+    return click.option(
+        "--no-pager", is_flag=True, expose_value=False, callback=note_no_pager, help="Do not use a pager."
+    )(command)
 
 
 def note_no_pager(context: click.Context, _parameter: click.Parameter, value: bool) -> None:

@@ -59,14 +59,14 @@ class Request:
     None,
     ("a workflow, with its input as fields", "plait run flows.py:hello name=World"),
     ("the input from a file, the result into one", "plait run myapp.flows:pipeline -f input.json > result.json"),
-    ("start it for workers elsewhere, and do not wait", "plait run flows.py:hello name=World --detach"),
+    ("let other workers run it, and do not wait", "plait run flows.py:hello name=World --detach"),
     cls=RunCommand,
 )
 @click.argument("target", shell_complete=complete_target)
 @click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("-i", "--input", "input_json", metavar="JSON", help="The input.")
+@click.option("-i", "--input", "input_json", metavar="JSON", help="The input as JSON.")
 @click.option("-f", "--input-file", metavar="FILE", help="A file with the input as JSON; - is stdin.")
-@click.option("--workflow", metavar="NAME", help="Which workflow, when TARGET has several.")
+@click.option("--workflow", metavar="NAME", help="Name of the workflow, if TARGET has more than one.")
 @click.option("--metadata", metavar="KEY=VALUE", multiple=True, help="Additional metadata; may be repeated.")
 @click.option("--priority", type=click.IntRange(1, 3), help="Priority: 1 (low) to 3 (high).")
 @click.option("--timeout", type=DurationType(), help="Stop waiting after that (exit code 124); the run goes on.")
@@ -157,7 +157,7 @@ def _wait_and_report(target: Target, run_id: str, request: Request, stdout: Resu
     except (KeyboardInterrupt, Stopped) as interrupt:
         code = EXIT_INTERRUPTED if isinstance(interrupt, KeyboardInterrupt) else 128 + signal.SIGTERM
         if worker is not None:
-            click.echo("handing back what runs here …", err=True)
+            click.echo("handing running tasks back to other workers …", err=True)
     finally:
         if worker is not None:
             worker.stop()

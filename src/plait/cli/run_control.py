@@ -32,7 +32,7 @@ _UNSUCCESSFUL = ("FAILED", "CANCELLED")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which runs an order is about: ``ids``, or else those that pass ``filter``."""
+    """Which runs to cancel or replay: ``ids``, or else those that match ``filter``."""
 
     ids: tuple[str, ...]
     filter: RunFilter
@@ -130,13 +130,15 @@ def read_selection(
     ),
 )
 @selection_options(*_ACTIVE)
-@click.option("--task", metavar="NAME", type=TEXT, help="Only this task of the run, and what depends on it.")
+@click.option(
+    "--task", metavar="NAME", type=TEXT, help="Cancel only this task of the run, and the tasks that depend on it."
+)
 @output_option()
 @common_options
 def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choice: Any) -> int:
     """Cancel runs with their child runs: by id, or all active ones that match a filter.
 
-    With a filter it asks back on a terminal, unless --yes.
+    With a filter, it asks for confirmation on a terminal, unless --yes is given.
     """
     selection = read_selection(**choice)
     with open_plait() as plait:
@@ -148,7 +150,7 @@ def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choic
             with looking_for(f"plait runs show {run_id}"):
                 plait.runs.cancel_task(run_id, task)
             tally = Tally()
-            tally.note(run_id, f"asked to cancel task {task}; a worker carries it out", done=True)
+            tally.note(run_id, f"requested: a worker will cancel task {task}", done=True)
             return _report(tally, output)
         if selection.ids:
             order = partial(_cancel_one, plait, dry_run=dry_run)
@@ -174,7 +176,12 @@ def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choic
 @selection_options(*_UNSUCCESSFUL)
 @click.option("--from-start", is_flag=True, help="Run all tasks again, not only those that did not complete.")
 @click.option(
-    "--task", "tasks", metavar="NAME", type=TEXT, multiple=True, help="This task too, and what depends on it."
+    "--task",
+    "tasks",
+    metavar="NAME",
+    type=TEXT,
+    multiple=True,
+    help="Also run this task again, and the tasks that depend on it.",
 )
 @click.option("--input", "input_json", metavar="JSON|@FILE|-", help="Start a new run with this input instead.")
 @output_option()
@@ -182,9 +189,10 @@ def cancel_runs(dry_run: bool, yes: bool, task: str | None, output: str, **choic
 def replay_runs(
     dry_run: bool, yes: bool, from_start: bool, tasks: Sequence[str], input_json: str | None, output: str, **choice: Any
 ) -> int:
-    """Run what did not complete again: by id, or all failed and cancelled runs that match a filter.
+    """Run again the tasks that did not complete.
 
-    Completed outputs are kept and used. With a filter it asks back on a terminal, unless --yes.
+    Give run ids, or a filter for failed and cancelled runs. Outputs of completed tasks are kept and used.
+    With a filter, it asks for confirmation on a terminal, unless --yes is given.
     """
     selection = read_selection(**choice)
     if tasks or input_json is not None:
@@ -237,7 +245,7 @@ def _replay_tasks(plait: Plait, run_id: str, options: Mapping[str, Any], *, dry_
 
 
 def _order_each(run_ids: Sequence[str], order: Callable[[str, Tally], None]) -> Tally:
-    """Give the order for one run after the other. What is wrong with one does not keep the others."""
+    """Cancel or replay the runs one by one. An error with one run does not stop the others."""
     tally = Tally()
     for run_id in run_ids:
         try:

@@ -45,7 +45,7 @@ WATCHED_RUNS = 5
     ),
 )
 @click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True, shell_complete=complete_runs)
-@click.option("--timeout", type=DurationType(), help="Stop waiting after that (exit code 124); the runs go on.")
+@click.option("--timeout", type=DurationType(), help="Stop waiting after this time (exit code 124); the runs go on.")
 @output_option()
 @common_options
 def wait_runs(run_ids: Sequence[str], timeout: float | None, output: str) -> int:
@@ -135,7 +135,7 @@ async def _report_outcome(plait: Plait, outcome: RunOutcome, output: str) -> int
     ),
 )
 @click.argument("run_id", shell_complete=complete_runs)
-@click.option("--timeout", type=DurationType(), help="Stop following after that (exit code 124); the run goes on.")
+@click.option("--timeout", type=DurationType(), help="Stop following after this time (exit code 124); the run goes on.")
 @output_option()
 @common_options
 def tail_run(run_id: str, timeout: float | None, output: str) -> int:

@@ -64,7 +64,7 @@ class Row:
 def show_tree(run_id: str, depth: int, limit: int, output: str) -> None:
     """Show a run with its tasks and, below each task, the runs that it started.
 
-    What goes beyond --depth and --limit is counted.
+    Runs beyond --depth and --limit are only counted.
     """
     with open_plait() as plait:
         root = collect_tree(plait, run_id, depth=depth, limit=limit)

@@ -64,7 +64,7 @@ def list_runs(
         print_data(to_plain(found), output)
         return
     if not found:
-        click.echo("no runs" if found.next is None else "no runs among those looked at so far")
+        click.echo("no runs" if found.next is None else "no matching runs found so far")
         say_hint("plait run path/to/flows.py:workflow" if not (status or workflow or since or before) else None)
     else:
         print_text(format_runs(found))
@@ -78,7 +78,7 @@ def list_runs(
     ("every task's output", "plait runs show RUN_ID -o yaml"),
 )
 @click.argument("run_id", shell_complete=complete_runs)
-@click.option("--input", "with_input", is_flag=True, help="Show the run's input, too.")
+@click.option("--input", "with_input", is_flag=True, help="Also show the run's input.")
 @output_option()
 @paged
 @common_options

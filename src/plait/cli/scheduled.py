@@ -1,4 +1,4 @@
-"""``plait scheduled``: runs that start at a given time."""
+"""``plait scheduled``: start runs at a given time."""
 
 from __future__ import annotations
 
@@ -43,14 +43,18 @@ class LaterType(_ParamType):
         try:
             return datetime.now(UTC) + timedelta(seconds=parse_duration(value.removeprefix("+"), where="time"))
         except (PlaitError, OverflowError):
-            self.fail(f"{value!r} is no time: write in how long (90s, 2h, 3d) or when (2026-01-31T08:00)", param, ctx)
+            self.fail(
+                f"{value!r} is not a time: write in how long (90s, 2h, 3d) or when (2026-01-31T08:00)", param, ctx
+            )
 
 
 @command(
     "list",
     ("what waits for its time", "plait scheduled list"),
 )
-@click.option("--workflow", metavar="NAME", type=TEXT, help="Only of this workflow.", shell_complete=complete_workflows)
+@click.option(
+    "--workflow", metavar="NAME", type=TEXT, help="Only runs of this workflow.", shell_complete=complete_workflows
+)
 @click.option("--status", type=click.Choice(["SCHEDULED", "STARTED"], case_sensitive=False), help="Only these.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @click.option("--before", metavar="SCHEDULED_ID", help="Show those after this one: the next page.")
@@ -89,7 +93,7 @@ def list_scheduled(workflow: str | None, status: str | None, limit: int, before:
 def create_scheduled(
     workflow: str, run_at: datetime, input: Sequence[str], priority: int | None, metadata: Sequence[str], output: str
 ) -> None:
-    """Have a run of WORKFLOW start at TIME: in how long (90s, 2h) or when (2026-01-31T08:00, local time).
+    """Start a run of WORKFLOW at TIME: in how long (90s, 2h) or when (2026-01-31T08:00, local time).
 
     Prints the id of the scheduled run.
     """
@@ -110,7 +114,7 @@ def create_scheduled(
 @output_option()
 @common_options
 def update_scheduled(scheduled_id: str, run_at: datetime, output: str) -> None:
-    """Give a scheduled run another time."""
+    """Move a scheduled run to another time."""
     with open_plait() as plait, looking_for("plait scheduled list"):
         moved = plait.scheduled.update(scheduled_id, run_at)
     text = f"{moved.id} starts at {format_time(moved.run_at)}"

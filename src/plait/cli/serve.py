@@ -110,11 +110,13 @@ def _print_account(text: str) -> None:
     kind, _, rest = text.partition(":")
     name, _, role = rest.rpartition(":")
     if kind not in ("user", "token") or role not in set(Role):
-        raise CommandError(f"{text!r} is no account", hint="--new-account user:anna:write, or token:prometheus:read")
+        raise CommandError(
+            f"{text!r} is not an account", hint="--new-account user:anna:write, or token:prometheus:read"
+        )
     check_name(name)
     what = "password" if kind == "user" else "token"
     secret = click.prompt(f"{what} of {clean(name)}", hide_input=True, confirmation_prompt=sys.stdin.isatty(), err=True)
     if len(secret) < SHORTEST_SECRET:
         raise CommandError(f"a {what} has at least {SHORTEST_SECRET} characters")
     click.echo(f"{kind} {name} {role} {hash_secret(secret)}")
-    say_hint("append that line to a file and give it as --accounts FILE")
+    say_hint("add that line to a file, then start plait serve --accounts FILE")

@@ -39,8 +39,8 @@ class Target:
         if self.workflow is not None:
             if name is not None and name != self.workflow.name:
                 raise CommandError(
-                    f"{self.text} is workflow {self.workflow.name!r}, and --workflow says {name!r}",
-                    hint="only one of them",
+                    f"{self.text} is workflow {self.workflow.name!r}, but --workflow is {name!r}",
+                    hint="leave out --workflow, or make TARGET the Plait object",
                 )
             return self.workflow
         if name is not None:
@@ -70,7 +70,7 @@ def load_target(text: str, database_url: str | None = None) -> Target:
     """
     module_text, _, attribute = text.partition(":")
     if not module_text:
-        raise CommandError(f"{text!r} names no module", hint=_FORMS)
+        raise CommandError(f"{text!r} does not name a module", hint=_FORMS)
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     if module_text.endswith(".py") or "/" in module_text:
         module = _import_file(Path(module_text))
@@ -118,7 +118,7 @@ def _import_file(path: Path) -> ModuleType:
 def _import_module(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
         _refuse_file(name)
-        raise CommandError(f"{name!r} is no module name", hint=_FORMS)
+        raise CommandError(f"{name!r} is not a module name", hint=_FORMS)
     with _user_errors(name, name):
         return importlib.import_module(name)
 
@@ -146,12 +146,12 @@ class _user_errors:
             raise CommandError(
                 f"there is no module {error.name!r}",
                 code=EXIT_NOT_FOUND,
-                hint=f"from the folder that has it (this is {Path.cwd()}), or as path/to/file.py:attr",
+                hint=f"run plait in the folder that contains it (now in {Path.cwd()}), or write path/to/file.py:attr",
             ) from error
         if isinstance(error, SystemExit):
             raise CommandError(
                 f"importing {self._shown} called sys.exit({error.code!r})",
-                hint="put what the script does below `if __name__ == '__main__':`",
+                hint="move the script's code under `if __name__ == '__main__':`",
             ) from error
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
         if isinstance(error, PlaitError):
@@ -188,7 +188,7 @@ def _resolve(module: ModuleType, module_text: str, attribute: str) -> Plait | Ba
         value = getattr(value, part)
     if not isinstance(value, (Plait, BaseWorkflow)):
         raise CommandError(
-            f"{module_text}:{attribute} is a {type(value).__name__}, no Plait and no workflow",
+            f"{module_text}:{attribute} is a {type(value).__name__}, not a Plait or a workflow",
             hint=_list_choices(f"{module_text}:", dict(_list_candidates(module))),
         )
     return value
@@ -206,7 +206,7 @@ def _find_only(module: ModuleType, module_text: str) -> Plait | BaseWorkflow[Any
                 hint=_list_choices(f"{module_text}:", candidates),
             )
     raise CommandError(
-        f"{module_text} has no Plait and no workflow",
+        f"{module_text} has neither a Plait nor a workflow",
         hint="plait = Plait() in that module, or another module",
     )
 

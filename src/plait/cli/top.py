@@ -1,4 +1,4 @@
-"""``plait top``: what all workers do, live."""
+"""``plait top``: all workers, queues and throughput, live."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _STYLES = {"title": "bold", "head": "cyan", "warning": "yellow", "error": "red",
 
 @command(
     None,
-    ("what goes on, live", "plait top"),
-    ("one picture, for a script", "plait top -o json"),
+    ("watch all workers live", "plait top"),
+    ("print the state once, for a script", "plait top -o json"),
 )
 @click.option("--every", type=DurationType(), default=1.0, show_default="1s", help="Time between two looks.")
 @click.option("--once", is_flag=True, help="Print one picture and stop.")
@@ -45,8 +45,8 @@ _STYLES = {"title": "bold", "head": "cyan", "warning": "yellow", "error": "red",
 def top(every: float, once: bool, output: str) -> None:
     """Show workers, queues, throughput and the slowest tasks, live; q quits, p pauses.
 
-    Throughput is what the workers counted themselves and told with their last heartbeat, of the last 10 seconds,
-    minute and 5 minutes. With -o json or yaml, and with --once, one picture is printed.
+    Throughput covers the last 10 seconds, minute and 5 minutes; each worker counts its own and sends it with its
+    heartbeat. With -o json, -o yaml or --once it prints the state once and stops.
     """
     if not once and output == "table":
         _check_terminal()
@@ -60,7 +60,7 @@ def top(every: float, once: bool, output: str) -> None:
 def _check_terminal() -> None:
     if not (sys.stdout.isatty() and sys.stdin.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
         hint = "plait top --once, plait top -o json"
-        raise CommandError("plait top draws on a terminal, and this is none", hint=hint)
+        raise CommandError("plait top needs a terminal, and its output is not one", hint=hint)
 
 
 def _print_once(activity: Activity, output: str) -> None:
@@ -143,7 +143,7 @@ class _Screen:
 
         from plait.cli.top_view import Line, build_picture  # noqa: PLC0415 - likewise
 
-        lines = [Line("asking the database ...")]
+        lines = [Line("reading from the database ...")]
         if self._activity is not None:
             lines = build_picture(
                 self._activity, width=width, height=max(1, height - 1), unicode=can_show("█░", sys.stdout)

@@ -79,8 +79,8 @@ def _describe_sums(activity: Activity, width: int, unicode: bool) -> list[Line]:
     lines = [Line(f"slots {bar} {used:,} of {slots:,}   {workers}   {counts}", "title")]
     late = len(activity.workers) - len(live)
     if late:
-        silent = "worker is" if late == 1 else "workers are"
-        lines.append(Line(f"{late:,} {silent} silent for longer than the lease", "warning"))
+        lost = "worker is" if late == 1 else "workers are"
+        lines.append(Line(f"{late:,} {lost} past the lease without a heartbeat", "warning"))
     return [*lines, *_describe_paces(activity.paces)]
 
 

@@ -25,10 +25,12 @@ from plait.worker.address import Address
 @setting_option("--slots", setting=Settings.worker_slots, help="How many tasks each process runs at a time.")
 @setting_option("--processes", setting=Settings.worker_processes, help="Number of worker processes.")
 @setting_option("--name", setting=Settings.worker_name)
-@setting_option("--grace", setting=Settings.worker_grace, help="Time that running tasks have after SIGTERM or Ctrl-C.")
+@setting_option(
+    "--grace", setting=Settings.worker_grace, help="Time for running tasks to finish after SIGTERM or Ctrl-C."
+)
 @setting_option("--log-level", setting=Settings.log_level)
 @setting_option("--log-format", setting=Settings.log_format)
-@setting_option("--health-port", setting=Settings.health_port, help="Answer /livez, /readyz and /metrics there.")
+@setting_option("--health-port", setting=Settings.health_port, help="Port that answers /livez, /readyz and /metrics.")
 @setting_option("--health-host", setting=Settings.health_host)
 @click.option("--health-socket", hidden=True)
 @click.option("--child", is_flag=True, hidden=True)
@@ -48,12 +50,12 @@ def worker(
 ) -> int:
     """Serve the workflows of TARGET until SIGTERM or Ctrl-C; a second one stops at once.
 
-    TARGET is package.module:attr or path/to/file.py:attr, where attr is a Plait or a workflow. A process that
-    dies is replaced, and its tasks run again without waiting for its lease. What running tasks do not finish
-    within the grace is handed back, without costing them a retry.
+    TARGET is package.module:attr or path/to/file.py:attr, where attr is a Plait or a workflow. If a
+    process dies, a new one replaces it and its tasks run again at once. After a signal, tasks have the time of
+    --grace to finish; a task that does not finish goes back to the queue and keeps all its retries.
 
-    With --health-port one port answers for all processes: /readyz is 200 while every one of them takes tasks and 503
-    while they start or stop, /metrics is for Prometheus.
+    With --health-port one port answers for all processes: /readyz is 200 while all of them take tasks and 503 while
+    any starts or stops; /metrics is for Prometheus.
     """
     set_up_logging(log_level, log_format)
     if child:

@@ -26,7 +26,7 @@ _COLOURS = {"ACTIVE": "green", "LATE": "red", "ENDED": "yellow"}
 
 @command(
     "list",
-    ("the workers that live, and those that ended lately", "plait workers list --ended"),
+    ("running workers, and those that ended lately", "plait workers list --ended"),
 )
 @click.option("--ended", is_flag=True, help="Also show those that ended recently.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
@@ -34,7 +34,7 @@ _COLOURS = {"ACTIVE": "green", "LATE": "red", "ENDED": "yellow"}
 @paged
 @common_options
 def list_workers(ended: bool, limit: int, output: str) -> None:
-    """List the workers that live or fell silent, last started first."""
+    """List running workers and those that stopped sending heartbeats, last started first."""
     with open_plait() as plait:
         found = plait.workers.list(ended=ended, limit=limit)
     if output != "table":

@@ -1,4 +1,4 @@
-"""``plait workflows``: which workflows the database knows."""
+"""``plait workflows``: the workflows in the database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @command(
     "list",
     ("what is served, and since when", "plait workflows list"),
-    ("those with a word in their name", "plait workflows list import"),
+    ("only names that contain a word", "plait workflows list import"),
 )
 @click.argument("part", required=False, type=TEXT)
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @paged
 @common_options
 def list_workflows(part: str | None, limit: int, after: str | None, output: str) -> None:
-    """List workflows in order of their names; with PART those that have it in their name."""
+    """List workflows by name. With PART, only those whose name contains it."""
     with open_plait() as plait:
         found = plait.workflows.list(name_contains=part, limit=limit, after=after)
     if output != "table":
@@ -47,7 +47,7 @@ def list_workflows(part: str | None, limit: int, after: str | None, output: str)
         return
     if not found:
         click.echo("no workflows")
-        say_hint("plait worker TARGET, which makes its workflows known" if not (part or after) else None)
+        say_hint("start a worker, and it adds its workflows: plait worker TARGET" if not (part or after) else None)
         return
     head = ("WORKFLOW", "VERSION", "TASKS", "SERVED", "STARTED BY", "DESCRIPTION")
     print_text(format_table(head, [_list_cells(workflow) for workflow in found]))
@@ -61,7 +61,9 @@ def list_workflows(part: str | None, limit: int, after: str | None, output: str)
     ("as it was before", "plait workflows show Orders --version 3 -o json"),
 )
 @click.argument("name", type=TEXT, shell_complete=complete_workflows)
-@click.option("--version", "version_id", type=click.IntRange(min=1), help="This version, not the one served now.")
+@click.option(
+    "--version", "version_id", type=click.IntRange(min=1), help="Show this version instead of the one served now."
+)
 @output_option()
 @common_options
 def show_workflow(name: str, version_id: int | None, output: str) -> None:
@@ -84,7 +86,7 @@ def show_workflow(name: str, version_id: int | None, output: str) -> None:
     "--target",
     metavar="TARGET",
     shell_complete=complete_target,
-    help="Draw what this code declares: package.module:attr or file.py:attr.",
+    help="Draw a workflow from code: package.module:attr or file.py:attr.",
 )
 @click.option("--version", "version_id", type=click.IntRange(min=1), help="This version, not the one served now.")
 @click.option(
@@ -99,7 +101,7 @@ def show_workflow(name: str, version_id: int | None, output: str) -> None:
 @output_option(
     *("tree", "mermaid", "svg", "json", "yaml"),
     default="tree",
-    help="For a terminal, for Markdown, for pages, or for programs.",
+    help="tree is for a terminal, mermaid for Markdown, svg for web pages, json for programs.",
 )
 @paged
 @common_options
@@ -114,11 +116,11 @@ def draw_workflow(
 ) -> None:
     """Draw the graph of a workflow.
 
-    On a terminal it is a tree: a task with several parents stands below one of them and names them all. Tasks that
-    play the same part many times are drawn as one, unless --all.
+    On a terminal it is a tree: a task with several parents stands below one of them and names them all. Tasks
+    that have the same role are drawn as one, unless --all is given.
     """
     if target is not None and version_id is not None:
-        raise click.UsageError("--version asks the database: give --target or --version, not both")
+        raise click.UsageError("--version reads from the database: give --target or --version, not both")
     if direction is not None and output not in ("mermaid", "svg"):
         raise click.UsageError(f"--direction is for -o mermaid and -o svg, not for {output}")
     drawn = _read_target(target, name) if target is not None else _read_stored(name, version_id)
@@ -155,7 +157,7 @@ def _read_target(target: str, name: str | None) -> _Drawn:
 
 def _read_stored(name: str | None, version_id: int | None) -> _Drawn:
     if name is None:
-        raise click.UsageError("say which workflow: NAME, or --target for what code declares")
+        raise click.UsageError("name a workflow: NAME for one in the database, or --target for one in code")
     details = _find_workflow(name, version_id)
     words = ("wait_for", "skip_if", "cancel_if")
     tasks = [

@@ -88,7 +88,7 @@ def read_version(folder: Path) -> str:
         ) from error
     match = re.search(r"PostgreSQL\)?\s+(\d[\w.]*)", output)
     if match is None:
-        raise EmbeddedPostgresError(f"{folder / 'postgres'} --version says {output!r}, which names no version.")
+        raise EmbeddedPostgresError(f"{folder / 'postgres'} --version says {output!r}, which contains no version.")
     return match[1]
 
 

@@ -96,7 +96,7 @@ class Keeper:
             return
         self._failures += 1
         self._restart_at = now + min(_LONGEST_PAUSE_SECONDS, 0.25 * 2**self._failures)
-        _say("PostgreSQL ended by itself while it had users; starting it again")
+        _say("PostgreSQL stopped unexpectedly while it had users; starting it again")
         try:
             self.start()
         except (EmbeddedPostgresError, OSError) as error:
@@ -112,7 +112,7 @@ class Keeper:
                     file.write(log.read_bytes())
                 os.truncate(log, 0)
         except OSError as error:
-            _say(f"the log could not be cut: {error}")
+            _say(f"could not shorten the log: {error}")
 
     def _wait(self) -> None:
         """Until a signal (a child that ended included) or the next look at the locks."""
@@ -172,7 +172,7 @@ def _keep(instance: Instance, binaries: Path, linger: float, timeout: float, rep
     try:
         keeper = Keeper(instance, binaries, linger_seconds=linger, start_seconds=timeout)
         if not keeper.take_office():
-            _report(report, EXIT_OTHER_KEEPER, "another keeper is at work")
+            _report(report, EXIT_OTHER_KEEPER, "another keeper is running")
             return
         keeper.start()
     except Exception as error:

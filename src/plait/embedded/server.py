@@ -81,7 +81,7 @@ class _Registry:
         lock = wait_shared(instance.users_lock, deadline)
         if lock is None:
             raise EmbeddedPostgresError(
-                f"The PostgreSQL of {instance.folder} is being stopped and does not end." + describe_log(instance)
+                f"The PostgreSQL of {instance.folder} is stopping, but does not end." + describe_log(instance)
             )
         os.utime(lock.descriptor)  # tells the keeper that somebody came, however shortly
         use = self.uses[instance.folder] = _Use(lock)

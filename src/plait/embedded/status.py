@@ -44,7 +44,9 @@ def get_status(project: Path | None = None) -> EmbeddedStatus:
         instance = find_instance(home)
         return EmbeddedStatus(running=False, home=home) if instance is None else _read_status(home, instance)
     except PermissionError as error:
-        raise EmbeddedPostgresError(f"{home} belongs to another account: {error}. Ask as its owner.") from error
+        raise EmbeddedPostgresError(
+            f"{home} belongs to another account: {error}. Run this command as its owner."
+        ) from error
 
 
 def _read_status(home: Path, instance: Instance) -> EmbeddedStatus:

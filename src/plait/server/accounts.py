@@ -120,7 +120,7 @@ def derive_key(accounts: Sequence[Account]) -> bytes:
 def check_name(name: str) -> str:
     """A user's name or a token's label as it can stand in the file."""
     if not name or not name.isprintable() or any(char.isspace() or char == "#" for char in name) or len(name) > 200:
-        raise InvalidInputError(f"{shorten(name)} is no name: letters, digits and signs without spaces")
+        raise InvalidInputError(f"{shorten(name)} is not a valid name: use letters, digits and signs without spaces")
     return name
 
 

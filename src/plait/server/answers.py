@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 class Problem(BaseModel):
     """Every error that the API answers with."""
 
-    type: str = Field(description="A word for programs, such as `not_found`, `invalid` or `unauthorized`.")
+    type: str = Field(description="A code for programs, such as `not_found`, `invalid` or `unauthorized`.")
     message: str = Field(description="A sentence for people.")
     field: str | None = Field(description="The field of the request that is wrong, e.g. `body.input`.")
     hint: str | None = Field(description="What to do about it.")

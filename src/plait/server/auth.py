@@ -115,7 +115,7 @@ class Gate:
                 headers={"www-authenticate": "Bearer"},
             )
         if access is Access.WRITE and identity.role is not Role.WRITE:
-            raise ProblemError(403, "forbidden", "this account may look, and change nothing")
+            raise ProblemError(403, "forbidden", "this account may only read")
 
     async def identify(self, request: Request) -> Identity | None:
         """Who is asking; None for a stranger. A wrong token counts as a failed attempt."""

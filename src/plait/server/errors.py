@@ -81,7 +81,7 @@ def describe(error: Exception) -> tuple[int, Problem]:
         if isinstance(error, kind):
             return status, Problem(type=word, message=make_clean(str(error)), field=None, hint=hint)
     return 500, Problem(
-        type="internal", message="an unexpected error: the server's log has it", field=None, hint="please report it"
+        type="internal", message="an unexpected error; see the server's log", field=None, hint="please report it"
     )
 
 

@@ -23,7 +23,7 @@ def parse_object(text: str, field: str) -> dict[str, Any]:
     """The same of an object."""
     value = parse_json(text, field)
     if not isinstance(value, dict):
-        raise ProblemError(422, "invalid", f"{field} is no JSON object", field=f"body.{field}")
+        raise ProblemError(422, "invalid", f"{field} is not a JSON object", field=f"body.{field}")
     return value
 
 

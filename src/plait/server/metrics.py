@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from plait.features.metrics import TaskMetrics
 
 SERVER_METRICS = {
-    "plait_up": "Whether the database answers: 1, or 0 and nothing else is told.",
+    "plait_up": "1 if the database answers, else 0 and no other metric.",
     "plait_tasks_ready": "Tasks that are ready for a worker.",
     "plait_tasks_running": "Tasks that run.",
     "plait_tasks_waiting": "Tasks that wait for a time, an event or a retry.",
-    "plait_oldest_ready_seconds": "How long the oldest has been ready.",
-    "plait_oldest_running_seconds": "How long the oldest has been running.",
-    "plait_workers": "Workers that live.",
-    "plait_slots": "Slots of all live workers.",
+    "plait_oldest_ready_seconds": "How long the oldest ready task has been ready.",
+    "plait_oldest_running_seconds": "How long the oldest running task has been running.",
+    "plait_workers": "Workers that are running.",
+    "plait_slots": "Slots of all running workers.",
     "plait_slots_in_use": "Slots that are in use.",
     "plait_recent_attempts": "Attempts that ended in the last 10, 60 and 300 seconds.",
     "plait_recent_failed_attempts": "Attempts that failed in the last 10, 60 and 300 seconds, retried or not.",
     "plait_recent_runs": "Runs triggered in the last hour, by status.",
     "plait_recent_tasks": "Tasks of runs triggered in the last hour, by status.",
-    "plait_counts_capped": "1: some counts stopped at their cap.",
+    "plait_counts_capped": "1 if some counts stopped at their limit.",
 }
 """All metrics of the server with their help. All are gauges: what they count is the state of the database."""
 

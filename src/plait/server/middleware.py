@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 8 << 20
-_TOO_LARGE = f"a body ends at {LARGEST_BODY >> 20} MiB"
+_TOO_LARGE = f"a request body may have at most {LARGEST_BODY >> 20} MiB"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -77,15 +77,18 @@ class Guard:
         host = headers.get(b"host", "")
         if self._hosts is not None and _get_name(host) not in self._hosts:
             return ProblemError(
-                421, "wrong_host", f"this server is not {host[:200]!r}", hint="plait serve --allow-host NAME"
+                421,
+                "wrong_host",
+                f"this server does not answer to the name {host[:200]!r}",
+                hint="plait serve --allow-host NAME",
             )
         client = scope.get("client")
         if self._local_only and client is not None and not is_loopback(client[0]):
             return ProblemError(
-                403, "forbidden", "without accounts, only this machine is served", hint="plait serve --help"
+                403, "forbidden", "a server without accounts answers only this machine", hint="plait serve --help"
             )
         if scope["method"] not in _SAFE and not _is_own(headers, host):
-            return ProblemError(403, "cross_origin", "a page of another origin must not change anything here")
+            return ProblemError(403, "cross_origin", "a page from another origin may not change anything here")
         length = headers.get(b"content-length", "0")
         if length.isascii() and length.isdigit() and int(length[:20]) > LARGEST_BODY:
             return _too_large()

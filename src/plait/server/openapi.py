@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if path.is_file() and path.read_text() == text:
         return 0
-    print(f"{path} is not what the code says: python -m plait.server.openapi {path}", file=sys.stderr)
+    print(f"{path} does not match the code; update it: python -m plait.server.openapi {path}", file=sys.stderr)
     return 1
 
 

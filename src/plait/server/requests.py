@@ -69,7 +69,7 @@ class ReplayRequest(Body):
     """What to run again besides what did not complete; or, with `input`, a new run with another input."""
 
     from_start: bool = False
-    tasks: Annotated[list[Name], Field(max_length=1000)] = Field([], description="Names of tasks.")
+    tasks: Annotated[list[Name], Field(max_length=1000)] = Field([], description="Names of the tasks to run again.")
     input: JsonText | None = None
     metadata: JsonText | None = None
     priority: Priority | None = None
@@ -81,12 +81,14 @@ class RunFilterRequest(Body):
     status: list[WorkflowRunStatus] = Field([])
     workflow: Annotated[list[str], Field(max_length=100)] = Field([])
     metadata: Annotated[list[MetadataToken], Field(max_length=20)] = Field(
-        [], description="Each `key:value`; the value is compared as text. All must fit."
+        [], description="Each is `key:value`; the value is compared as text. A run must match all."
     )
     trigger: list[TriggerWord] = Field([])
     triggered_by: UUID | None = None
-    since: Moment | None = Field(None, description="Triggered from then on, by the clock of who triggered it.")
-    until: Moment | None = Field(None, description="Triggered before that.")
+    since: Moment | None = Field(
+        None, description="Triggered at or after this time, by the clock of the program that triggered it."
+    )
+    until: Moment | None = Field(None, description="Triggered before this time.")
 
     def build(self) -> RunFilter:
         """The filter as ``plait.runs`` takes it."""
@@ -128,7 +130,7 @@ class BulkRequest(Body):
     def build(self) -> dict[str, Any]:
         """Which runs, as the arguments of ``plait.runs.bulk_cancel``."""
         if (self.ids is None) == (self.filter is None):
-            raise InvalidInputError("give either ids or filter; an empty filter is all runs")
+            raise InvalidInputError("give either ids or filter; an empty filter matches all runs")
         return {
             "ids": None if self.ids is None else [str(run_id) for run_id in self.ids],
             "filter": None if self.filter is None else self.filter.build(),
@@ -197,5 +199,5 @@ def _read_tokens(tokens: Sequence[str]) -> Mapping[str, str]:
     for token in tokens:
         key, _, value = token.partition(":")
         if pairs.setdefault(key, value) != value:
-            raise InvalidInputError(f"metadata has {key!r} twice with different values, which no run can have")
+            raise InvalidInputError(f"metadata has {key!r} twice with different values; no run can match both")
     return pairs

@@ -86,7 +86,7 @@ def _explain(host: str, port: int, failure: OSError | None) -> OperationError:
     if failure is None or failure.errno != errno.EADDRINUSE:
         return OperationError(f"cannot listen on {host} port {port}: {failure}")
     error = OperationError(
-        f"cannot listen on {host} port {port}: it is taken, by another plait dev or plait serve perhaps"
+        f"cannot listen on {host} port {port}: another program uses it, perhaps another plait dev or plait serve"
     )
     error.add_note(f"--port {port + 1 if port < 65_535 else port - 1}, or --port 0 for any that is free")
     return error

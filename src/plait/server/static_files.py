@@ -35,14 +35,14 @@ router = make_router("dashboard")
 async def serve_dashboard(request: Request, path: str) -> Response:
     """A file of the dashboard, or its page for every address that it knows itself."""
     if path.startswith("api/"):
-        raise HTTPException(404, f"there is no /{path[:200]}")
+        raise HTTPException(404, f"there is no page /{path[:200]}")
     file = _find_file(path)
     if file is not None:
         kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         cache = _IMMUTABLE if path.startswith("assets/") else "no-cache"
         return Response(file.read_bytes(), media_type=kind, headers={"cache-control": cache})
     if "." in path.rpartition("/")[2] and "text/html" not in request.headers.get("accept", ""):
-        raise HTTPException(404, f"there is no /{path[:200]}")
+        raise HTTPException(404, f"there is no page /{path[:200]}")
     return _serve_page(request)
 
 

@@ -139,7 +139,7 @@ def check_table(file: ProjectFile, table: Mapping[str, Setting[Any]]) -> None:
         if setting is None:
             near = suggest(key.replace("-", "_"), [name for name, one in table.items() if one.in_file])
             raise SettingError(
-                f"{file.path}: [tool.plait] has no setting {key!r}{near}. `plait config show` lists all there are"
+                f"{file.path}: [tool.plait] has no setting {key!r}{near}. `plait config show` lists all settings"
             )
         if not setting.in_file:
             raise SettingError(

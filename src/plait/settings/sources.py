@@ -35,7 +35,7 @@ def read_project_file() -> ProjectFile | None:
     except OSError:  # no such file, or the current directory is gone
         return None
     if not is_trusted(path):
-        why = f"belongs to uid {status.st_uid}, neither to this process nor to the owner of its folder"
+        why = f"belongs to uid {status.st_uid}, not to this process or to the owner of its folder"
         return ProjectFile(path, {}, why)
     return _load(path, status.st_mtime_ns, status.st_size)
 
@@ -53,8 +53,10 @@ def _load(path: Path, _changed: int, _size: int) -> ProjectFile:
     try:
         tool = tomllib.loads(data.decode()).get("tool", {})
     except ValueError as error:
-        raise SettingError(f"{path} is no TOML: {error}. Correct it; its [tool.plait] may hold settings") from None
+        raise SettingError(
+            f"{path} is not valid TOML: {error}. Correct it, because its [tool.plait] may hold settings"
+        ) from None
     table = tool.get("plait", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
-        raise SettingError(f"{path}: tool.plait is no table: write [tool.plait] and a setting on each line below it")
+        raise SettingError(f"{path}: tool.plait is not a table: write [tool.plait] and a setting on each line below it")
     return ProjectFile(path, table)

@@ -22,7 +22,7 @@ class Settings:
     database_url = Setting[str | None](
         DatabaseUrl("a PostgreSQL URL", "postgresql://user@host:5432/database"),
         None,
-        "The PostgreSQL to use.",
+        "URL of the PostgreSQL to use.",
         variables=("PLAIT_DATABASE_URL", "DATABASE_URL"),
         argument="Plait(database_url), --database-url",
         fallback="the embedded PostgreSQL of the project",
@@ -39,14 +39,17 @@ class Settings:
     embedded_linger = Setting(
         Span("2s", zero=True),
         timedelta(seconds=2),
-        "How long the embedded PostgreSQL stays after its last user has gone.",
+        "How long the embedded PostgreSQL keeps running after its last user has stopped.",
     )
     retention = Setting[timedelta | None](
         SpanOrOff("30d"), None, "How long finished runs are kept; off keeps them for ever."
     )
 
     worker_name = Setting(
-        Text("a name", "worker"), "worker", "A label for people.", argument="plait.worker(name), --name"
+        Text("a name", "worker"),
+        "worker",
+        "A name for the worker, shown in lists.",
+        argument="plait.worker(name), --name",
     )
     worker_slots = Setting(
         Whole(1, 1_000_000, 100),
@@ -92,32 +95,32 @@ class Settings:
     log_level = Setting(
         Choice(*LOG_LEVELS),
         "info",
-        "From which level on log lines are written to stderr.",
+        "The lowest level of log lines that are written to stderr.",
         argument="--log-level",
         fallback="info; warning for plait run",
     )
     log_format = Setting(Choice(*LOG_FORMATS), "text", "How log lines on stderr are written.", argument="--log-format")
-    debug = Setting(Flag(), False, "Show tracebacks of errors, and all that Plait logs.", argument="--debug")
+    debug = Setting(Flag(), False, "Show tracebacks of errors, and all log lines of Plait.", argument="--debug")
 
     server_host = Setting(
         Text("an address or host name", "127.0.0.1"),
         "127.0.0.1",
-        "The address that the dashboard listens on; another one than this machine's needs accounts.",
+        "The address that the dashboard listens on; any but this machine's own needs accounts.",
         argument="--host",
     )
     server_port = Setting(
-        Whole(0, 65_535, 8080), 8080, "The port of the dashboard; 0 is any that is free.", argument="--port"
+        Whole(0, 65_535, 8080), 8080, "The port of the dashboard; 0 picks a free one.", argument="--port"
     )
     allowed_hosts = Setting[tuple[str, ...]](
         Names("host names", "plait.example.com"),
         (),
-        "Names under which the dashboard is reached, besides its address.",
+        "Host names under which users reach the dashboard, besides its address.",
         argument="--allow-host",
     )
     accounts = Setting[Path | None](
         File("a file", "/etc/plait/accounts"),
         None,
-        "A file of who may sign in to the dashboard.",
+        "File with the accounts that may sign in to the dashboard.",
         argument="--accounts",
     )
     server_user = Setting(Text("a name", "admin"), "admin", "The user that server_password belongs to.")
@@ -131,14 +134,14 @@ class Settings:
     server_token = Setting[str | None](
         Text("a token of at least 8 characters, or its hash", "…"),
         None,
-        "A token for the API that may do everything.",
+        "A token for the API that may read and change everything.",
         in_file=False,
         secret=True,
     )
     server_read_token = Setting[str | None](
         Text("a token of at least 8 characters, or its hash", "…"),
         None,
-        "A token for the API that may only look, for Prometheus say.",
+        "A token for the API that may only read, for example for Prometheus.",
         in_file=False,
         secret=True,
     )
@@ -152,7 +155,7 @@ class Settings:
     test_database_url = Setting[str | None](
         DatabaseUrl("a PostgreSQL URL", "postgresql://user@host:5432/postgres"),
         None,
-        "The server on which the pytest plugin makes its databases.",
+        "URL of the PostgreSQL on which the pytest plugin makes its databases.",
         fallback="an embedded PostgreSQL for the session",
     )
 

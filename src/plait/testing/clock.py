@@ -83,5 +83,5 @@ class VirtualClock:
         now = await self._time.read_now()
         seconds = (moment - now) / timedelta(seconds=1)
         if seconds < 0:
-            raise InvalidInputError(f"clock: {moment} has passed, it is {now}: time only goes on")
+            raise InvalidInputError(f"clock: {moment} is in the past (it is {now}); the clock only moves forward")
         await self._jump(seconds)

@@ -188,8 +188,8 @@ class PlaitTest:
         limits = Limits(timeout, None, await self._time.read_now() + MAX_VIRTUAL, crons=False)
         if not await self._skipper.run(limits, has_ended):
             raise StalledError(
-                f"run {run_id} does not go on by itself: {await self._skipper.describe()}. Does it wait for an event, "
-                "or does no worker serve it (plait_test.use)?"
+                f"run {run_id} does not go on by itself: {await self._skipper.describe()}. Perhaps it waits for "
+                "an event, or no worker serves it: call plait_test.use(...)"
             )
 
     async def _run_until_idle(
@@ -199,7 +199,7 @@ class PlaitTest:
         if until is not None and not isinstance(until, datetime):
             until = now + timedelta(seconds=parse_duration(until, where="run_until_idle(until)"))
         if crons and until is None:
-            raise InvalidInputError("run_until_idle(crons=True) never ends: say until when with until=")
+            raise InvalidInputError("run_until_idle(crons=True) would never end: set a limit with until=")
         farthest = now + timedelta(seconds=parse_duration(max_virtual, where="run_until_idle(max_virtual)"))
         limits = Limits(timeout, until, farthest, crons=until is not None if crons is None else crons)
         await self._skipper.run(limits, _never)

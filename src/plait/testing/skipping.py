@@ -81,7 +81,7 @@ class TimeSkipper:
             if time.monotonic() > deadline:
                 raise ResultTimeoutError(
                     f"not done after {limits.timeout:g} s of real time: {await self.describe()}. Time is skipped only "
-                    "while no task runs; clock.advance(...) lets a task that hangs reach its execution_timeout"
+                    "while no task runs. If a task hangs, clock.advance(...) takes it to its execution_timeout"
                 )
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -150,7 +150,7 @@ class TimeSkipper:
         if due == math.inf:
             return False
         if due > (limits.farthest - now) / timedelta(seconds=1):
-            raise StalledError(f"more time than max_virtual would have to pass: {await self.describe()}")
+            raise StalledError(f"max_virtual is too short to reach the next due time: {await self.describe()}")
         if due > 0:
             await self._clock.skip(due)
         return True

@@ -29,7 +29,7 @@ def load_sql(name: str) -> str:
     return files("plait.cli.checks").joinpath("sql", f"{name}.sql").read_text()
 
 
-def order_sql(statement: str) -> str:
+def format_command(statement: str) -> str:
     """The command that has the database that was looked at execute a statement.
 
     A URL of the command line is repeated, without its password: the same line must not reach another database.

@@ -41,10 +41,10 @@ def examine_settings() -> Iterator[Finding]:
         except SettingError as error:
             errors.append(str(error))
     for message in dict.fromkeys(errors):
-        yield Finding("settings", False, message, "correct it there; plait config show then lists all settings")
+        yield Finding("settings", False, message, "correct it there, then check with plait config show")
     known = [variable for setting in SETTINGS.values() for variable in setting.variables]
     for variable in list_strangers():
-        says = f"{variable} is set, and is no setting{suggest(variable, known)}"
+        says = f"{variable} is set, but Plait has no such setting{suggest(variable, known)}"
         yield Finding("settings", None, says, f"unset {variable}")
     if errors:
         return
@@ -90,5 +90,5 @@ def judge_disk(folder: Path, free: int) -> Finding:
     says = f"{format_bytes(free)} free in {folder}"
     if free >= LITTLE_SPACE:
         return Finding("disk", True, says)
-    fix = "make room there; have old runs deleted: PLAIT_RETENTION=30d; or name a folder with room in PLAIT_HOME"
+    fix = "free space there, let workers delete old runs (PLAIT_RETENTION=30d), or set PLAIT_HOME to another disk"
     return Finding("disk", None if free >= HARDLY_ANY_SPACE else False, says, fix)

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from plait.cli.checks.finding import Finding, format_age, format_bytes, load_sql, order_sql
+from plait.cli.checks.finding import Finding, format_age, format_bytes, format_command, load_sql
 from plait.cli.text import format_seconds
 from plait.errors import PlaitError
 from plait.store.connection import connect
@@ -64,7 +64,7 @@ def judge_clock(before: float, clock: float, after: float) -> Finding:
     """Whether the server's clock, read between two readings of ours, is ours."""
     skew = max(before - clock, clock - after, 0.0)
     says = f"client and server differ by {format_seconds(skew)}"
-    fix = "set both clocks by NTP; Plait keeps time by the server's, only what is shown is off"
+    fix = "set both clocks by NTP; Plait uses the server's clock, so only the times you see are wrong"
     return Finding("clock", True if skew <= LARGEST_SKEW else None, says, fix)
 
 
@@ -74,19 +74,20 @@ def judge_settings(row: Any) -> Iterator[Finding]:
     if loose:
         names = f"{', '.join(loose)} {'is' if len(loose) == 1 else 'are'} off"
         says = f"{names}: a crash of the server loses runs that were started"
-        orders = " ".join(order_sql(f"ALTER SYSTEM SET {name} = on") + " &&" for name in loose)
-        yield Finding("durability", False, says, f"{orders} {order_sql('SELECT pg_reload_conf()')}")
+        commands = " ".join(format_command(f"ALTER SYSTEM SET {name} = on") + " &&" for name in loose)
+        yield Finding("durability", False, says, f"{commands} {format_command('SELECT pg_reload_conf()')}")
     else:
         yield Finding("durability", True, f"fsync and synchronous_commit are {row['synchronous_commit']}")
     if row["autovacuum"] == "off":
-        says = "autovacuum is off: the tables of the queue grow without bound, and every claim gets slower"
-        fix = f"{order_sql('ALTER SYSTEM SET autovacuum = on')} && {order_sql('SELECT pg_reload_conf()')}"
+        says = "autovacuum is off: the queue's tables keep growing, and workers take tasks ever more slowly"
+        fix = f"{format_command('ALTER SYSTEM SET autovacuum = on')} && {format_command('SELECT pg_reload_conf()')}"
         yield Finding("autovacuum", False, says, fix)
     used, most = row["connections"], row["max_connections"]
     says = f"{used} of {most} in use"
+    count = format_command("SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1")
     fix = (
-        f"end what holds them: {order_sql('SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1')}; "
-        f"or {order_sql(f'ALTER SYSTEM SET max_connections = {2 * most}')} and restart the server"
+        f"find and close connections you do not need: {count}; "
+        f"or {format_command(f'ALTER SYSTEM SET max_connections = {2 * most}')} and restart the server"
     )
     yield Finding("connections", None if used >= _CROWDED * most else True, says, fix)
 
@@ -97,10 +98,10 @@ def judge_holders(rows: Sequence[Any]) -> Iterator[Finding]:
         age, held = format_age(row["age"]), "VACUUM cannot clean the tables of the queue"
         if row["kind"] == "prepared":
             says = f"prepared transaction {row['name']} of {row['who']} is {age} old: {held}"
-            fix = order_sql(f"ROLLBACK PREPARED '{row['name']}'")
+            fix = format_command(f"ROLLBACK PREPARED '{row['name']}'")
         else:
             says = f"a transaction of {row['who']} (pid {row['name']}, {row['state']}) is open for {age}: {held}"
-            fix = order_sql(f"SELECT pg_terminate_backend({row['name']})")
+            fix = format_command(f"SELECT pg_terminate_backend({row['name']})")
         yield Finding("transactions", None, says, fix)
 
 
@@ -108,9 +109,10 @@ def judge_slots(rows: Sequence[Any]) -> Iterator[Finding]:
     """Replication slots that nobody reads keep WAL and dead rows."""
     for row in rows:
         if row["bytes"] >= MUCH_WAL or row["holds_rows"]:
-            says = f"nobody reads slot {row['name']}, for which {format_bytes(row['bytes'])} of WAL are kept"
-            drop = order_sql(f"SELECT pg_drop_replication_slot('{row['name']}')")
-            fix = f"start what reads it, or {drop}"
+            size = format_bytes(row["bytes"])
+            says = f"replication slot {row['name']} has no reader, and PostgreSQL keeps {size} of WAL for it"
+            drop = format_command(f"SELECT pg_drop_replication_slot('{row['name']}')")
+            fix = f"start the program that reads it, or drop it: {drop}"
             yield Finding("replication", None, says, fix)
 
 
@@ -128,8 +130,8 @@ async def examine_hints(connection: asyncpg.Connection, url: str) -> Finding:
         return Finding(
             "notifications",
             False,
-            "a NOTIFY does not arrive: a pooler (PgBouncer with pool_mode = transaction?) stands before the server",
-            "connect to the server itself, or have the pooler use pool_mode = session for this database",
+            "a NOTIFY does not arrive: perhaps you connect through a pooler (PgBouncer with pool_mode = transaction)",
+            "connect to the server directly, or set pool_mode = session in the pooler for this database",
         )
     finally:
         await sender.close()
@@ -144,4 +146,4 @@ def judge_tables(rows: Sequence[Any]) -> Iterator[Finding]:
     for row in rows:
         if row["dead"] > max(_MANY_DEAD, row["live"]):
             says = f"{row['dead']:,.0f} dead rows in plait.{row['name']} wait for VACUUM"
-            yield Finding("tables", None, says, order_sql(f"VACUUM plait.{row['name']}"))
+            yield Finding("tables", None, says, format_command(f"VACUUM plait.{row['name']}"))

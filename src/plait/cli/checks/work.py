@@ -32,8 +32,8 @@ def judge_schema(found: int) -> Finding:
     if found == latest:
         return Finding("schema", True, says)
     if found > latest:
-        return Finding("schema", False, f"{says}: made by a newer Plait", "pip install --upgrade plait")
-    fix = "plait db upgrade, or leave it to the first worker or trigger"
+        return Finding("schema", False, f"{says}: a newer Plait made it", "pip install --upgrade plait")
+    fix = "plait db upgrade, or start a worker or a run: it upgrades the schema"
     return Finding("schema", None, says if found else "there is none yet", fix)
 
 
@@ -64,19 +64,21 @@ def judge_workers(rows: Sequence[Any]) -> Iterator[Finding]:
         more = f" and {len(live) - 5} more" if len(live) > 5 else ""
         yield Finding("workers", True, f"{len(live)} live, {slots} slots: {names}{more}")
     else:
-        yield Finding("workers", None, "none is live", "plait worker TARGET")
+        yield Finding("workers", None, "no worker is running", "plait worker TARGET")
     for row in live:
         if row["silent_seconds"] >= MISSED:
             says = f"{_name(row)} has missed heartbeats: the last one was {format_seconds(row['silent_seconds'])} ago"
-            fix = f"look at its log and at the load of {row['host']}; after its lease its tasks run elsewhere"
+            fix = f"look at its log and at the load of {row['host']}; when its lease ends, other workers run its tasks"
             yield Finding("late workers", None, says, fix)
     if len(live) < len(rows):
-        says = f"{len(rows) - len(live)} fell silent"
-        yield Finding("silent workers", None, says, "the next live worker takes their tasks over: plait worker TARGET")
+        says = f"{len(rows) - len(live)} stopped sending heartbeats"
+        yield Finding(
+            "silent workers", None, says, "start a worker, and it takes over their tasks: plait worker TARGET"
+        )
     others = sorted({row["plait"] for row in live} - {__version__})
     if others:
         says = f"workers run Plait {', '.join(others)}, this is {__version__}"
-        yield Finding("versions", None, says, "upgrade them, or this, as soon as it suits: pip install --upgrade plait")
+        yield Finding("versions", None, says, "install the same version everywhere: pip install --upgrade plait")
 
 
 def _name(row: Any) -> str:
@@ -87,19 +89,19 @@ def judge_unserved(rows: Sequence[Any]) -> Iterator[Finding]:
     """Tasks that nobody has the code for."""
     for row in rows:
         count = f"{row['tasks']}{' or more' if row['tasks'] == COUNT_LIMIT else ''}"
-        says = f"{count} of {row['workflow']}.{row['task']} wait, and no live worker has its code"
-        yield Finding("ready tasks", False, says, "plait worker TARGET, with the code that declares it")
+        says = f"{count} of {row['workflow']}.{row['task']} wait, but no running worker has the code"
+        yield Finding("ready tasks", False, says, "plait worker TARGET, where TARGET declares this task")
 
 
 def judge_backlog(ready_for: float | None, late_by: float | None) -> Iterator[Finding]:
     """Tasks that have been ready for long though somebody serves them, and timers that nobody looks at."""
     if ready_for is not None and ready_for >= LONG_WAIT:
-        says = f"tasks wait {format_age(ready_for)} for a free slot of a worker that serves them"
+        says = f"tasks have waited {format_age(ready_for)}, because all slots of their workers are busy"
         yield Finding(
-            "backlog", None, says, "more slots: plait worker TARGET --slots N --processes N, here or elsewhere"
+            "backlog", None, says, "add slots: plait worker TARGET --slots N --processes N, on this machine or another"
         )
     if late_by is not None and late_by >= LATE_TIMER:
-        says = f"a timer is {format_age(late_by)} late: workers wake tasks, and none seems to live"
+        says = f"a timer is {format_age(late_by)} late: only workers start tasks on time, and none seems to run"
         yield Finding("timers", False, says, "plait worker TARGET")
 
 

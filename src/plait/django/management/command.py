@@ -50,7 +50,7 @@ class PassingCommand(BaseCommand):
             raise CommandError(str(error)) from error
 
     def handle(self, *args: Any, **options: Any) -> None:
-        raise CommandError("this process would become another: start it as a command, not by call_command()")
+        raise CommandError("call_command() cannot start this: run it from the shell, because it replaces this process")
 
 
 def drop_options(arguments: Sequence[str]) -> list[str]:
@@ -68,7 +68,7 @@ def drop_options(arguments: Sequence[str]) -> list[str]:
 def become_plait(arguments: Sequence[str]) -> NoReturn:
     """Execute ``plait`` with this project on its path and its database in the environment."""
     if "DJANGO_SETTINGS_MODULE" not in os.environ:
-        raise CommandError("the settings are in no module: set DJANGO_SETTINGS_MODULE, or pass --settings")
+        raise CommandError("Plait needs the settings as a module: set DJANGO_SETTINGS_MODULE, or pass --settings")
     folders = [str(Path(folder or ".").resolve()) for folder in sys.path[:2] if not folder.endswith(".zip")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")]).strip(":")}
     if url := find_url():

@@ -78,7 +78,7 @@ async def get_workflow(ask: Ask, name: WorkflowName) -> WorkflowDetails:
 
 @workers.get("/workers", **READ)
 async def list_workers(ask: Ask, ended: bool = False, limit: Limit = 200) -> Page[WorkerSummary]:
-    """Workers that live or fell silent, last started first; with `ended`, those that ended lately too."""
+    """Running and late workers, last started first; with `ended`, also those that ended lately."""
     return await ask.workers.aio_list(ended=ended, limit=limit)
 
 
@@ -90,7 +90,7 @@ async def get_worker(ask: Ask, worker_id: UUID) -> WorkerDetails:
 
 @workers.get("/queues", **READ)
 async def list_queues(ask: Ask, workflow: Text = None) -> QueueMetrics:
-    """What is ready, runs and waits now, by workflow and task."""
+    """Numbers of tasks that are ready, run or wait now, by workflow and task."""
     return await ask.metrics.aio_get_queue_metrics(workflow_names=choose_one(workflow))
 
 
@@ -116,7 +116,7 @@ async def update_filter(ask: Ask, filter_id: UUID, body: FilterChange) -> Filter
     """Change an event filter that was not declared in code."""
     payload = None if body.payload is None else parse_object(body.payload, "payload")
     if (body.expression, body.scope, payload) == (None, None, None):
-        raise InvalidInputError("give expression, scope or payload: there is nothing to change")
+        raise InvalidInputError("there is nothing to change: give expression, scope or payload")
     return await ask.filters.aio_update(str(filter_id), expression=body.expression, scope=body.scope, payload=payload)
 
 

@@ -50,7 +50,7 @@ async def count_runs(ask: Ask, query: Annotated[RunStatsQuery, Query()]) -> RunS
 
 @router.post("/runs", status_code=201, **WRITE)
 async def trigger_run(ask: Ask, body: TriggerRequest) -> Started:
-    """Start a run of the version that is served. A run that is answered is durable."""
+    """Start a run of the version that is served. Once this answers, the run is durable."""
     ref = await ask.runs.aio_create(
         body.workflow,
         parse_json(body.input, "input"),
@@ -65,7 +65,7 @@ async def trigger_run(ask: Ask, body: TriggerRequest) -> Started:
 async def cancel_runs(ask: Ask, body: BulkRequest) -> BulkResult:
     """Cancel many runs, or count them."""
     if body.from_start:
-        raise InvalidInputError("from_start is for replaying")
+        raise InvalidInputError("from_start is only for replay; leave it out to cancel")
     return await ask.runs.aio_bulk_cancel(**body.build(), reason=BY_PERSON, most=_bound(body))
 
 
@@ -100,9 +100,10 @@ async def list_logs(
     task: Text = None,
     attempt: Annotated[int | None, Query(ge=1, le=32_767)] = None,
     search: Annotated[
-        str | None, Query(max_length=200, description="Lines that hold this, in capitals or not.")
+        str | None,
+        Query(max_length=200, description="Only lines that contain this text; upper and lower case are the same."),
     ] = None,
-    after: Annotated[str | None, Query(max_length=40, description="`cursor` of the last line that is known.")] = None,
+    after: Annotated[str | None, Query(max_length=40, description="`cursor` of the last line you have.")] = None,
     limit: Limit = 200,
 ) -> Page[LogLine]:
     """Lines that the tasks of a run logged, oldest first.
@@ -124,7 +125,7 @@ async def cancel_run(ask: Ask, run_id: UUID, body: CancelRequest | None = None) 
 
 @router.post("/runs/{run_id}/replay", **WRITE)
 async def replay_run(ask: Ask, run_id: UUID, body: ReplayRequest | None = None) -> Started:
-    """Run again what did not complete; the answer names a new run if `input` is given, else this one."""
+    """Run again the tasks that did not complete; the answer names a new run if `input` is given, else this one."""
     wanted = body or ReplayRequest.model_validate({})
     ref = await ask.runs.aio_replay(
         str(run_id),

@@ -13,7 +13,7 @@ router = make_router("session")
 
 @router.get("/session", **PUBLIC)
 async def get_session(request: Request) -> SessionView:
-    """Who is asking and what that allows; also without being signed in."""
+    """Show who is signed in and what they may do; works without signing in."""
     view: SessionView = await request.app.state.gate.describe(request)
     return view
 

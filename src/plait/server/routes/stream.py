@@ -26,7 +26,7 @@ class EventStreamResponse(StreamingResponse):
 )
 async def stream_changes(
     request: Request,
-    run: Annotated[UUID | None, Query(description="Leave out the changes and logs of other runs.")] = None,
+    run: Annotated[UUID | None, Query(description="Send only changes and logs of this run.")] = None,
     last_event_id: Annotated[str | None, Header(max_length=100)] = None,
 ) -> EventStreamResponse:
     """What changed, as it changes.

@@ -49,7 +49,7 @@ async def list_events(
 
 @events.post("/events", status_code=201, **WRITE)
 async def push_event(ask: Ask, body: EventRequest) -> Event:
-    """Push an event. It is durable once it is answered, and delivered some milliseconds later."""
+    """Push an event. Once this answers, the event is durable; a worker delivers it some milliseconds later."""
     pushed = await ask.event.aio_push(
         body.key,
         parse_object(body.payload, "payload"),
@@ -82,7 +82,7 @@ async def list_crons(
 
 @crons.get("/crons/preview", **READ)
 async def preview_cron(ask: Ask, expression: CronExpression, timezone: ZoneName = "UTC") -> CronPreview:
-    """What an expression means: in words, and its next five times."""
+    """Explain a cron expression in words, with its next five times."""
     return ask.cron.preview(expression, timezone)
 
 
@@ -103,13 +103,13 @@ async def create_cron(ask: Ask, body: CronRequest) -> CronDetails:
 
 @crons.post("/crons/{cron_id}/pause", **WRITE)
 async def pause_cron(ask: Ask, cron_id: UUID) -> CronDetails:
-    """Have a cron start nothing until it is unpaused."""
+    """Pause a cron: it starts no runs until it is unpaused."""
     return await ask.cron.aio_pause(str(cron_id))
 
 
 @crons.post("/crons/{cron_id}/unpause", **WRITE)
 async def unpause_cron(ask: Ask, cron_id: UUID) -> CronDetails:
-    """Have a paused cron go on from now."""
+    """Unpause a cron: it starts runs again from now."""
     return await ask.cron.aio_unpause(str(cron_id))
 
 
@@ -141,7 +141,7 @@ async def list_scheduled(
 
 @scheduled.post("/scheduled", status_code=201, **WRITE)
 async def create_scheduled(ask: Ask, body: ScheduledRequest) -> ScheduledRun:
-    """Have a run start at a time."""
+    """Schedule a run for a time."""
     return await ask.scheduled.aio_create(
         body.workflow,
         body.run_at,
