@@ -85,7 +85,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "features": (
         "Runs, events and the rest",
-        "The attributes of a `Plait` that ask and give orders. Every method has a form that blocks and one, "
+        "The attributes of a `Plait` for questions and requests. Every method has a form that blocks and one, "
         "with `aio_` in front, for `await`.",
         (
             "plait.features.runs:RunsClient=plait.runs",

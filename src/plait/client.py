@@ -38,10 +38,10 @@ class Plait(Declarations):
             ``database_url`` of ``[tool.plait]``, then the embedded PostgreSQL of the project folder.
         auto_upgrade: bring the database's Plait schema up to date at the first use. False: raise ``SchemaError``
             instead when ``plait db upgrade`` is due.
-        debug: have the ``plait`` logger tell everything.
+        debug: log everything from the ``plait`` logger, at level ``DEBUG``.
 
     Attributes: ``runs``, ``event``, ``cron``, ``scheduled``, ``filters``, ``workflows``, ``workers`` and ``metrics``,
-    which ask and give orders; ``declared``, every workflow that is bound to it, by name.
+    for questions and requests; ``declared``, every workflow that is bound to it, by name.
     """
 
     def __init__(self, database_url: str | None = None, *, auto_upgrade: bool = True, debug: bool = False) -> None:
@@ -108,18 +108,18 @@ class Plait(Declarations):
     def use_database(self, url: str) -> None:
         """Use the database at ``url`` instead of the one that the code or the environment names.
 
-        For programs that serve other people's declarations, before the first use: an engine that is connected is
-        closed.
+        For programs that serve declarations of other people. Call it before the first use: it closes an engine that is
+        connected.
         """
         self._access.use_database(url)
 
     def close(self) -> None:
-        """Disconnect and end the engine's thread. Using the object again starts anew. Also done at exit."""
+        """Disconnect and end the engine's thread. Using the object again connects again. Also done at exit."""
         self._access.close()
 
     def __enter__(self) -> Self:
-        """Connect now, so that a database that is missing shows now. The end of the outermost block closes, unless a
-        worker of this process still runs.
+        """Connect now, so that a missing database is noticed at once. The end of the outermost block disconnects,
+        unless a worker of this process still runs.
 
         Raises ``DatabaseUnavailableError``, ``SchemaError`` or ``EmbeddedPostgresError``.
         """
@@ -135,7 +135,7 @@ class Plait(Declarations):
         self._access.let_go()
 
     async def __aenter__(self) -> Self:
-        """``with`` for asynchronous programs: the lifespan of a web app, say."""
+        """``with`` for asynchronous programs, such as the lifespan of a web app."""
         self._access.hold()
         try:
             await self._access.portal.acall(self._access.open_engine())
@@ -149,5 +149,5 @@ class Plait(Declarations):
 
 
 def get_access(plait: Plait) -> Access:
-    """The way to the engine of a ``Plait``: for the rooms above it."""
+    """The way to the engine of a ``Plait``: for the modules above it."""
     return plait._access

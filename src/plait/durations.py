@@ -13,7 +13,7 @@ Duration = timedelta | str
 """A length of time: a ``timedelta``, or a string such as ``"90s"``, ``"5m"``, ``"1h30m"`` or ``"250ms"``."""
 
 MAX_DURATION_SECONDS: Final = 10 * 366 * 86_400.0
-"""Ten years. Longer ones are slips of the unit, and would leave the range of the database's timestamps."""
+"""Ten years. Longer ones are mistakes in the unit, and the database's timestamps could not hold them."""
 
 _SECONDS_PER_UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])")

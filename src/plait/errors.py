@@ -1,9 +1,9 @@
-"""Every error Plait raises, grouped by who has to act on it.
+"""Every error Plait raises, grouped by who must act on it.
 
 ``PlaitError`` is the one base class. Below it stand the author of a workflow (``DefinitionError``,
-``InvalidInputError``, ``InvalidOutputError``), the operator (``OperationError`` and its kin) and what a run itself
-ended with (``FailedTaskRunExceptionGroup``, ``RunCancelledError``). Two classes are raised *by* task code to steer
-its retries: ``NonRetryableException`` and ``RetryAfterException``.
+``InvalidInputError``, ``InvalidOutputError``), the operator (``OperationError`` and its subclasses) and what a run
+itself ended with (``FailedTaskRunExceptionGroup``, ``RunCancelledError``). Two classes are raised *by* task code to
+steer its retries: ``NonRetryableException`` and ``RetryAfterException``.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class ExpressionError(PlaitError, ValueError):
 
 
 class NonRetryableException(Exception):
-    """Raise this in a task to fail it at once, whatever retries remain."""
+    """Raise this in a task to fail it at once, even if retries remain."""
 
 
 class RetryAfterException(Exception):
-    """Raise this in a task to have its next retry wait for ``after`` instead of the computed backoff.
+    """Raise this in a task so that its next retry waits for ``after`` instead of the computed backoff.
 
     It does not add retries: when none remain, the task fails.
     """
@@ -76,7 +76,7 @@ class SchemaError(OperationError):
 
 
 class UnknownVersionError(SchemaError):
-    """The database does not know a workflow version that this process stored there: it was replaced or restored."""
+    """The database no longer knows a workflow version that this process stored: somebody replaced or restored it."""
 
 
 class EmbeddedPostgresError(OperationError):
@@ -84,7 +84,7 @@ class EmbeddedPostgresError(OperationError):
 
 
 class SettingError(OperationError, ValueError):
-    """A setting has a value that does not fit, or ``[tool.plait]`` one that there is not. The message says where."""
+    """A setting has a wrong value, or ``[tool.plait]`` has a setting that does not exist. The message says where."""
 
 
 class NotFoundError(PlaitError, LookupError):
@@ -92,21 +92,21 @@ class NotFoundError(PlaitError, LookupError):
 
 
 class ParentEndedError(PlaitError):
-    """A task that does not run any more, as the database sees it, asked for a child run. That was not started."""
+    """A task asked for a child run after the database had ended the task or given it away. No child run was started."""
 
 
 PARENT_ENDED = (
-    "no child was started: the task that asked for it does not run any more (it or its run was cancelled, it timed "
+    "no child run was started: the task that asked for it no longer runs (it or its run was cancelled, it timed "
     "out, or another worker has taken it over)"
 )
 
 
 class ReplayError(PlaitError, ValueError):
-    """A run cannot be replayed as asked: it is active, or nothing of it is to be run again."""
+    """A run cannot be replayed: it is active, or it has no task to run again."""
 
 
 class ResultTimeoutError(PlaitError, TimeoutError):
-    """The run did not end within the time the caller was willing to wait. The run itself goes on."""
+    """The run did not end within the caller's timeout. The run itself goes on."""
 
 
 # --- what a run ended with -------------------------------------------------------------------------------------------

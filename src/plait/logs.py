@@ -43,14 +43,14 @@ def describe_current_task() -> dict[str, Any]:
 
 
 class TaskLogFilter(logging.Filter):
-    """Adds to every record of a handler which task it comes from; lets all of them pass.
+    """Adds to every record of a handler the task it comes from. Drops no record.
 
     Add it to a handler, not to a logger: the filters of a logger do not see what its children log. It works in
-    ``logging.config.dictConfig`` as ``{"()": "plait.logs.TaskLogFilter"}``. A handler that hands records to another
-    thread (``QueueHandler``) takes it, not the handler behind.
+    ``logging.config.dictConfig`` as ``{"()": "plait.logs.TaskLogFilter"}``. If a handler passes records to another
+    thread (``QueueHandler``), add it to that handler, not to the one behind.
 
     Args:
-        missing: what fields are set to outside of a task, so that a format string may name them; None leaves them out.
+        missing: the value of the fields outside of a task, so that a format string can use them; None leaves them out.
     """
 
     def __init__(self, missing: Any = "-") -> None:
@@ -58,7 +58,7 @@ class TaskLogFilter(logging.Filter):
         self._missing = missing
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set the fields; what the record has already, by ``extra``, stays."""
+        """Set the fields. Those that the record already has, from ``extra``, stay as they are."""
         found = describe_current_task()
         for field in FIELDS:
             value = found.get(field, self._missing)

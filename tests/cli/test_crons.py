@@ -72,7 +72,7 @@ def test_a_scheduled_run_from_its_making_to_its_end(known, say):
         (["crons", "create", "hello", "x", "@daily", "--timezone", "Europe/Brlin"], 2, "did you mean 'Europe/Berlin'"),
         (["crons", "create", "hello", "x", "@daily", "[1]"], 2, "input"),
         (["crons", "show", NEVER], 4, "try: plait crons list"),
-        (["crons", "pause", "first"], 2, "no cron id"),
+        (["crons", "pause", "first"], 2, "not a valid cron id"),
         (["scheduled", "create", "helo", "2h"], 4, "did you mean 'hello'"),
         (["scheduled", "create", "hello", "soon"], 2, "is not a time"),
         (["scheduled", "delete", NEVER], 4, "try: plait scheduled list"),

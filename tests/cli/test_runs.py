@@ -99,6 +99,6 @@ def test_a_reader_that_stops_reading_is_no_error(plait_command, project, environ
 def test_the_end_of_an_id_as_the_dashboard_shows_it_is_told_where_the_whole_is(execute_here, command):
     code, stdout, stderr = execute_here("runs", command, "932b2030")
     assert (code, stdout) == (2, "")
-    assert "'932b2030' is no run id" in stderr
+    assert "'932b2030' is not a valid run id" in stderr
     assert "try: the whole id, as plait runs list prints it: the dashboard shows only its end" in stderr
     assert "try:" not in execute_here("runs", command, "latest")[2]

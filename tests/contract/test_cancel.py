@@ -245,7 +245,7 @@ def test_bad_orders_are_refused(plait: Plait) -> None:
     run = one.run_no_wait()
     with pytest.raises(NotFoundError, match="there is no run 0198c0de"):
         plait.runs.cancel("0198c0de-7abc-7def-8123-456789abcdef")
-    with pytest.raises(InvalidInputError, match="is no run id"):
+    with pytest.raises(InvalidInputError, match="is not a valid run id"):
         plait.runs.cancel("nonsense")
     with pytest.raises(NotFoundError, match="has no task 'on' \\(did you mean 'one'\\?\\)"):
         plait.runs.cancel_task(run.workflow_run_id, "on")

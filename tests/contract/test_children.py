@@ -196,7 +196,7 @@ def test_a_cancelled_run_gets_no_more_children(plait: Plait, work: Work, databas
     database.wait("SELECT count(*) = 0 FROM plait.running")
     while not errors:
         threading.Event().wait(0.01)
-    assert "no child was started" in str(errors[0])
+    assert "no child run was started" in str(errors[0])
     assert database.count("run") == 1
 
 
@@ -293,7 +293,7 @@ def test_one_child_key_for_two_inputs_is_refused(plait: Plait, work: Work) -> No
         return [await square.aio_run(Item(n=3), child_key="same") for _ in range(2)]
 
     work(parent, twice, square)
-    with pytest.raises(FailedTaskRunExceptionGroup, match="child_key 'same' stands for another input already"):
+    with pytest.raises(FailedTaskRunExceptionGroup, match="child_key 'same' was already used with another input"):
         parent.run()
     run = twice.run_no_wait()
     assert run.result() == [9, 9]

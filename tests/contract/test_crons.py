@@ -309,7 +309,7 @@ def test_unknown_ids_are_not_found(plait: Plait) -> None:
     for call in (plait.cron.get, plait.cron.pause, plait.cron.unpause, plait.cron.run_now, plait.cron.update):
         with pytest.raises(NotFoundError, match="plait crons list"):
             call(str(uuid4()))
-        with pytest.raises(InvalidInputError, match="no cron id"):
+        with pytest.raises(InvalidInputError, match="not a valid cron id"):
             call("latest")
 
 

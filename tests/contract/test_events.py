@@ -195,7 +195,7 @@ def test_other_bad_pushes(plait: Plait) -> None:
         plait.event.push("k", {}, scope="")
     with pytest.raises(InvalidInputError, match="additional_metadata is list"):
         plait.event.push("k", {}, additional_metadata=[])  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="is no event id"):
+    with pytest.raises(InvalidInputError, match="is not a valid event id"):
         plait.event.get("x")
     with pytest.raises(NotFoundError, match="there is no event"):
         plait.event.get("0198c0de-7abc-7def-8123-456789abcdef")

@@ -21,7 +21,7 @@ def test_a_trigger_whose_workflow_version_is_gone_starts_nothing_and_the_next_on
     workflow.run_no_wait()
     database.query("DELETE FROM plait.workflow_version RETURNING id")
 
-    with pytest.raises(UnknownVersionError, match="trigger again"):
+    with pytest.raises(UnknownVersionError, match="Trigger again"):
         workflow.run_no_wait()
     assert database.count("run") == 1
 

@@ -94,7 +94,7 @@ def test_from_start_and_tasks_widen_a_replay(plait: Plait, work: Work) -> None:
     work(six.flow)
     run = six.flow.run_no_wait()
     assert run.result()["e"] == "e1"
-    with pytest.raises(ReplayError, match=r"every task .* completed: say from_start=True, or tasks=\[...\]"):
+    with pytest.raises(ReplayError, match=r"every task .* completed: pass from_start=True or tasks=\[...\]"):
         plait.runs.replay(run.workflow_run_id)
     plait.runs.replay(run.workflow_run_id, tasks=["c"])
     assert run.result() == {"a": "a1", "b": "b1", "c": "c2", "d": "d2", "e": "e2"}

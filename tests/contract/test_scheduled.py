@@ -91,7 +91,7 @@ def test_it_can_be_moved_and_deleted_until_it_starts(flow: Any, plait: Plait, da
     for call in (plait.scheduled.get, plait.scheduled.delete, lambda key: plait.scheduled.update(key, now())):
         with pytest.raises(NotFoundError, match="plait scheduled list"):
             call(deleted.id)
-        with pytest.raises(InvalidInputError, match="no scheduled run id"):
+        with pytest.raises(InvalidInputError, match="not a valid scheduled run id"):
             call("first")
 
 
@@ -226,7 +226,7 @@ def test_in_a_database_that_was_replaced_it_is_refused_once_and_then_works(
 ) -> None:
     flow.schedule(now() + LATER)
     database.query("DELETE FROM plait.workflow_version")
-    with pytest.raises(UnknownVersionError, match="trigger again"):
+    with pytest.raises(UnknownVersionError, match="Trigger again"):
         flow.schedule(now() + LATER)
     assert database.count("scheduled") == 1
     assert flow.schedule(now() + LATER).status == "SCHEDULED"

@@ -139,7 +139,7 @@ def test_an_unknown_or_malformed_id_is_refused(plait: Plait) -> None:
     with pytest.raises(NotFoundError, match="plait workers list"):
         plait.workers.get(str(uuid4()))
     for bad in ("worker-1", "", None, 7, "\0", "\ud800"):
-        with pytest.raises(InvalidInputError, match="no worker id"):
+        with pytest.raises(InvalidInputError, match="not a valid worker id"):
             plait.workers.get(bad)  # type: ignore[arg-type]
     for limit in (0, 1001, True, "ten"):
         with pytest.raises(InvalidInputError, match="limit"):

@@ -33,7 +33,7 @@ def test_metadata_that_leaves_no_room_for_a_trace_is_taken_without(
     assert plait.runs.get(ref.workflow_run_id).metadata == FULL
     assert event.metadata == FULL
     assert database.count("run", "metadata ? 'plait.trace'") == 1
-    assert "its metadata leaves no room" in caplog.text
+    assert "its metadata is too large for the context" in caplog.text
 
 
 def test_what_a_task_schedules_begins_a_trace_of_its_own(

@@ -34,7 +34,7 @@ LATER = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
             {"status": QUEUED, "capacity": Capacity(1, 8, 2)},
             "It is ready: the worker that has its code may take it at any moment (2/8 slots busy).",
         ),
-        ({"status": QUEUED, "cancel_asked": True}, "It is to be cancelled: a worker does that when it comes to it."),
+        ({"status": QUEUED, "cancel_asked": True}, "It is being cancelled: the next worker that takes it ends it."),
         ({"status": PENDING, "parents": [("a", RUNNING)]}, "It waits for its parent a (running)."),
         (
             {"status": PENDING, "parents": [("a", RUNNING), ("b", COMPLETED), ("c", PENDING)]},
@@ -44,7 +44,10 @@ LATER = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
             {"status": PENDING, "parents": [(name, QUEUED) for name in "abcdef"]},
             "It waits for 6 of its 6 parents: a (queued), b (queued), c (queued) and 3 more.",
         ),
-        ({"status": PENDING, "parents": [("a", COMPLETED)]}, "All it depends on is done: it is about to be judged."),
+        (
+            {"status": PENDING, "parents": [("a", COMPLETED)]},
+            "All its parents are done: a worker is about to decide whether it runs.",
+        ),
         (
             {"status": PENDING, "kind": TaskKind.ON_FAILURE, "parents": [("a", RUNNING)]},
             "It runs if the run fails, once all else has ended: a (running).",
@@ -55,9 +58,9 @@ LATER = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         ),
         (
             {"status": PENDING, "parked": True, "retries": 1, "due_at": LATER},
-            "It backs off after 1 failed attempt until 2026-01-02 03:04:05 UTC.",
+            "It waits until 2026-01-02 03:04:05 UTC for its next attempt, after 1 failed attempt.",
         ),
-        ({"status": PENDING, "parked": True, "retries": 2}, "It backs off after 2 failed attempts."),
+        ({"status": PENDING, "parked": True, "retries": 2}, "It waits for its next attempt, after 2 failed attempts."),
         (
             {"status": PENDING, "parked": True, "waits_for": ["event 'paid'"]},
             "It waits for event 'paid'.",

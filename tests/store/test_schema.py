@@ -140,7 +140,9 @@ def alpha(empty_database: Database) -> Database:
     return empty_database
 
 
-WAY_OUT = r'before the first release.*make it anew.*plait db psql -- -c "DROP SCHEMA plait CASCADE".*plait db upgrade'
+WAY_OUT = (
+    r'before the first release.*create it again.*plait db psql -- -c "DROP SCHEMA plait CASCADE".*plait db upgrade'
+)
 
 
 @pytest.mark.parametrize("auto_upgrade", [True, False])

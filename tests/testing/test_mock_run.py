@@ -202,7 +202,7 @@ shop_facts = plait.workflow(name="Facts", default_additional_metadata={"shop": 2
         ({"priority": 4}, "priority is 4"),
         ({"retry_count": -1}, "retry_count=-1"),
         ({"additional_metadata": {"x": float("nan")}}, "additional_metadata.x is NaN"),
-        ({"workflow_run_id": "seven"}, "'seven' is no run id"),
+        ({"workflow_run_id": "seven"}, "'seven' is not a valid run id"),
     ],
 )
 def test_facts_that_no_run_has_are_refused(facts: dict[str, Any], message: str) -> None:

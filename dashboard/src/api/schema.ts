@@ -912,8 +912,8 @@ export interface components {
         };
         /**
          * BulkResult
-         * @description ``matched`` runs were meant (when dry, would be), ``done`` of them were cancelled or replayed, descendants that
-         *     were cancelled with them included. ``next``: it stopped after as many as it was to deal with at a time; give it as
+         * @description What a bulk request did. ``matched``: how many runs it was about. ``done``: how many were cancelled or replayed,
+         *     descendants that were cancelled with them included. ``next``: where it stopped, if ``most`` ended it; pass it as
          *     ``before`` to go on.
          */
         BulkResult: {
@@ -1151,8 +1151,8 @@ export interface components {
         };
         /**
          * Filter
-         * @description One filter: of the events pushed with ``scope``, those start a run of the workflow for which ``expression`` is
-         *     true. The run finds ``payload`` as ``ctx.filter_payload``. ``declared``: in code, by ``default_filters``.
+         * @description One filter: an event pushed with ``scope`` starts a run of the workflow if ``expression`` is true for it. The run
+         *     gets ``payload`` as ``ctx.filter_payload``. ``declared``: in code, by ``default_filters``.
          */
         Filter: {
             /**
@@ -1278,11 +1278,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_ChildRun_: {
             /**
@@ -1297,11 +1297,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_CronDetails_: {
             /**
@@ -1316,11 +1316,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_Event_: {
             /**
@@ -1335,11 +1335,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_Filter_: {
             /**
@@ -1354,11 +1354,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_LogLine_: {
             /**
@@ -1373,11 +1373,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_RunSummary_: {
             /**
@@ -1392,11 +1392,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_ScheduledRun_: {
             /**
@@ -1411,11 +1411,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_WorkerSummary_: {
             /**
@@ -1430,11 +1430,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_WorkflowSummary_: {
             /**
@@ -1449,11 +1449,11 @@ export interface components {
         };
         /**
          * Page
-         * @description Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+         * @description One page of an answer, used like a list and equal to a list of the same items.
          *
-         *     ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-         *     that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-         *     have fewer items than asked for, none even, and more may follow.
+         *     ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+         *     ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+         *     items than asked for, even none, and more may follow.
          */
         Page_WorkflowVersion_: {
             /**
@@ -1774,8 +1774,8 @@ export interface components {
         };
         /**
          * ScheduledRun
-         * @description A run that starts, or was started, at ``run_at``. ``run_id`` is None until then, ``created_at`` only for what was
-         *     scheduled inside a transaction of the caller's.
+         * @description A run that starts, or was started, at ``run_at``. ``run_id`` is None until then; ``created_at`` is None in the
+         *     answer to a call that scheduled it inside the caller's own transaction.
          */
         ScheduledRun: {
             /** Created At */
@@ -1807,7 +1807,7 @@ export interface components {
         };
         /**
          * ScheduledRunStatus
-         * @description Whether a scheduled run still waits for its time. What became of it then, ``plait.runs`` knows.
+         * @description Whether a scheduled run still waits for its time. ``plait.runs`` shows what happened with a started one.
          * @enum {string}
          */
         ScheduledRunStatus: "SCHEDULED" | "STARTED";
@@ -2088,7 +2088,8 @@ export interface components {
         };
         /**
          * WorkerStatus
-         * @description How a worker is: ``LATE`` has been silent for longer than its lease, its tasks are about to go to others.
+         * @description The state of a worker. ``LATE``: it sent no heartbeat for longer than its lease; other workers will soon get its
+    *     tasks.
          * @enum {string}
          */
         WorkerStatus: "ACTIVE" | "LATE" | "ENDED";

@@ -67,7 +67,7 @@ function held(status: string, why: string | null, due_at: string | null = null, 
 describe("what a run waits for", () => {
   const parent = held("PENDING", "It waits for its parent draft (pending).");
   const event = held("PENDING", "It waits for event 'approved'.", null, ["event 'approved'"]);
-  const retry = held("PENDING", "It backs off after 1 failed attempt.", LATER);
+  const retry = held("PENDING", "It waits for its next attempt, after 1 failed attempt.", LATER);
   const queued = held("QUEUED", "No live worker has this task's code.");
 
   test("is a task in the queue, else one that waits for a time or an event", () => {

@@ -34,10 +34,10 @@ class WorkflowKeywords(TypedDict, total=False):
     """The options of a workflow, as keywords.
 
     ``default_priority`` (1) and ``default_additional_metadata`` apply to runs that do not give their own;
-    ``task_defaults`` to what its tasks leave out. An event whose key fits one of ``on_events`` starts a run
-    with the event's payload as its input; ``*`` stands for any characters, as in ``"user:*"``.
-    ``default_filters`` choose among these events. ``on_crons`` are timetables, as expressions or ``Cron(...)``,
-    by which runs start with ``cron_input``.
+    ``task_defaults`` to the options that its tasks leave out. An event whose key fits one of ``on_events`` starts a run
+    with the event's payload as its input; ``*`` stands for any characters, as in ``"user:*"``. ``default_filters``
+    choose among these events. ``on_crons`` are timetables, as expressions or ``Cron(...)``, by which runs start with
+    ``cron_input``.
     """
 
     description: str | None
@@ -98,7 +98,7 @@ class BaseWorkflow(ABC, Generic[TInput]):
 
     @abstractmethod
     def _describe(self) -> Declared:
-        """What those get who know this workflow by its name only."""
+        """What callers get who know only the name of this workflow."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -127,7 +127,7 @@ class BaseWorkflow(ABC, Generic[TInput]):
     def to_mermaid(self, direction: str = "LR", *, fold: int = 12) -> str:
         """The graph as a Mermaid flowchart, from left to right (``LR``) or from top to bottom (``TB``).
 
-        From ``fold`` tasks on that play the same part in the graph they are drawn as one; 0 draws all. Tasks can still
+        ``fold`` or more tasks with the same place in the graph are drawn as one; 0 draws all of them. Tasks can still
         be added afterwards. Raises ``DefinitionError`` for a wrong graph, ``InvalidInputError`` for a wrong argument.
         """
         from plait.pictures.mermaid import draw_mermaid  # noqa: PLC0415 - only for those who look
@@ -135,9 +135,10 @@ class BaseWorkflow(ABC, Generic[TInput]):
         return draw_mermaid(self._build_graph(fold), title=f"Workflow {self.name}", direction=direction)
 
     def to_svg(self, direction: str = "LR", *, theme: str = "auto", fold: int = 12) -> str:
-        """The graph as an SVG that stands on its own, with a transparent ground.
+        """The graph as an SVG that stands on its own, with a transparent background.
 
-        ``theme`` is ``light``, ``dark`` or ``auto``, which follows the reader's system. Otherwise as ``to_mermaid``.
+        ``theme`` is ``light``, ``dark`` or ``auto``, which follows the reader's system. The other arguments are those
+        of ``to_mermaid``.
         """
         from plait.pictures.model import describe_graph  # noqa: PLC0415 - see to_mermaid
         from plait.pictures.svg import draw_svg  # noqa: PLC0415
@@ -147,7 +148,7 @@ class BaseWorkflow(ABC, Generic[TInput]):
         return draw_svg(graph, label=label, description=describe_graph(graph), direction=direction, theme=theme)
 
     def _repr_svg_(self) -> str | None:
-        """What notebooks show. Nothing for a graph that is wrong, since looking at it is no error, or too large."""
+        """What notebooks show: the graph, or nothing if it is wrong or too large."""
         from plait.pictures.model import FOLD_FROM, MOST_SHOWN  # noqa: PLC0415 - see to_mermaid
 
         try:

@@ -1,4 +1,4 @@
-"""The second argument of every task: what it may know and do about its run."""
+"""The second argument of every task: what the task can ask and do about its run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNREAD = object()
 
 
 class Context:
-    """What a task knows of its run. One object per attempt; not to be kept after the task returned."""
+    """What a task knows of its run. One object per attempt; do not keep it after the task has returned."""
 
     def __init__(self, current: CurrentAttempt, decode_input: Callable[[bytes], Any]) -> None:
         self._current = current
@@ -71,7 +71,7 @@ class Context:
 
     @property
     def max_attempts(self) -> int:
-        """How often the task is tried at most by its own retries: ``retries + 1``."""
+        """How many attempts the task's own retries allow: ``retries + 1``."""
         return self._attempt.run.version.definition.tasks[self._attempt.task].retries + 1
 
     @property
@@ -93,7 +93,7 @@ class Context:
 
     @property
     def input(self) -> Any:
-        """The input of the run, validated: the task's first argument, an object of this attempt's own."""
+        """The input of the run, validated: the task's first argument. Each attempt gets its own object."""
         if self._input is _UNREAD:
             self._input = self._decode_input(self._attempt.run.input)
         return self._input
@@ -123,7 +123,7 @@ class Context:
 
     @property
     def filter_payload(self) -> dict[str, Any]:
-        """What the event filter that let this run start says to it; empty without one."""
+        """The payload of the event filter that let this run start; empty without a filter."""
         found = self.additional_metadata.get(FILTER_PAYLOAD)
         return found if isinstance(found, dict) else {}
 
@@ -133,8 +133,9 @@ class Context:
 
     @cached_property
     def task_run_errors(self) -> Mapping[str, TaskRunError]:
-        """The errors of the failed tasks of this run by task name. Complete in an ``on_failure_task``; elsewhere it
-        speaks of the parents only."""
+        """The errors of the failed tasks of this run by task name. Complete in an ``on_failure_task``; in other tasks
+        only those of the parents.
+        """
         definition = self._attempt.run.version.definition
         found = {}
         for index, result in sorted(self._attempt.run.results.items()):
@@ -153,12 +154,13 @@ class Context:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether this attempt shall stop: it timed out, its run was cancelled or its worker stops. Long synchronous
-        tasks ask now and then; asynchronous ones get ``CancelledError`` by themselves."""
+        """Whether this attempt must stop: it timed out, its run was cancelled or its worker stops. Long synchronous
+        tasks should check this now and then; asynchronous ones get ``CancelledError``.
+        """
         return self._attempt.stopping
 
     def refresh_timeout(self, increment_by: Duration) -> None:
-        """Let this attempt run longer by ``increment_by``, counted from its present deadline."""
+        """Let this attempt run longer: move its deadline by ``increment_by``."""
         seconds = parse_duration(increment_by, where=f"task {self.task_name!r}: refresh_timeout(increment_by)")
         self._attempt.deadline += seconds
 
@@ -167,7 +169,7 @@ class Context:
         self.refresh_timeout(increment_by)
 
     def release_slot(self) -> None:
-        """Give this attempt's slot back and go on without one: for a task that from now on only waits."""
+        """Give this attempt's slot back and go on without one: for a task that only waits from now on."""
         self._current.release_slot()
 
     async def aio_release_slot(self) -> None:

@@ -108,7 +108,7 @@ def make_context(
     priority: int | None = None,
     workflow_run_id: str | UUID | None = None,
 ) -> MockContext:
-    """A context for calling a task's function oneself: ``task(input, make_context(task, input))``.
+    """A context for calling a task's function yourself: ``task(input, make_context(task, input))``.
 
     The arguments are those of ``task.mock_run``, and are checked in the same way. ``ctx.input`` is the validated input.
     """

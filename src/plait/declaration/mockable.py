@@ -86,8 +86,8 @@ class Mockable(ABC, Generic[TInput, R]):
         Args:
             input: as for ``run``; None, too, leaves it out.
             parent_outputs: by task or name what ``ctx.task_output`` returns; ``plait.testing.SKIPPED`` for a parent
-                that was skipped. The context refuses to tell of a parent that is not given.
-            retry_count: how many attempts are said to have failed before this one.
+                that was skipped. Asking the context for a parent that is not given raises an error.
+            retry_count: how many failed attempts to assume before this one.
             lifespan: what ``ctx.lifespan`` is.
             dependencies: values in place of those of ``Depends``, by the name of the task's parameter or by the
                 function (also one that another depends on). What they replace is not called.
@@ -95,9 +95,9 @@ class Mockable(ABC, Generic[TInput, R]):
             errors: of an ``on_failure_task``: what failed, by task or name.
 
         Raises what the body raises; ``InvalidInputError``, ``InvalidOutputError``; ``DefinitionError`` for what could
-        not happen in production, such as an output of a task that is no parent; ``RunCancelledError`` when the body
-        called ``ctx.cancel()``; ``RuntimeError`` for an ``async def`` body inside a running event loop,
-        where ``await task.aio_mock_run(...)`` does it; that one runs a plain ``def`` body in a thread.
+        not happen in production, such as an output of a task that is not a parent; ``RunCancelledError`` when the body
+        called ``ctx.cancel()``; ``RuntimeError`` for an ``async def`` body inside a running event loop, where you write
+        ``await task.aio_mock_run(...)`` instead; it runs a plain ``def`` body in a thread.
         """
         from plait.declaration import mock  # noqa: PLC0415 - only tests need it
 

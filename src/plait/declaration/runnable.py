@@ -38,8 +38,10 @@ TRef = TypeVar("TRef")
 
 class ItemKeywords(TypedDict, total=False):
     """The options of one run: ``additional_metadata`` (merged over the workflow's and the ``options``' own),
-    ``priority`` (1 to 3), ``idempotency_key``, and, inside a task, ``child_key``: what finds the child run again,
-    instead of starting another one, when the task runs again. Without it the order of the calls does."""
+    ``priority`` (1 to 3), ``idempotency_key``, and, inside a task, ``child_key``: the key by which a task that runs
+    again finds its child run, instead of starting another one. Without a key it finds child runs by the order of the
+    calls.
+    """
 
     child_key: str | None
     additional_metadata: Mapping[str, Any] | None
@@ -228,7 +230,7 @@ class Runnable(Schedulable[TInput], ABC, Generic[TInput, TResult, TRef]):
     ) -> Any:
         """Start many runs in bulk and return their results in order.
 
-        The first failure is raised once all have ended; with ``return_exceptions`` it stands in the list
+        Once all have ended, the first failure is raised; with ``return_exceptions``, failures are items of the list
         instead.
         """
         if not wait_for_result:

@@ -1,4 +1,4 @@
-"""Having time start runs of a workflow: once at a given time, or again and again."""
+"""Starting runs of a workflow later: once at a given time, or again and again."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
         priority: int | None = None,
         connection: Any = None,
     ) -> ScheduledRun:
-        """Have a run start at ``run_at``, which must name its time zone; at once if that has passed.
+        """Start a run at ``run_at``, which must have a time zone; at once if that time has passed.
 
-        The run is that of the version that is served then. ``plait.scheduled`` lists, moves and deletes what has not
+        It runs the version that is served then. ``plait.scheduled`` lists, moves and deletes runs that have not
         started. ``connection``: schedule inside the caller's own transaction (see ``run_no_wait``).
         """
         request = self._make_later_request(input, options, additional_metadata, priority)
@@ -80,10 +80,10 @@ class Schedulable(BaseWorkflow[TInput], ABC, Generic[TInput]):
         priority: int | None = None,
         **timetable: Unpack[TimetableKeywords],
     ) -> CronDetails:
-        """Have runs start by a timetable from now on, until ``plait.cron.delete``. The arguments are those of ``Cron``.
+        """Start runs by a timetable from now on, until ``plait.cron.delete``. The arguments are those of ``Cron``.
 
-        ``cron_name`` must be new among the crons of the workflow. What is known when the code is written belongs into
-        ``on_crons``.
+        ``cron_name`` must be new among the crons of the workflow. A timetable that you know when you write the code
+        belongs in ``on_crons``.
         """
         cron = Cron(expression, name=cron_name, **timetable)
         request = self._make_later_request(input, None, additional_metadata, priority)

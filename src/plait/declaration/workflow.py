@@ -87,11 +87,13 @@ class Workflow(Runnable[TInput, dict[str, Any], WorkflowRunRef]):
         return self._decorator(TaskKind.TASK, name, options, parents)
 
     def on_failure_task(self, name: str | None = None, **options: Unpack[TaskKeywords]) -> TaskDecorator[TInput]:
-        """Declare the task that runs once when the run has failed and all else has ended. One only."""
+        """Declare the task that runs once when the run has failed and all other tasks have ended. A workflow has at
+        most one.
+        """
         return self._decorator(TaskKind.ON_FAILURE, name, options)
 
     def on_success_task(self, name: str | None = None, **options: Unpack[TaskKeywords]) -> TaskDecorator[TInput]:
-        """Declare the task that runs once when every leaf of the graph has completed. One only."""
+        """Declare the task that runs once when every leaf of the graph has completed. A workflow has at most one."""
         return self._decorator(TaskKind.ON_SUCCESS, name, options)
 
     def add_task(

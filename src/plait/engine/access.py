@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A workflow whose code is at hand, for those who know it by its name only."""
+    """A workflow whose code this process has, for callers who know only its name."""
 
     get_definition: Callable[[], WorkflowDefinition]
     encode_input: Callable[[Any], bytes]
@@ -75,7 +75,7 @@ class Access:
         self.database_url = url
 
     def close(self) -> None:
-        """Disconnect and end the engine's thread. Using the object again starts anew."""
+        """Disconnect and end the engine's thread. Using the object again connects again."""
         with self._lock:
             engine, self._engine = self._engine, None
         if engine is not None:

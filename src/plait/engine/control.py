@@ -24,7 +24,7 @@ CONTROL_BATCH = 200
 
 
 class Control:
-    """Orders about runs that are there. ``note_cancelled`` is told which runs an order ended."""
+    """Requests about existing runs. ``note_cancelled`` gets the runs that a request ended."""
 
     def __init__(self, store: Store, hub: Hub, *, note_cancelled: Callable[[Sequence[UUID]], None]) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class Control:
         ended: list[UUID] = []
         for start in range(0, len(run_ids), CONTROL_BATCH):
             ended += await repeat(self._store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
-        # The asked ones too: when an order is sent again, because its reply was lost, it ends nothing.
+        # The asked ones too: when a request is sent again, because its reply was lost, it ends nothing.
         self._note_cancelled(ended)
         names = [run_id.hex for run_id in {*ended, *run_ids}]
         self._hub.publish("cancel", names)

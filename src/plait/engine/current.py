@@ -22,7 +22,7 @@ class LineLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a worker lends to the code of its tasks. The calls return at once, from any thread."""
+    """What a worker offers to the code of its tasks. The calls return at once, from any thread."""
 
     worker_id: str
     lifespan: Any
@@ -70,7 +70,7 @@ class CurrentAttempt:
                 self._child_inputs = {}
             if self._child_inputs.setdefault(full, input) != input:
                 raise InvalidInputError(
-                    f"workflow {workflow!r}: child_key {key!r} stands for another input already in this attempt of "
+                    f"workflow {workflow!r}: child_key {key!r} was already used with another input in this attempt of "
                     f"task {self.attempt.name!r}: give each child a key of its own"
                 )
         attempt = self.attempt

@@ -199,7 +199,7 @@ class Engine:
         try:
             future.result(timeout=5)
         except Exception as error:
-            logger.debug("closing: %r", error)
+            logger.debug("error while disconnecting: %r", error)
         self.portal.stop()
 
 

@@ -25,7 +25,7 @@ _PLAIN_ROWS: dict[str, Any] = {"row_factory": lambda _: tuple}
 
 
 def render_rows(rows: Sequence[StartRow]) -> str:
-    """Rows as the one JSON text that ``plait.enqueue`` takes. Inputs go in to the letter."""
+    """Rows as the one JSON text that ``plait.enqueue`` takes. Inputs go in unchanged."""
     return "[" + ",".join(map(_render_row, rows)) + "]"
 
 

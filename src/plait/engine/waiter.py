@@ -104,8 +104,8 @@ class RunWaiter:
             _, late = await asyncio.wait(futures.values(), timeout=timeout)
             if late:
                 raise ResultTimeoutError(
-                    f"{len(late)} of {len(unique)} runs did not end within {timeout:g} s. They go on, ask again later; "
-                    "one that was started in a transaction of yours begins when that commits"
+                    f"{len(late)} of {len(unique)} runs did not end within {timeout:g} s. They go on; ask again "
+                    "later. A run started in your own transaction begins when you commit"
                 )
             for future in futures.values():
                 future.exception()  # only the first is raised: the others are not to be logged as lost
@@ -195,9 +195,9 @@ class RunWaiter:
             elif run_id in self._seen or run_id <= bound:
                 self._waiting[run_id].set_exception(
                     NotFoundError(
-                        f"run {run_id} is not there (any more): deleted as older than the retention, or the "
-                        "transaction that started it has not committed. Set retention to more than anybody waits for "
-                        "a result"
+                        f"run {run_id} does not exist (any more): it was deleted because it is older than the "
+                        f"retention, or the transaction that started it has not committed. Set the retention "
+                        f"longer than anyone waits for a result"
                     )
                 )
 

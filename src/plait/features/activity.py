@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plait.store.store import Store
 
 MOST_GROUPS = 5000
-"""Pairs of a worker and a task it runs that are told."""
+"""At most so many pairs of a worker and a task it runs are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class QueueMetrics(Answer):
 class Pace(Answer):
     """How many attempts ended in the last ``seconds``, and how many of these failed, retried or not.
 
-    Of all live workers, as each told with its last heartbeat. ``failed_share`` is from 0 to 1; 0 when nothing ended.
+    Over all live workers, as each reported with its last heartbeat. ``failed_share`` is from 0 to 1; 0 when nothing
+    ended.
     """
 
     seconds: int
@@ -76,7 +77,7 @@ class BusyTask(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusyWorker(WorkerSummary):
-    """A worker with what it runs, the most first."""
+    """A worker with the tasks it runs, those it runs most of first."""
 
     running: tuple[BusyTask, ...]
 
@@ -119,7 +120,7 @@ def build_queue_metrics(queues: Sequence[TaskQueue], slots: Sequence[tuple[int, 
 
 
 async def read_paces(store: Store) -> tuple[Pace, ...]:
-    """The sums over all workers that told lately."""
+    """The sums over all workers that reported lately."""
     rows = await store.observation.read_paces(MOST_WORKERS)
     told = [row["pace"] for row in rows if row["pace"] and not row["stale"]]
     sums = [sum(column) for column in zip(*told, strict=True)] or [0] * (2 * len(WINDOWS))

@@ -1,4 +1,4 @@
-"""The base of ``plait.runs``, ``plait.event`` and their kin.
+"""The base of ``plait.runs``, ``plait.event`` and the like.
 
 Methods are written once, as coroutines of the engine's loop.
 """
@@ -20,8 +20,9 @@ Client = TypeVar("Client", bound="FeatureClient")
 
 
 class FeatureClient:
-    """Questions and orders about one kind of thing. Every ``aio_`` method has a twin that blocks, made by
-    ``sync_twin``; both work from any thread and, the ``aio_`` ones, from any event loop."""
+    """Questions and requests about one kind of thing. Every ``aio_`` method has a twin that blocks, made by
+    ``sync_twin``; both work from any thread and, the ``aio_`` ones, from any event loop.
+    """
 
     def __init__(self, access: Access, *, previews: bool = False) -> None:
         """``previews``: answer JSON that users wrote as text, and only the beginning of long ones."""

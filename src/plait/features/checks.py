@@ -42,5 +42,5 @@ def parse_id(text: object, what: str) -> UUID:
         return text if isinstance(text, UUID) else UUID(text)  # type: ignore[arg-type]
     except (ValueError, AttributeError, TypeError):
         raise InvalidInputError(
-            f"{shorten(text)} is no {what} id; {what} ids look like 0198c0de-7abc-7def-8123-456789abcdef"
+            f"{shorten(text)} is not a valid {what} id; {what} ids look like 0198c0de-7abc-7def-8123-456789abcdef"
         ) from None

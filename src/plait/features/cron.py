@@ -82,12 +82,12 @@ class CronDetails(Answer):
 
 
 class CronClient(FeatureClient):
-    """Crons start runs whoever runs: any number of workers gives each fire time exactly one run, of the version of the
-    workflow that is served then. Its metadata says ``cron_name`` and ``fire_time``, the nominal time in the cron's
-    zone.
+    """Crons start runs as long as any worker runs: each fire time gets exactly one run, however many workers there are,
+    of the workflow version that is served then. The run's metadata has ``cron_name`` and ``fire_time``, the nominal
+    time in the cron's zone.
 
-    Those declared with a workflow follow the code when a worker starts; only pausing them lasts. All methods raise
-    ``NotFoundError`` for unknown ids and ``InvalidInputError`` for what cannot be; then nothing is changed.
+    When a worker starts, crons declared in code are set to what the code says; only a pause lasts. All methods raise
+    ``NotFoundError`` for unknown ids and ``InvalidInputError`` for wrong arguments; then nothing is changed.
     """
 
     @on_engine
@@ -104,10 +104,10 @@ class CronClient(FeatureClient):
         catch_up: CatchUp = "latest",
         catch_up_bound: Duration = timedelta(days=1),
     ) -> CronDetails:
-        """Have runs of a workflow start by a timetable from now on. The arguments are those of ``Cron``.
+        """Start runs of a workflow by a timetable from now on. The arguments are those of ``Cron``.
 
-        Where its code is at hand, ``workflow.create_cron`` knows the type of the input; that of a workflow not declared
-        in this process is taken as it is: a JSON object.
+        If you have the workflow's code, use ``workflow.create_cron``, which knows the type of the input. If the
+        workflow is not declared in this process, its input can be any JSON object: nothing checks its fields.
         """
         definition = _define(Cron(expression, timezone, cron_name, catch_up, catch_up_bound), workflow_name)
         planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
@@ -164,11 +164,13 @@ class CronClient(FeatureClient):
         additional_metadata: Mapping[str, Any] | Unset | None = UNSET,
         priority: int | None = None,
     ) -> CronDetails:
-        """Change a cron that was made at run time; what is left out stays. Another timetable holds from now on."""
+        """Change a cron that was made at run time; what is left out stays as it is. A new timetable counts from now
+        on.
+        """
         found = await self._read(_parse(cron_id))
         if found.declared:
             raise InvalidInputError(
-                f"{_name(found)} is declared in code, which the next worker start would restore: change it in on_crons"
+                f"{_name(found)} is declared in code, which a starting worker would restore: change it in on_crons"
             )
         cron = Cron(
             found.expression if expression is None else expression,
@@ -193,7 +195,7 @@ class CronClient(FeatureClient):
 
     @on_engine
     async def aio_pause(self, cron_id: str) -> CronDetails:
-        """Stop a cron until ``unpause``. Fire times meanwhile count as not having been, not as missed."""
+        """Stop a cron until ``unpause``. Fire times until then get no run: ``catch_up`` does not make up for them."""
         return await self._set_paused(_parse(cron_id), True)
 
     pause = sync_twin(aio_pause)
@@ -221,7 +223,7 @@ class CronClient(FeatureClient):
 
     @on_engine
     async def aio_delete(self, cron_id: str, *, force: bool = False) -> None:
-        """Delete a cron. One that is declared in code only by ``force``, e.g. when that code is gone for good."""
+        """Delete a cron. One that is declared in code needs ``force=True``: use it when that code is gone for good."""
         key = _parse(cron_id)
         store = await self._open_store()
         if not await store.schedules.delete_cron(key, declared_too=force):
@@ -234,7 +236,7 @@ class CronClient(FeatureClient):
     delete = sync_twin(aio_delete)
 
     def preview(self, expression: str, timezone: str = "UTC") -> CronPreview:
-        """What an expression means. Asks nothing of the database. Raises ``DefinitionError``."""
+        """What an expression means. Does not use the database. Raises ``DefinitionError``."""
         timetable = check_cron(expression, timezone, "expression")
         return CronPreview(explanation=timetable.explain(), next_times=tuple(_list_fires(timetable, SHOWN_TIMES)))
 

@@ -94,8 +94,8 @@ class EventClient(FeatureClient):
             event_key: what ``on_events`` and ``UserEventCondition`` name, such as ``user:created``.
             payload: a JSON object, empty unless given: the input of the runs that it starts.
             additional_metadata: metadata of the event, and of those runs.
-            priority: the priority of those runs, 1 to 3; theirs by default.
-            scope: which filters are asked, and which conditions that name a scope are met.
+            priority: the priority of those runs, 1 to 3; unless given, that of their workflow.
+            scope: filters and conditions with a scope apply to the event only if theirs is this one.
             connection: push inside the caller's own transaction (see ``run_no_wait``): nothing happens until it
                 commits.
         """
@@ -166,7 +166,7 @@ class EventClient(FeatureClient):
 
         Args:
             keys, scopes: any of these.
-            since, until: pushed from then on, and before then, by the clock of whoever pushed them.
+            since, until: pushed at or after ``since`` and before ``until``, by the clock of whoever pushed them.
             limit: 1 to 1000.
         """
         store = (await self._open_store()).events

@@ -31,8 +31,9 @@ _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter(Answer):
-    """One filter: of the events pushed with ``scope``, those start a run of the workflow for which ``expression`` is
-    true. The run finds ``payload`` as ``ctx.filter_payload``. ``declared``: in code, by ``default_filters``."""
+    """One filter: an event pushed with ``scope`` starts a run of the workflow if ``expression`` is true for it. The run
+    gets ``payload`` as ``ctx.filter_payload``. ``declared``: in code, by ``default_filters``.
+    """
 
     id: Id
     workflow: str
@@ -55,13 +56,13 @@ class FiltersClient(FeatureClient):
     async def aio_create(
         self, workflow_name: str, expression: str, scope: str, payload: Mapping[str, Any] | None = None
     ) -> Filter:
-        """Make a filter; it is asked for every event from now on.
+        """Make a filter; it applies to every event from now on.
 
         Args:
             workflow_name: a workflow that the database knows.
             expression: CEL over ``input`` (the event's payload), ``payload`` (the filter's own) and ``metadata`` (the
                 event's), e.g. ``"input.amount > payload.limit"``.
-            scope: the scope of the events that it is asked for.
+            scope: it applies to events pushed with this scope.
             payload: a JSON object of at most 64 KiB.
 
         Raises ``InvalidInputError``, ``PayloadTooLargeError`` or ``NotFoundError``; then nothing is stored.

@@ -45,7 +45,7 @@ _OUTCOMES = (Status.SKIPPED, Status.COMPLETED, Status.CANCELLED, Status.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class TaskStatusStat(Answer):
-    """How many, and since when the oldest of them."""
+    """How many, and since when the oldest of them waits or runs."""
 
     total: int
     oldest: datetime | None
@@ -74,7 +74,7 @@ class TaskCounts(Answer):
 
 @dataclass(frozen=True, slots=True)
 class TaskMetrics(Answer):
-    """What became of the runs triggered from ``since`` to before ``until``, and of their tasks.
+    """Counts of the runs triggered from ``since`` to before ``until``, and of their tasks, by status.
 
     ``capped``: there are more than ``MOST_COUNTED`` in that time, and the newest of these were looked at.
     """
@@ -128,7 +128,7 @@ class MetricsClient(FeatureClient):
         """What all workers do at this moment, and what waits for them: what ``plait top`` shows.
 
         Args:
-            slowest: how many of the longest running tasks to tell, 1 to 1000.
+            slowest: how many of the longest running tasks to show, 1 to 1000.
         """
         store = await self._open_store()
         workers = await WorkersClient(self._access).aio_list(limit=MOST_WORKERS)
@@ -144,10 +144,10 @@ class MetricsClient(FeatureClient):
         until: datetime | None = None,
         workflow_names: Sequence[str] | None = None,
     ) -> TaskMetrics:
-        """What became of the runs of a time, and of their tasks.
+        """Counts of the runs that were triggered in a span of time, and of their tasks, by status.
 
         Args:
-            since, until: when they were triggered, by the clock of who did it; the last day unless given.
+            since, until: when they were triggered, by the clock of whoever triggered them; the last day unless given.
             workflow_names: any of these; of all unless given.
         """
         end = _check_moment(until, "until") or datetime.now(UTC)

@@ -77,7 +77,8 @@ class WorkflowRunRef:
         """Show the run until it has ended: in a notebook its graph, always up to date, elsewhere a line whenever a
         task has another status. Blocks meanwhile.
 
-        How it ends raises nothing. Raises ``ResultTimeoutError`` after ``timeout`` seconds, ``NotFoundError``.
+        A run that fails or is cancelled raises no error here. Raises ``ResultTimeoutError`` after ``timeout`` seconds,
+        and ``NotFoundError``.
         """
         self._refuse_to_block("watch()", "aio_watch()")
         self._open_watch(timeout).run()

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 PAGE = 500
-"""Runs that a bulk order deals with at a time."""
+"""Runs that a bulk request deals with at a time."""
 MOST_SEARCHES = 10
-"""Pages, besides full ones, that a bounded bulk order looks at."""
+"""Pages, besides full ones, that a bounded bulk request looks at."""
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 class _Bounds(NamedTuple):
-    """How many runs a bulk order deals with at most, about, and where it goes on."""
+    """About how many runs a bulk request deals with at most, and where it goes on."""
 
     most: int | None
     before: str | None
@@ -43,7 +43,7 @@ class _Bounds(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkCancelReplayOpts:
-    """What a bulk order is about: runs by id, or all that match a filter. Exactly one of the two."""
+    """The runs of a bulk request: by id, or all that match a filter. Give exactly one of the two."""
 
     ids: Sequence[str] | None = None
     filters: RunFilter | None = None
@@ -51,9 +51,10 @@ class BulkCancelReplayOpts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkResult(Answer):
-    """``matched`` runs were meant (when dry, would be), ``done`` of them were cancelled or replayed, descendants that
-    were cancelled with them included. ``next``: it stopped after as many as it was to deal with at a time; give it as
-    ``before`` to go on."""
+    """What a bulk request did. ``matched``: how many runs it was about. ``done``: how many were cancelled or replayed,
+    descendants that were cancelled with them included. ``next``: where it stopped, if ``most`` ended it; pass it as
+    ``before`` to go on.
+    """
 
     matched: int
     done: int
@@ -62,7 +63,7 @@ class BulkResult(Answer):
 
 
 class RunControl(FeatureClient):
-    """The orders of ``plait.runs``. All raise ``NotFoundError`` for unknown ids."""
+    """The requests of ``plait.runs`` that start or change runs. All raise ``NotFoundError`` for unknown ids."""
 
     @on_engine
     async def aio_create(
@@ -75,7 +76,8 @@ class RunControl(FeatureClient):
         idempotency_key: str | None = None,
     ) -> WorkflowRunRef:
         """Start a run of a workflow by its name: of the version that is declared in this process, else of the one that
-        is served. Where its code is at hand, ``workflow.run_no_wait`` knows the type of the input."""
+        is served. If you have the workflow's code, use ``workflow.run_no_wait``, which knows the type of the input.
+        """
         from plait.store.store import StartRow  # noqa: PLC0415 - asyncpg comes with it
 
         key = check_index_key(idempotency_key, "idempotency_key")
@@ -94,7 +96,7 @@ class RunControl(FeatureClient):
         """Cancel a run with its child runs: in one transaction, whatever is not terminal becomes CANCELLED.
 
         Asynchronous code that runs gets ``CancelledError``, synchronous code sees ``ctx.is_cancelled``; what they
-        return is discarded. Returns whether this ended the run: False when it had ended before.
+        return is discarded. Returns True if this call ended the run, False if it had ended before.
         """
         return await cancel_run(self._access, workflow_run_id, _check_reason(reason))
 
@@ -105,9 +107,9 @@ class RunControl(FeatureClient):
         """Cancel one task of a run, with the child runs it started; what depends on it is cancelled too, the rest of
         the run goes on.
 
-        Returns when the order is stored. It is carried out by a worker: by that which runs the task, or by any when
-        the task comes up. A task that is terminal already keeps its outcome. Raises ``InvalidInputError`` when the
-        run has ended.
+        Returns when the request is stored. A worker carries it out: the one that runs the task, or any worker once it
+        is the task's turn. A task that has already ended keeps its outcome. Raises ``InvalidInputError`` when the run
+        has ended.
         """
         row, definition = await read_run(self._access, workflow_run_id)
         task = find_task(definition, task_name)
@@ -141,9 +143,9 @@ class RunControl(FeatureClient):
         """Cancel the active ones of the runs with these ids, or all active ones that match a filter; ``dry_run`` only
         counts them.
 
-        With a filter it goes on to the end; given ``most`` it stops after about so many, and the answer's ``next``,
-        given as ``before``, goes on. ``on_progress`` is told how far it is, after every page, on the engine's thread:
-        it must be quick.
+        With a filter it goes on until no run is left. With ``most`` it stops after about that many; pass the answer's
+        ``next`` as ``before`` to go on. ``on_progress`` is called with the result so far after every page, on the
+        engine's thread: it must be quick.
         """
         engine = await self._access.open_engine()
 
@@ -168,24 +170,25 @@ class RunControl(FeatureClient):
         additional_metadata: Mapping[str, Any] | None = None,
         priority: int | None = None,
     ) -> WorkflowRunRef:
-        """Run what did not complete again: failed and cancelled tasks and what depends on them. Completed outputs are
-        kept and used; earlier attempts stay in the history.
+        """Run again what did not complete: failed and cancelled tasks, and the tasks that depend on them. The outputs
+        of completed tasks are kept and used; earlier attempts stay in the history.
 
         Args:
-            from_start: all of it.
-            tasks: these too, with what depends on them.
-            input: another input. Then a *new* run is started, of the version that is served now, and remembers this
-                one as its origin. ``additional_metadata`` and ``priority`` go with it; this run's own if left out.
+            from_start: run all tasks again.
+            tasks: run these again too, and the tasks that depend on them.
+            input: another input. This starts a *new* run, of the version that is served now, which names this one as
+                its origin. ``additional_metadata`` and ``priority`` can be given with it; if left out, they are those
+                of this run.
 
-        Raises ``ReplayError`` while the run is active, and when nothing of it is to be run again.
+        Raises ``ReplayError`` while the run is active, and when it has no task to run again.
         """
         row, definition = await read_run(self._access, workflow_run_id)
         if input is not UNSET:
             if from_start or tasks:
-                raise InvalidInputError("a replay with another input runs everything: leave out from_start and tasks")
+                raise InvalidInputError("a replay with another input runs every task: leave out from_start and tasks")
             return await self._replay_as_new(row, definition, input, additional_metadata, priority)
         if additional_metadata is not None or priority is not None:
-            raise InvalidInputError("additional_metadata and priority are for a replay with another input")
+            raise InvalidInputError("additional_metadata and priority need another input: pass input= too")
         if row["status"] == ACTIVE:
             raise ReplayError(f"run {workflow_run_id} is active: wait for its end, or cancel it, then replay it")
         chosen = _choose_tasks(from_start, [find_task(definition, task) for task in tasks or ()])
@@ -194,7 +197,7 @@ class RunControl(FeatureClient):
             if again["status"] == ACTIVE:
                 raise ReplayError(f"run {workflow_run_id} is active: somebody else replayed it just now")
             raise ReplayError(
-                f"every task of run {workflow_run_id} completed: say from_start=True, or tasks=[...] to run some again"
+                f"every task of run {workflow_run_id} completed: pass from_start=True or tasks=[...] to run some again"
             )
         return WorkflowRunRef(self._access, row["id"], definition.name)
 
@@ -214,8 +217,9 @@ class RunControl(FeatureClient):
         on_progress: Callable[[BulkResult], None] | None = None,
     ) -> BulkResult:
         """Replay the failed and cancelled ones of the runs with these ids, or all of those that match a filter;
-        ``dry_run`` only counts them. With ``from_start``, completed ones that were named by id, too. The other
-        arguments are those of ``bulk_cancel``."""
+        ``dry_run`` only counts them. With ``from_start``, also completed ones that were named by id. The other
+        arguments are those of ``bulk_cancel``.
+        """
         engine = await self._access.open_engine()
 
         async def replay(page: Sequence[UUID]) -> int:
@@ -256,7 +260,7 @@ class RunControl(FeatureClient):
     async def _iter_pages(
         self, chosen: BulkCancelReplayOpts, allowed: Sequence[WorkflowRunStatus], before: str | None
     ) -> AsyncIterator[tuple[Sequence[UUID], UUID | None]]:
-        """The ids of a bulk order's runs, in pages, each with where the next begins."""
+        """The ids of a bulk request's runs, in pages, each with where the next begins."""
         if chosen.ids is not None:
             given = list(dict.fromkeys(parse_run_id(run_id) for run_id in chosen.ids))
             ids = await choose_runs(await self._open_store(), given, allowed)
@@ -313,7 +317,7 @@ def _choose_runs(
 ) -> BulkCancelReplayOpts:
     chosen = BulkCancelReplayOpts(ids=ids, filters=filter) if opts is None else opts
     if (chosen.ids is None) == (chosen.filters is None):
-        raise InvalidInputError("give either ids=[...] or filter=RunFilter(...); an empty RunFilter() is all runs")
+        raise InvalidInputError("give either ids=[...] or filter=RunFilter(...); an empty RunFilter() matches all runs")
     return chosen
 
 

@@ -40,13 +40,13 @@ UNSUCCESSFUL = (WorkflowRunStatus.FAILED, WorkflowRunStatus.CANCELLED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs: what is left out does not matter.
+    """Which runs to choose. A field that is left out restricts nothing.
 
     Args:
-        since, until: triggered from then on, and before then, by the clock of whoever triggered them.
+        since, until: triggered at or after ``since`` and before ``until``, by the clock of whoever triggered them.
         statuses, workflow_names: any of these.
-        additional_metadata: whose metadata contains all of this. A string is compared as text, so that ``"42"`` finds
-            the number as well.
+        additional_metadata: runs whose metadata contains all of this. A string is compared as text, so that ``"42"``
+            finds the number as well.
         triggers: started by any of these: ``PARENT``, ``EVENT``, ``CRON``, ``SCHEDULED``, ``REPLAY``.
         triggered_by: started by the event, cron, scheduled run or replayed run with this id.
     """
@@ -167,7 +167,7 @@ def _translate_triggers(triggers: Sequence[str] | None) -> list[int] | None:
     known = TriggerKind.__members__
     for word in check_texts(triggers, "triggers") or ():
         if word not in known:
-            raise InvalidInputError(f"triggers: {shorten(word)} is none; there are {', '.join(known)}")
+            raise InvalidInputError(f"triggers: there is no {shorten(word)}; use one of {', '.join(known)}")
     return [int(known[word]) for word in triggers]
 
 

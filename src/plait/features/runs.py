@@ -25,10 +25,10 @@ __all__ = ["BulkCancelReplayOpts", "BulkResult", "RunFilter", "RunsClient", "par
 
 
 class RunsClient(RunControl):
-    """Questions and orders about runs. All raise ``NotFoundError`` for unknown ids."""
+    """Questions and requests about runs. All raise ``NotFoundError`` for unknown ids."""
 
     def get_run_ref(self, workflow_run_id: str) -> WorkflowRunRef:
-        """A reference to a run by its id, to wait for its result. Asks nothing of the database."""
+        """A reference to a run by its id, to wait for its result. Does not use the database."""
         return WorkflowRunRef(self._access, parse_run_id(workflow_run_id), "")
 
     # asking
@@ -85,11 +85,11 @@ class RunsClient(RunControl):
     ) -> Page[RunSummary]:
         """A page of runs, newest first.
 
-        A page looks at a bounded number of runs, whatever the filter: so it may have fewer than ``limit``, none even,
-        and still not be the last. Go on with ``before=page.next`` until that is None, or use ``iterate``.
+        A page looks at a bounded number of runs, whatever the filter. So it may have fewer than ``limit`` runs, even
+        none, and still not be the last. Go on with ``before=page.next`` until that is None, or use ``iterate``.
 
         Args:
-            since, until: triggered from then on, and before then, by the clock of whoever triggered them.
+            since, until: triggered at or after ``since`` and before ``until``, by the clock of whoever triggered them.
             statuses, workflow_names: any of these.
             additional_metadata: runs whose metadata contains all of this; a string is compared as text.
             triggers: started by any of these: ``PARENT``, ``EVENT``, ``CRON``, ``SCHEDULED``, ``REPLAY``.
@@ -123,8 +123,9 @@ class RunsClient(RunControl):
     search = sync_twin(aio_search)
 
     def iterate(self, filter: RunFilter | None = None) -> Iterator[RunSummary]:
-        """All runs that match, newest first, read page by page. With a filter that few pass, that looks at all runs
-        there are within its bounds of time, for as long as it is asked to go on."""
+        """All runs that match, newest first, read page by page. If few runs match, it looks at every run between
+        ``since`` and ``until`` while you go on asking.
+        """
         before: str | None = None
         while True:
             page = self.search(filter, limit=MAX_PAGE, before=before)
@@ -144,7 +145,7 @@ class RunsClient(RunControl):
 
     @on_engine
     async def aio_count(self, filter: RunFilter | None = None) -> RunCount:
-        """How many runs match. The newest are counted, so many; where there are more, the answer is ``capped``."""
+        """How many runs match. Counts the newest up to a limit; if there are more, the answer is ``capped``."""
         stats = await read_stats(await self._open_store(), filter or RunFilter(), 1)
         return RunCount(stats.counts.total, stats.capped)
 
@@ -192,8 +193,9 @@ class RunsClient(RunControl):
     ) -> Page[LogLine]:
         """A page of what the tasks of a run logged, oldest first.
 
-        ``after`` is the ``cursor`` of the last line of the page before, ``search`` a text that lines hold, in capitals
-        or not; ``limit`` 1 to 1000. A line is stored within a second; those of several tasks may come in late by that.
+        ``after`` is the ``cursor`` of the last line of the page before, ``search`` a text that lines contain, in upper
+        or lower case; ``limit`` 1 to 1000. A line is stored within a second, so with several tasks an older line may
+        appear up to a second late.
         """
         row, definition = await read_run(self._access, workflow_run_id)
         store = await self._open_store()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ScheduledRunStatus(StrEnum):
-    """Whether a scheduled run still waits for its time. What became of it then, ``plait.runs`` knows."""
+    """Whether a scheduled run still waits for its time. ``plait.runs`` shows what happened with a started one."""
 
     SCHEDULED = "SCHEDULED"
     STARTED = "STARTED"
@@ -39,8 +39,9 @@ class ScheduledRunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledRun(Answer):
-    """A run that starts, or was started, at ``run_at``. ``run_id`` is None until then, ``created_at`` only for what was
-    scheduled inside a transaction of the caller's."""
+    """A run that starts, or was started, at ``run_at``. ``run_id`` is None until then; ``created_at`` is None in the
+    answer to a call that scheduled it inside the caller's own transaction.
+    """
 
     id: Id
     workflow: str
@@ -60,7 +61,7 @@ class ScheduledRun(Answer):
 
 @dataclass(frozen=True, slots=True)
 class ScheduledBulkUpdate:
-    """What became of ``bulk_update``: the ids that were moved, and why others were not."""
+    """The result of ``bulk_update``: the ids that were moved, and why others were not."""
 
     updated_ids: list[str]
     errors: dict[str, str] = field(default_factory=dict)
@@ -68,16 +69,17 @@ class ScheduledBulkUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledBulkDelete:
-    """What became of ``bulk_delete``: the ids that were deleted, and why others were not."""
+    """The result of ``bulk_delete``: the ids that were deleted, and why others were not."""
 
     deleted_ids: list[str]
     errors: dict[str, str] = field(default_factory=dict)
 
 
 class ScheduledClient(FeatureClient):
-    """Runs that start later. What has started is left alone by every method: ``plait.runs`` cancels it.
+    """Runs that start later. No method here changes a run that has started: cancel it with ``plait.runs``.
 
-    A time must name its zone; one that has passed means at once. All methods raise ``NotFoundError`` for unknown ids.
+    A time must have a time zone; a time that has passed means at once. All methods raise ``NotFoundError`` for unknown
+    ids.
     """
 
     @on_engine
@@ -89,9 +91,10 @@ class ScheduledClient(FeatureClient):
         additional_metadata: Mapping[str, Any] | None = None,
         priority: int | None = None,
     ) -> ScheduledRun:
-        """Schedule a run of a workflow by its name; where its code is at hand, ``workflow.schedule`` knows its type.
+        """Schedule a run of a workflow by its name. If you have its code, use ``workflow.schedule``, which knows its
+        type.
 
-        The input of a workflow that is not declared in this process is taken as it is: a JSON object.
+        If the workflow is not declared in this process, its input can be any JSON object: nothing checks its fields.
         """
         check_moment(trigger_at, f"workflow {workflow_name!r}: trigger_at")
         planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
@@ -150,7 +153,7 @@ class ScheduledClient(FeatureClient):
 
     @on_engine
     async def aio_delete(self, scheduled_id: str) -> None:
-        """Delete a scheduled run: it will not start. Raises ``InvalidInputError`` if it has."""
+        """Delete a scheduled run, so that it does not start. Raises ``InvalidInputError`` if it has started."""
         key = _parse(scheduled_id)
         store = await self._open_store()
         if not await store.schedules.delete_scheduled([key]):
@@ -160,8 +163,9 @@ class ScheduledClient(FeatureClient):
 
     @on_engine
     async def aio_bulk_update(self, updates: Sequence[tuple[str, datetime]]) -> ScheduledBulkUpdate:
-        """Give many scheduled runs other times, as pairs of id and time, in one commit. Those that have started, or do
-        not exist, are named in the answer."""
+        """Give many scheduled runs other times, as pairs of id and time, in one commit. The answer names those that
+        have started or do not exist.
+        """
         moments = {}
         for scheduled_id, run_at in updates:
             key = _parse(scheduled_id)
@@ -184,18 +188,20 @@ class ScheduledClient(FeatureClient):
         workflow_name: str | None = None,
         additional_metadata: Mapping[str, Any] | None = None,
     ) -> ScheduledBulkDelete:
-        """Delete many scheduled runs: those given by id, or all that match. What has started is left alone."""
+        """Delete many scheduled runs: those given by id, or all that match. Runs that have started are not touched."""
         metadata = encode_metadata(additional_metadata, where="additional_metadata")
         store = (await self._open_store()).schedules
         if scheduled_ids is not None:
             if workflow_name is not None or metadata is not None:
-                raise InvalidInputError("bulk_delete: give scheduled_ids, or workflow_name and additional_metadata")
+                raise InvalidInputError(
+                    "bulk_delete: give scheduled_ids or a filter (workflow_name, additional_metadata), not both"
+                )
             keys = [_parse(scheduled_id) for scheduled_id in scheduled_ids]
             gone = await store.delete_scheduled(sorted(keys))
             errors = await self._explain([key for key in keys if key not in gone], "deleted")
             return ScheduledBulkDelete([str(key) for key in keys if key in gone], errors)
         if workflow_name is None and metadata is None:
-            raise InvalidInputError("bulk_delete: say which: scheduled_ids, workflow_name or additional_metadata")
+            raise InvalidInputError("bulk_delete: say which: give scheduled_ids, workflow_name or additional_metadata")
         return ScheduledBulkDelete(sorted(map(str, await store.delete_matching_scheduled(workflow_name, metadata))))
 
     bulk_delete = sync_twin(aio_bulk_delete)

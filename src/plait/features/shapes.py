@@ -23,7 +23,7 @@ LIST_BYTES = 2 << 10
 
 
 class Answer:
-    """Base of the types that questions are answered with. REST answers with the same keys."""
+    """Base of the types of all answers. REST answers have the same keys."""
 
     __slots__ = ()
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(json_schema_serialization_defaults_required=True)
@@ -55,11 +55,11 @@ class ErrorDetails(Answer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page(Answer, Sequence[T], Generic[T]):
-    """Some of what was asked for, to be used as a list of it; equal to a list of the same items.
+    """One page of an answer, used like a list and equal to a list of the same items.
 
-    ``next`` is where the following page begins (``before`` or ``after`` of the method that gave this one), None when
-    that was all. ``cut``: the search ended because it had looked at as many rows as one page may, so that the page may
-    have fewer items than asked for, none even, and more may follow.
+    ``next``: pass it as ``before`` or ``after`` to the same method to get the next page; None if this was the last.
+    ``cut``: the search stopped because it had looked at as many rows as one page may; the page may then have fewer
+    items than asked for, even none, and more may follow.
     """
 
     items: tuple[T, ...]

@@ -47,7 +47,7 @@ def explain_waiting(task: Waiting) -> str | None:
     if task.status not in (TaskStatus.PENDING, TaskStatus.QUEUED):
         return None
     if task.cancel_asked:
-        return "It is to be cancelled: a worker does that when it comes to it."
+        return "It is being cancelled: the next worker that takes it ends it."
     if task.status is TaskStatus.QUEUED:
         return _explain_queued(task.capacity)
     return _explain_parked(task) if task.parked else _explain_pending(task)
@@ -66,7 +66,7 @@ def _explain_parked(task: Waiting) -> str:
     until = f" until {task.due_at:%Y-%m-%d %H:%M:%S} UTC" if task.due_at is not None else ""
     if task.retries:
         attempt = "attempt" if task.retries == 1 else "attempts"
-        return f"It backs off after {task.retries} failed {attempt}{until}."
+        return f"It waits{until} for its next attempt, after {task.retries} failed {attempt}."
     if task.waits_for:
         return f"It waits for {_list(task.waits_for, 'or')}{until and f', at most{until}'}."
     return f"It waits{until or ' for an event'}."
@@ -75,7 +75,7 @@ def _explain_parked(task: Waiting) -> str:
 def _explain_pending(task: Waiting) -> str:
     open_parents = [(name, status) for name, status in task.parents if status not in _ENDED]
     if not open_parents:
-        return "All it depends on is done: it is about to be judged."
+        return "All its parents are done: a worker is about to decide whether it runs."
     names = _list([f"{name} ({status.value.lower()})" for name, status in open_parents], "and")
     if task.kind is TaskKind.ON_FAILURE:
         return f"It runs if the run fails, once all else has ended: {names}."

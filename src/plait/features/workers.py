@@ -27,7 +27,9 @@ MOST_WORKERS = 1000
 
 
 class WorkerStatus(StrEnum):
-    """How a worker is: ``LATE`` has been silent for longer than its lease, its tasks are about to go to others."""
+    """The state of a worker. ``LATE``: it sent no heartbeat for longer than its lease; other workers will soon get its
+    tasks.
+    """
 
     ACTIVE = "ACTIVE"
     LATE = "LATE"
@@ -80,7 +82,7 @@ class WorkersClient(FeatureClient):
 
     @on_engine
     async def aio_list(self, *, ended: bool = False, limit: int = 100) -> Page[WorkerSummary]:
-        """Workers that live or fell silent, last started first; with ``ended`` as many that ended lately as well.
+        """Workers that are active or late, last started first; with ``ended``, also those that ended lately.
 
         Args:
             limit: of each of the two, 1 to 1000.

@@ -133,7 +133,7 @@ class WorkflowsClient(FeatureClient):
         Args:
             limit: 1 to 1000.
             after: the name of the last workflow of the page before.
-            name_contains: only those with this in their name, in capitals or not.
+            name_contains: only workflows with this in their name; upper or lower case does not matter.
         """
         wanted = check_text(name_contains, "name_contains") if name_contains else None
         place = check_text(after, "after") if after else ""
@@ -247,7 +247,7 @@ class WorkflowsClient(FeatureClient):
 
 
 async def find_workflow(store: Store, name: str) -> Record:
-    """The served version of a workflow, else its newest. Raises ``NotFoundError`` with a name that is alike."""
+    """The served version of a workflow, else its newest. Raises ``NotFoundError``, which suggests a similar name."""
     row = await store.catalog.read_workflow(check_text(name, "workflow name"))
     if row is None:
         near = suggest(name, await store.catalog.list_names(_MOST_NAMES))
@@ -261,7 +261,7 @@ async def find_workflow(store: Store, name: str) -> Record:
 def _check_version(version_id: object) -> int:
     if isinstance(version_id, int) and not isinstance(version_id, bool) and 0 < version_id <= _LAST_VERSION:
         return version_id
-    raise InvalidInputError(f"{shorten(version_id)} is no workflow version: give the id of one, a whole number")
+    raise InvalidInputError(f"{shorten(version_id)} is not a workflow version: give its id, a whole number")
 
 
 def _build_summary(row: Record) -> WorkflowSummary:

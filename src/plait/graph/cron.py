@@ -247,7 +247,7 @@ def _read_timetable(expression: str, timezone: str, where: str) -> Timetable:
 def _describe_fault(expression: str, fault: str) -> str:
     if expression.startswith("@"):
         known = ", ".join(ALIASES)
-        return f"{expression!r} is no name of a timetable{suggest(expression, ALIASES)}: there are {known}"
+        return f"{expression!r} is not the name of a timetable{suggest(expression, ALIASES)}: there are {known}"
     parts = expression.split()
     name = fault.removeprefix("Bad ")
     if name not in _FIELDS:
@@ -265,9 +265,7 @@ def _describe_fault(expression: str, fault: str) -> str:
 
 
 def _describe_never(expression: str) -> str:
-    return (
-        f"{expression!r} never fires, for no such date exists: check day-of-month against month ('L' is the last day)"
-    )
+    return f"{expression!r} never fires, because no such date exists: check the day and the month ('L' is the last day)"
 
 
 def _can_read_day(part: str) -> bool:

@@ -37,9 +37,9 @@ class Reaper(PeriodicService):
             self._sweep_at = time.monotonic() + SWEEP_SECONDS
             await self._store.sweep_ended(BATCH)
         if dead:
-            logger.warning("%d workers lost, %d of their tasks go to others", dead, moved)
+            logger.warning("%d workers died; %d of their tasks go to other workers", dead, moved)
         elif moved:
-            logger.warning("%d tasks of workers that are gone go to others", moved)
+            logger.warning("%d tasks of workers that are gone go to other workers", moved)
         if actions:
             self._hub.publish("ready", [str(action) for action in actions])
         return 0.0 if moved == BATCH else self._every

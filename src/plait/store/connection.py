@@ -116,8 +116,8 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
     """The Plait error for what a driver raised, or None when it is no matter of operation (a bad value, a bug)."""
     if _read_sqlstate(error) == UNKNOWN_VERSION:
         return UnknownVersionError(
-            "the database does not know the workflow versions that this process stored: it was replaced or restored "
-            "meanwhile. Nothing was started; trigger again, the versions will be stored anew"
+            "the database does not know the workflow versions that this process stored: somebody replaced or "
+            "restored the database. Nothing was started. Trigger again: the versions are then stored again"
         )
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
         return None  # a value that the driver cannot encode

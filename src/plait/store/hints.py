@@ -96,7 +96,7 @@ class Hub:
                 rows = await self._sender.fetch(load_sql("send_hints"), *map(list, zip(*messages, strict=True)))
                 self._own_pid = rows[0]["pid"]
             except (PlaitError, asyncpg.PostgresError) as error:
-                logger.debug("hints dropped: %s", error)
+                logger.debug("could not send hints, other processes find the changes by polling: %s", error)
             await asyncio.sleep(SPACING)
 
     async def _listen(self) -> None:
@@ -107,7 +107,7 @@ class Hub:
                 backoff = iter_backoff()
                 await self._serve(connection)
             except (TimeoutError, PlaitError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                logger.debug("listener disconnected: %s", error)
+                logger.debug("lost the connection that listens for hints, connecting again: %s", error)
             await asyncio.sleep(next(backoff))
             await self._try_to_revive()
 
@@ -116,7 +116,7 @@ class Hub:
             try:
                 await self._revive()
             except PlaitError as error:
-                logger.debug("the server cannot be revived: %s", error)
+                logger.debug("could not start the server again: %s", error)
 
     async def _serve(self, connection: asyncpg.Connection) -> None:
         connection.add_termination_listener(lambda _: self._stirred.set())

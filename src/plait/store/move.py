@@ -45,7 +45,7 @@ SELECT to_regnamespace('plait_moved') IS NOT NULL AS left_over, current_user AS 
 FROM pg_namespace WHERE nspname = 'plait'
 """
 _MAY_NOT_RENAME = (
-    "the role {role} may not rename the source's schema plait, as is done when all is copied: move with a role that "
+    "the role {role} cannot rename the source's schema plait, the last step of a move: move with a role that "
     'owns it and may create schemas (GRANT CREATE ON DATABASE "{database}" TO "{role}")'
 )
 
@@ -68,7 +68,7 @@ async def move(source_url: str, target_url: str, tell: Callable[[str], None] = l
     """Copy all of Plait's tables from one database to another and retire them in the first.
 
     While it works nobody can write to the source, so that nothing is left behind; afterwards its schema is called
-    ``plait_moved``, and whoever comes there is told where everything went. The target is committed first: a crash
+    ``plait_moved``, and an error message there says where everything went. The target is committed first: a crash
     leaves either nothing moved, or everything in both places. ``tell`` is given each table's name before it is copied.
 
     Raises ``MoveRefusedError`` when workers are alive, when both are the same database, when the target holds
@@ -131,10 +131,10 @@ def _say_outcome(moved: Moved) -> str:
         return f"everything was moved to {moved.target} before"
     if moved.committing:
         return (
-            f"whether everything was moved to {moved.target} is not known. Repeat the move: it says whether the target "
-            "holds the data and the source does no more. If both hold it, they are equal: keep one"
+            f"it is not known whether everything was moved to {moved.target}. Repeat the move: it says where the "
+            f"data is. If source and target both have it, they are equal: keep one"
         )
-    return "nothing was moved; repeat the move when that is mended"
+    return "nothing was moved; fix that, then repeat the move"
 
 
 async def _move(source: Connection, target: Connection, moved: Moved, tell: Callable[[str], None]) -> None:
@@ -175,7 +175,7 @@ async def _check_source(source: Connection) -> None:
     assert row is not None
     if row["left_over"]:
         raise MoveRefusedError(
-            "the source has a schema plait_moved already, left by a move before: what is moved now gets that name. "
+            "the source already has a schema plait_moved, from an earlier move, and this move needs that name. "
             "Rename it, or drop it if nobody needs it (DROP SCHEMA plait_moved CASCADE)"
         )
     if not (row["may_create"] and row["is_owner"]):
@@ -245,6 +245,6 @@ async def _retire(source: Connection, where: str) -> None:
         await source.execute(f"COMMENT ON SCHEMA plait_moved IS {note}")
     except asyncpg.PostgresError as error:
         raise MoveRefusedError(
-            f"the source's schema plait cannot be renamed to plait_moved ({error}): nothing was moved. Repeat the move "
-            "when that is mended"
+            f"the source's schema plait cannot be renamed to plait_moved ({error}): nothing was moved. Fix that, "
+            "then repeat the move"
         ) from error

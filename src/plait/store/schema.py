@@ -94,7 +94,7 @@ def _refuse_other(first: str | None) -> None:
     """Raise ``SchemaError`` unless the schema began with the first migration there is, by its name."""
     if first not in (None, list_migrations()[0].name):
         raise SchemaError(
-            "the database was made by a Plait from before the first release, which cannot be upgraded: make it anew. "
+            "the database was made by a Plait from before the first release and cannot be upgraded: create it again. "
             'Stop what uses it, run plait db psql -- -c "DROP SCHEMA plait CASCADE" (all runs in it are gone; '
             '"ALTER SCHEMA plait RENAME TO plait_alpha" keeps them to look at), then plait db upgrade'
         )

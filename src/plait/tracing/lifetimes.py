@@ -71,7 +71,7 @@ class LifetimeReader:
     def _add(self, runs: Iterable[tuple[UUID, int]]) -> None:
         for run in runs:
             if len(self._waiting) >= MOST_WAITING:
-                self.tracing.recorder.tell("runs end faster than their spans are made; some have none")
+                self.tracing.recorder.tell("runs end faster than their spans are made: some runs get no spans")
                 return
             self._waiting.append(run)
         if self._waiting and (self._reading is None or self._reading.done()):

@@ -144,7 +144,7 @@ class Tracing:
         try:
             encode_metadata(carried, where="")
         except PayloadTooLargeError:
-            self.recorder.tell("a run or event is not part of its trace: its metadata leaves no room for the context")
+            self.recorder.tell("a run or event was left out of its trace: its metadata is too large for the context")
             return False
         except InvalidInputError:  # the caller's own fault, and told by who encodes it
             pass

@@ -14,7 +14,7 @@ from plait.types import UNSET, Duration, Unset, parse_duration
 from plait.wording import shorten
 
 CatchUp = Literal["none", "latest", "all"]
-"""What becomes of the fire times that nobody was there to serve: no run, one for the newest, one for each."""
+"""What happens with fire times that passed while no worker ran: no run, one run for the newest, one run for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Cron:
             such as ``@daily``.
         timezone: an IANA name. The page "Run on a schedule" says what happens when its clocks are changed.
         name: what it is called in lists; unique in its workflow. The expression, unless given.
-        catch_up: what becomes of fire times that are more than a minute late because no worker ran.
+        catch_up: what happens with fire times that are more than a minute late because no worker ran.
         catch_up_bound: with ``"all"``, how old a missed time may be.
         input: the input of its runs; the workflow's ``cron_input`` unless given.
     """

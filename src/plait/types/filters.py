@@ -25,7 +25,7 @@ _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 @dataclass(frozen=True, slots=True)
 class DefaultFilter:
-    """Lets an event start the workflow only if ``expression`` is true of it; for events pushed with ``scope``.
+    """For events pushed with ``scope``: such an event starts the workflow only if ``expression`` is true for it.
 
     ``expression`` is CEL over ``input``, the event's payload; ``payload``, the filter's own ``payload``; and
     ``metadata``, the event's additional metadata (also called ``additional_metadata``).

@@ -86,7 +86,7 @@ class Claimer:
                 self._backoff = iter_backoff()
             except DatabaseUnavailableError as error:
                 self._holdings.doubt()
-                logger.warning("cannot claim: %s", error)
+                logger.warning("cannot take tasks: %s", error)
                 await asyncio.sleep(next(self._backoff))
 
     async def _claim_or_wait(self) -> None:
@@ -182,7 +182,7 @@ class Claimer:
         rows = await self._store.read_running(worker_id, [run for run, _, _ in keys], [task for _, task, _ in keys])
         if worker_id != self._identity.worker_id:
             return
-        logger.info("took over %d tasks that a lost answer of the database had given to this worker", len(rows))
+        logger.info("running %d tasks that the database gave to this worker in an answer that was lost", len(rows))
         self._holdings.reserve(len(rows))
         try:
             await self._intake.admit_rows(rows)

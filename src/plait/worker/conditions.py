@@ -185,5 +185,5 @@ def _fits(expression: str | None, row: Record) -> bool:
     try:
         return evaluate(expression, input=decode_json(row["payload"]))
     except ExpressionError as error:
-        logger.debug("event %s does not fit: %s", row["id"], error)
+        logger.debug("event %s does not match: %s", row["id"], error)
         return False

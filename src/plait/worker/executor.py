@@ -132,8 +132,8 @@ class Executor:
         try:
             self._threads.submit(partial(self._run_sync, execution))
         except RuntimeError as error:  # can't start new thread
-            logger.error("task %s has no thread: %s", execution.assignment.name, error)
-            report = Report(Status.RELEASED, retry_us=NO_THREAD_PAUSE_US, reason="its worker could start no thread")
+            logger.error("could not start a thread for task %s: %s", execution.assignment.name, error)
+            report = Report(Status.RELEASED, retry_us=NO_THREAD_PAUSE_US, reason="its worker could not start a thread")
             self._conclude(execution.assignment, report)
 
     def stop(self, assignment: Assignment) -> None:

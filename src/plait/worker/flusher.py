@@ -100,7 +100,7 @@ class Flusher:
                 await self._write_isolating(batch[middle:])
                 return
             assignment, report = batch[0]
-            logger.error("outcome of task %s refused by the database: %s", assignment.name, error)
+            logger.error("the database refused the outcome of task %s: %s", assignment.name, error)
             if report.error == _REFUSED:
                 raise  # not even that it failed can be stored: nothing this worker does would be
             await self._write_isolating([(assignment, Report(Status.FAILED, error=_REFUSED))])
@@ -152,7 +152,7 @@ class Flusher:
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
                 # is found again by asking what we hold.
-                logger.warning("results wait for the database (%d): %s", len(arrays.tasks), error)
+                logger.warning("waiting for the database to store results (%d): %s", len(arrays.tasks), error)
                 self._holdings.doubt()
                 await asyncio.sleep(delay)
                 if self._identity.worker_id != worker_id:
@@ -164,7 +164,10 @@ class Flusher:
         if self._meter is not None:
             self._meter.note_outcomes(batch, finished.accepted)
         if len(finished.accepted) < len(batch):
-            logger.info("%d stale outcomes were refused", len(batch) - len(finished.accepted))
+            logger.info(
+                "%d outcomes came too late and were not stored: those tasks were cancelled or taken over",
+                len(batch) - len(finished.accepted),
+            )
         for position, (assignment, report) in enumerate(batch, 1):
             if position in finished.accepted and report.status > 0:
                 assignment.run.results[assignment.task] = TaskResult(

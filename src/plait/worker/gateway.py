@@ -79,7 +79,7 @@ class Gateway:
                 finally:
                     writer.close()
         except (OSError, TimeoutError) as error:
-            logger.debug("process %d tells no metrics: %r", number, error)
+            logger.debug("no metrics from process %d: %r", number, error)
             return ""
         return answer.partition(b"\r\n\r\n")[2].decode()
 

@@ -56,9 +56,9 @@ class Heartbeat:
             try:
                 await self._beat(sent)
             except (TimeoutError, DatabaseUnavailableError) as error:
-                logger.warning("heartbeat not answered: %s", error or "timed out")
+                logger.warning("the database did not answer the heartbeat: %s", error or "timed out")
             if time.monotonic() - self._last_ok > self._timings.lease - self._timings.margin:
-                await self._lose("the database did not answer until the lease was about to end")
+                await self._lose("the database did not answer before the lease was about to end")
             pause = self._timings.heartbeat if self._last_ok == sent else min(1.0, self._timings.heartbeat)
             await asyncio.sleep(pause)
 

@@ -13,8 +13,8 @@ from plait.ids import new_run_id
 class Timings:
     """How a worker keeps time, in seconds.
 
-    It beats every ``heartbeat``; after ``lease`` of silence others take its tasks over, so it stops them itself when
-    ``lease - margin`` has passed. On a stop signal running tasks have ``grace`` to finish.
+    It sends a heartbeat every ``heartbeat``. If none arrives for ``lease``, other workers take over its tasks; so it
+    stops them itself after ``lease - margin``. On a stop signal running tasks have ``grace`` to finish.
     """
 
     heartbeat: float = 4.0

@@ -174,7 +174,9 @@ class Intake:
                         await self._read_conditions([one])
                     return
                 assignment = claimed[0][0]
-                logger.exception("conditions of task %s of run %s", assignment.name, assignment.run.id)
+                logger.exception(
+                    "could not read the conditions of task %s of run %s", assignment.name, assignment.run.id
+                )
                 message = f"its conditions could not be read: {type(error).__name__}: {error}"
                 self._conclude(assignment, Report(Status.FAILED, error=describe_failure("JudgementError", message)))
                 return
@@ -195,8 +197,8 @@ class Intake:
         try:
             return self._judge_one(assignment, expired)
         except Exception as error:
-            logger.exception("task %s of run %s cannot be judged", assignment.name, assignment.run.id)
-            message = f"the task could not be judged: {type(error).__name__}: {error}"
+            logger.exception("could not decide whether task %s of run %s runs", assignment.name, assignment.run.id)
+            message = f"Plait could not decide whether this task runs: {type(error).__name__}: {error}"
             self._conclude(assignment, Report(Status.FAILED, error=describe_failure("JudgementError", message)))
             return False
 
@@ -222,7 +224,9 @@ class Intake:
                 return False
         if assignment.code is None:
             # Only judged here, for want of code: somebody who has it shall run it.
-            self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason="the worker lacks this task's code"))
+            self._conclude(
+                assignment, Report(Status.RELEASED, retry_us=0, reason="the worker has no code for this task")
+            )
             return False
         return True
 

@@ -186,10 +186,10 @@ class LogWriter:
                 await self._store.insert(batch)
                 break
             except DatabaseUnavailableError as error:
-                logger.debug("logs wait for the database: %s", error)
+                logger.debug("waiting for the database to store logs: %s", error)
                 await asyncio.sleep(delay)
             except asyncpg.PostgresError as error:
-                logger.warning("%d lines of tasks' logs were refused by the database: %s", len(batch), error)
+                logger.warning("the database refused %d lines of tasks' logs: %s", len(batch), error)
                 return
         self._teller.tell({row.run_id for row in batch})
 
@@ -197,7 +197,7 @@ class LogWriter:
         if self._dropped and time.monotonic() - self._warned > WARN_SECONDS:
             self._warned = time.monotonic()
             dropped, self._dropped = self._dropped, 0
-            logger.warning("%d lines of tasks' logs were dropped: they come faster than they are stored", dropped)
+            logger.warning("%d lines of tasks' logs were dropped: tasks log faster than the database stores", dropped)
 
 
 class TaskLogHandler(logging.Handler):

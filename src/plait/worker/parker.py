@@ -86,7 +86,7 @@ class Parker:
                 await self._write_isolating(batch[middle:])
                 return
             assignment = batch[0][0]
-            logger.error("task %s cannot be parked: %r", assignment.name, error)
+            logger.error("could not store that task %s waits for its conditions: %r", assignment.name, error)
             assignment.concluded = False
             self._conclude(assignment, Report(Status.FAILED, error=describe_failure("WaitRefused", str(error))))
             return
@@ -105,7 +105,7 @@ class Parker:
                 return parked if worker_id == self._identity.worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless.
-                logger.warning("tasks to be parked wait for the database (%d): %s", len(batch), error)
+                logger.warning("waiting for the database to store that tasks wait (%d): %s", len(batch), error)
                 await asyncio.sleep(delay)
         raise AssertionError("iter_backoff never ends")
 

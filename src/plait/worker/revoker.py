@@ -92,7 +92,7 @@ class Revoker:
             try:
                 held = await self._store.read_held(worker_id)
             except DatabaseUnavailableError as error:
-                logger.debug("cancellations will be noticed later: %s", error)
+                logger.debug("could not look for cancelled tasks, will look again: %s", error)
                 return
             if worker_id == self._identity.worker_id:
                 self.settle(candidates, held)

@@ -88,12 +88,12 @@ class Worker:
 
     @property
     def name(self) -> str:
-        """What it is called, for people."""
+        """Its name, for people."""
         return self._identity.name
 
     @property
     def id(self) -> UUID:
-        """Under which it takes tasks: another one after a lost lease."""
+        """The id under which it takes tasks. It gets another one after it lost its lease."""
         return self._identity.id
 
     @property
@@ -123,9 +123,9 @@ class Worker:
         """Run until SIGTERM or SIGINT (in the main thread) or ``stop()``.
 
         Then it claims nothing more, lets running tasks finish within the grace, hands back the rest and returns. A
-        second signal shortens the grace to nothing. Code that does not end even when it is cancelled (it blocks the
-        loop, swallows ``CancelledError`` or holds a thread of the loop's executor) cannot keep a signalled process:
-        with its tasks handed back it exits with 0 after ``LEAVE_SECONDS``.
+        second signal ends the grace at once. Code that does not end even when it is cancelled (it blocks the loop,
+        swallows ``CancelledError`` or holds a thread of the loop's executor) does not keep a signalled process alive:
+        its tasks are handed back, and it exits with 0 after ``LEAVE_SECONDS``.
 
         Raises ``DatabaseUnavailableError`` if there is no database at the start; later outages are waited for.
         """
@@ -141,10 +141,10 @@ class Worker:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Worker, None]:
-        """Run beside other code for the time of a block, on the running loop; signals are left to others.
+        """Run beside other code for the time of a block, on the running loop. Handles no signals.
 
         For a program that brings its worker along: a web app while it is developed, a notebook, a script. Entering
-        waits until it takes tasks and raises as ``start`` does; leaving gives running tasks their grace.
+        waits until the worker takes tasks and raises as ``start`` does; leaving gives running tasks their grace.
         """
         self._check_unstarted()
         serving = asyncio.create_task(self._serve(handle_signals=False))
@@ -232,12 +232,14 @@ class Worker:
             self._leaver.cancel()
 
     def _leave(self) -> None:
-        logger.warning("worker %s leaves without code of its tasks that does not end", self.name)
+        logger.warning(
+            "worker %s exits although code of its tasks still runs; other workers take those tasks", self.name
+        )
         logging.shutdown()
         os._exit(0 if self._failure is None else 1)
 
     def _announce(self) -> None:
-        """Tell who wants to know that this worker takes tasks under its present id."""
+        """Report that this worker takes tasks under its present id."""
         if self.on_registered is not None:
             self.on_registered()
 
