@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.cli.waiting import WaitNotice
-from plait.errors import DatabaseUnavailableError
+from plait.errors import DatabaseUnavailableError, ResultTimeoutError
 from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:
@@ -21,10 +19,6 @@ if TYPE_CHECKING:
     from plait.engine.waiter import RunOutcome
     from plait.features.run_views import RunDetails
     from plait.worker.worker import Worker
-
-POLL_SECONDS = 0.15
-POLL_SHARE = 10
-"""A look at a large run takes long; looking takes no more than one part in so many of the time."""
 
 
 class LocalWorker:
@@ -87,45 +81,41 @@ async def wait_for_end(plait: Plait, run_id: str) -> RunOutcome:
 async def follow_run(
     plait: Plait,
     run_id: str,
-    display: Display | None,
+    display: Display,
     *,
     timeout: float | None,
     check: Callable[[], None] = lambda: None,
     target: str = "TARGET",
 ) -> RunOutcome | None:
-    """Wait for a run and show it meanwhile. None when it did not end within ``timeout`` seconds.
+    """Show a run until it has ended. None when it did not end within ``timeout`` seconds.
 
     When nobody takes its tasks, ``display`` says why; ``target`` is what a worker would be started with. An outage of
-    the database is waited out. ``check`` is called with every look; what it raises ends it.
+    the database is waited out. ``check`` is called before every look; what it raises ends it.
     """
-    waiting = asyncio.ensure_future(wait_for_end(plait, run_id))
-    deadline = None if timeout is None else time.monotonic() + timeout
-    pause = POLL_SECONDS
+    from plait.client import get_access  # noqa: PLC0415 - not needed with --no-wait
+    from plait.features.follow import RunFollower  # noqa: PLC0415
+
+    access = get_access(plait)
+    follower = RunFollower(access, UUID(run_id), timeout)
+    notice = WaitNotice(plait, display.say, target)
     away = False
-    notice = None if display is None else WaitNotice(plait, display.say, target)
-    try:
-        while True:
-            left = pause if deadline is None else min(pause, deadline - time.monotonic())
-            done, _ = await asyncio.wait({waiting}, timeout=max(0.0, left))
-            check()
-            begun = time.monotonic()
-            if display is not None and notice is not None:
-                try:
-                    details = await plait.runs.aio_get_details(run_id)
-                    display.show(details)
-                    await notice.judge(details)
-                    away = False
-                except DatabaseUnavailableError as error:
-                    if not away:
-                        display.say(f"{error}; trying again")
-                    away = True
-            if done:
-                return waiting.result()
-            if deadline is not None and time.monotonic() >= deadline:
-                return None
-            pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - begun))
-    finally:
-        waiting.cancel()
+    while True:
+        try:
+            outcome = await access.portal.acall(follower.wait())
+        except ResultTimeoutError:
+            return None
+        check()
+        try:
+            details = await access.portal.acall(follower.look())
+            display.show(details)
+            await notice.judge(details)
+            away = False
+        except DatabaseUnavailableError as error:
+            if not away:
+                display.say(f"{error}; trying again")
+            away = True
+        if outcome is not None:
+            return outcome
 
 
 def describe_run(details: RunDetails, output: Any = None) -> dict[str, Any]:

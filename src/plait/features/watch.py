@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from plait.engine.access import Access
-from plait.errors import DatabaseUnavailableError, PlaitError, ResultTimeoutError
+from plait.errors import DatabaseUnavailableError, PlaitError
+from plait.features.follow import RunFollower
 from plait.features.notes import note_task
 from plait.features.run_reader import read_details
 from plait.pictures.model import MOST_SHOWN, DrawnTask, build_graph, describe_graph
@@ -25,10 +24,6 @@ from plait.wording import format_seconds
 
 if TYPE_CHECKING:
     from plait.features.run_views import RunDetails, TaskDetails
-
-POLL_SECONDS = 0.25
-POLL_SHARE = 10
-"""To look at a large run and to draw it takes long; it takes no more than one part in so many of the time."""
 
 REPR_SECONDS = 5.0
 """How long a notebook waits for a database that does not answer before it shows a reference without a picture."""
@@ -43,54 +38,38 @@ class Screen(Protocol):
 
 
 class RunWatch:
-    """Looks at a run until it has ended. ``look`` runs on the engine's loop, ``show`` where the user is."""
+    """Shows a run until it has ended. It is read on the engine's loop, and shown where the user is."""
 
     def __init__(self, access: Access, run_id: UUID, timeout: float | None, screen: Screen | None = None) -> None:
-        self._access = access
-        self._run_id = run_id
-        self._timeout = timeout
-        self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._begun = time.monotonic()
-        self._pause: float | None = None
+        self._portal = access.portal
+        self._follower = RunFollower(access, run_id, timeout)
         self._last: RunDetails | None = None
         self._screen = screen or find_screen()
 
     def run(self) -> None:
         """Show the run until it has ended. Raises ``NotFoundError``, ``ResultTimeoutError``."""
-        while not self._show(self._access.portal.call(self._look())):
+        while not self._show(self._portal.call(self._look())):
             pass
 
     async def aio_run(self) -> None:
         """``run`` without blocking the loop."""
-        while not self._show(await self._access.portal.acall(self._look())):
+        while not self._show(await self._portal.acall(self._look())):
             pass
 
     async def _look(self) -> RunDetails:
         """How the run stands: at once the first time, then after a pause or when it has ended."""
-        if self._pause is not None:
-            pause = self._find_pause(self._pause)
-            with suppress(ResultTimeoutError):
-                await self._access.wait_runs([self._run_id], pause)
-        self._begun = time.monotonic()
+        if self._last is not None:
+            await self._follower.wait()
         try:
-            self._last = await read_details(self._access, str(self._run_id))
+            self._last = await self._follower.look()
         except DatabaseUnavailableError:  # an outage is waited out
             if self._last is None:
                 raise
         return self._last
 
-    def _find_pause(self, pause: float) -> float:
-        if self._deadline is None:
-            return pause
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise ResultTimeoutError(f"run {self._run_id} did not end within {self._timeout:g} s; it goes on")
-        return min(pause, left)
-
     def _show(self, details: RunDetails) -> bool:
         """Whether that was the last time."""
         self._screen.show(details, datetime.now(UTC))
-        self._pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - self._begun))
         return details.finished_at is not None
 
 
