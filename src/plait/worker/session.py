@@ -25,7 +25,7 @@ from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
-from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.store.connection import CALL_TIMEOUT, hide_password, iter_backoff
 from plait.store.store import Store, WorkerRow
 from plait.worker.address import Address
 from plait.worker.assignment import CodeBook
@@ -97,6 +97,7 @@ class Session:
             open_log=self.logs.open_log,
             conclude=outbox.conclude,
             changes=self.changes,
+            database=hide_password(engine.store.url),
         )
         self.parker = Parker(self.store, hub, identity, self.holdings, conclude=outbox.conclude, changes=self.changes)
         self.revoker = Revoker(
