@@ -21,6 +21,7 @@ from support.database import Database
 from support.oracle import check_at_rest
 from support.proxy import Proxy
 from support.server import OwnServer
+from support.waiting import eventually
 
 Work = Callable[..., Any]
 
@@ -61,7 +62,10 @@ async def test_what_is_given_up_ends_in_the_server(database: Database) -> None:
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-def test_the_isolation_level_of_the_database_is_not_ours(database: Database, plait: Plait, level: str) -> None:
+def test_the_isolation_level_of_the_database_is_not_ours(
+    database: Database, plait: Plait, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.setattr("plait.engine.repeat.PATIENCE", 0.0)
     database.query(f"ALTER DATABASE {database.name} SET default_transaction_isolation = '{level}'")
     task = declare(plait)
     task.run_no_wait(idempotency_key="another")  # the version is stored, and the connection open
@@ -134,16 +138,17 @@ def test_the_hosts_of_a_url_are_read_as_the_driver_reads_them(place: str, hosts:
     assert list_hosts(f"postgresql://{place}") == hosts
 
 
-def test_the_first_trigger_of_a_program_waits_out_a_restart(own_server: OwnServer, database: Database) -> None:
+def test_the_first_trigger_of_a_program_waits_out_a_restart(
+    own_server: OwnServer, database: Database, proxy: Proxy, far: Plait
+) -> None:
+    task = declare(far)
     own_server.stop(immediate=True)
-    plait = Plait(database.url)
-    task = declare(plait)
     with ThreadPoolExecutor() as pool:
         triggering = pool.submit(task.run_no_wait)
+        eventually(lambda: proxy.connects > 1, "it has come in vain, and comes again")
         own_server.start()
         triggering.result(20)
     assert database.count("run") == 1
-    plait.close()
 
 
 def test_what_was_stored_is_answered_though_the_connection_breaks_right_after(
