@@ -50,7 +50,7 @@ class Driver:
 
     async def register(self, *, lease: float = 60.0) -> None:
         """Announce itself as a worker."""
-        row = WorkerRow(self.id, "driver", "test", 0, 1, None, list(self.version.actions), "0", lease)
+        row = WorkerRow(self.id, "driver", "test", 0, 1, None, list(self.version.actions), "0", lease, [])
         await self.store.register_worker(row, None)
 
     async def close(self) -> None:

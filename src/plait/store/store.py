@@ -57,6 +57,7 @@ class WorkerRow:
     actions: list[int]
     plait: str
     lease_seconds: float
+    versions: list[int]
 
 
 class FinishArrays(NamedTuple):
@@ -256,6 +257,7 @@ class Store:
             replaces,
             worker.plait,
             round(worker.lease_seconds * 1e6),
+            worker.versions,
         )
 
     async def beat_worker(self, worker_id: UUID, pace: list[int] | None = None) -> bool | None:

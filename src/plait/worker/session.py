@@ -22,6 +22,7 @@ from plait.maintenance.periodic import PeriodicService
 from plait.maintenance.pruner import Pruner
 from plait.maintenance.reaper import Reaper
 from plait.maintenance.schedules import Schedules
+from plait.maintenance.serving import Serving
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
@@ -67,6 +68,7 @@ class Session:
         engine: Engine,
         identity: Identity,
         codes: CodeBook,
+        versions: list[int],
         user: UserSide,
         *,
         health: Address | None,
@@ -80,6 +82,7 @@ class Session:
         self._fail = fail
         self.identity = identity
         self.actions = list(codes)
+        self._versions = versions
         # A store of its own: a busy client in the same process must not wait for the worker's statements.
         self.store = Store(engine.store.url)
         self.holdings = Holdings(identity.slots)
@@ -146,6 +149,7 @@ class Session:
             from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
 
             self.health = WorkerHealth(health, identity, self.holdings, self.heartbeat, meter)
+        self._serving = Serving(self.store, hub)
         self._services = self._make_services()
         self.leader = Leader(self.store, lambda: identity.id, self._services)
         self._tasks: list[asyncio.Task[None]] = []
@@ -154,6 +158,7 @@ class Session:
     def _make_services(self) -> list[PeriodicService]:
         """What the leader among the workers runs."""
         services: list[PeriodicService] = [
+            self._serving,
             Timers(self.store, self._hub, self._cancel_expired),
             Reaper(self.store, self._hub, every=min(5.0, self.identity.timings.heartbeat)),
             Deliverer(self.store, self._hub, self._evaluator),
@@ -222,6 +227,7 @@ class Session:
         with suppress(DatabaseUnavailableError):
             await self.store.end_worker(self.identity.id)
         self._hub.publish("orphans", [])
+        self._hub.publish("worker", [])
         if self.health is not None:
             await self.health.close()
         await self.store.close()
@@ -283,8 +289,10 @@ class Session:
             actions=self.actions,
             plait=version("plait"),
             lease_seconds=identity.timings.lease,
+            versions=self._versions,
         )
         await self.store.register_worker(row, replaces)
+        await self._serving.settle(self._versions)
         identity.begin()
         self.heartbeat.begin()
         if replaces is not None:

@@ -51,11 +51,15 @@ COMMENT ON COLUMN plait.workflow_version.pending IS 'the counters that a run sta
 CREATE TABLE plait.workflow (
     name       text PRIMARY KEY,
     version_id integer NOT NULL,
+    crons_of   integer,
     on_events  text[] NOT NULL,
     served_at  timestamptz NOT NULL DEFAULT plait.now()
 );
 COMMENT ON TABLE plait.workflow IS
     'A workflow that workers serve, with the version that events, crons and schedules start.';
+COMMENT ON COLUMN plait.workflow.version_id IS
+    'the newest version that a live worker has, or the last one that had been that';
+COMMENT ON COLUMN plait.workflow.crons_of IS 'the version whose declared crons are in plait.cron';
 COMMENT ON COLUMN plait.workflow.on_events IS 'patterns of the event keys that start it';
 
 CREATE TABLE plait.run (
@@ -212,6 +216,7 @@ CREATE TABLE plait.worker (
     lease_us     bigint NOT NULL,
     labels       jsonb,
     actions      integer[] NOT NULL,
+    versions     integer[] NOT NULL,
     plait        text NOT NULL,
     started_at   timestamptz NOT NULL DEFAULT plait.now(),
     heartbeat_at timestamptz NOT NULL DEFAULT plait.now(),
@@ -221,6 +226,7 @@ CREATE TABLE plait.worker (
 CREATE INDEX worker_live ON plait.worker (id) WHERE ended_at IS NULL;
 COMMENT ON TABLE plait.worker IS 'A worker process.';
 COMMENT ON COLUMN plait.worker.lease_us IS 'the silence after which it is declared dead, in microseconds';
+COMMENT ON COLUMN plait.worker.versions IS 'the versions of its workflows that it declares';
 COMMENT ON COLUMN plait.worker.plait IS 'the version of Plait that it runs';
 COMMENT ON COLUMN plait.worker.ended_at IS 'when it stopped or was declared dead';
 -- By its own counting, written with the heartbeat: whoever watches adds up a row per worker and reads no history.

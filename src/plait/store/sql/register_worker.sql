@@ -5,6 +5,6 @@ WITH replaced AS (
     -- Its maintenance too, or nobody would put its tasks back until that lease has run out.
     DELETE FROM plait.lease WHERE holder = $8
 )
-INSERT INTO plait.worker (id, name, host, pid, slots, labels, actions, plait, lease_us)
-VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7::int[], $9, $10)
+INSERT INTO plait.worker (id, name, host, pid, slots, labels, actions, plait, lease_us, versions)
+VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7::int[], $9, $10, $11::int[])
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = plait.now()  -- the same announcement, sent again
