@@ -81,7 +81,8 @@ class Session:
         self.actions = list(codes)
         # A store of its own: a busy client in the same process must not wait for the worker's statements.
         self.store = Store(engine.store.url)
-        self.holdings = Holdings(identity.slots)
+        loss_limit = settings.max_worker_losses
+        self.holdings = Holdings(identity.slots, loss_limit=loss_limit)
         self.changes = ChangeTeller(hub)
         self.logs = LogWriter(engine.store.url, hub, self._loop)
         self._background = Background()
@@ -104,12 +105,14 @@ class Session:
         )
         self.intake = Intake(
             self.store,
+            identity,
             self.holdings,
             codes,
             execute=self.executor.submit,
             conclude=outbox.conclude,
             park=self.parker.park,
             let_go=self.executor.let_go,
+            loss_limit=loss_limit,
         )
         children = ChildCanceller(self.store, engine.control, identity, self._background)
         self.flusher = Flusher(
@@ -125,6 +128,7 @@ class Session:
             lifetimes=engine.lifetimes,
             meter=meter,
         )
+        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
         self.claimer = Claimer(
             self.store,
             hub,
@@ -135,8 +139,8 @@ class Session:
             revoker=self.revoker,
             actions=self.actions,
             meter=meter,
+            note_dead=self.heartbeat.hurry,
         )
-        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
         self.health: WorkerHealth | None = None
         if health is not None and meter is not None:
             from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
@@ -266,7 +270,7 @@ class Session:
             raise
         return len(rows)
 
-    async def _register(self, replaces: UUID | None) -> None:
+    async def _register(self, replaces: UUID | None, ending: str = "died") -> None:
         identity = self.identity
         row = WorkerRow(
             id=identity.id,
@@ -279,13 +283,13 @@ class Session:
             plait=version("plait"),
             lease_seconds=identity.timings.lease,
         )
-        await self.store.register_worker(row, replaces)
+        await self.store.register_worker(row, replaces, ending)
         identity.begin()
         self.heartbeat.begin()
         if replaces is not None:
             self._hub.publish("orphans", [])
 
-    async def _lose(self, why: str) -> None:
+    async def _lose(self, why: str, ending: str) -> None:
         """The lease is lost: what was held is somebody else's now. Stop it, and begin again under a new name."""
         logger.error("worker %s lost its lease: %s; its tasks are stopped here", self.identity.name, why)
         if self.health is not None:
@@ -300,7 +304,7 @@ class Session:
             self.executor.stop(assignment)
         for delay in iter_backoff():
             try:
-                await self._register(lost)
+                await self._register(lost, ending)
                 self._announce()
                 return
             except DatabaseUnavailableError:
