@@ -290,11 +290,13 @@ class Session:
             self._hub.publish("orphans", [])
 
     async def _lose(self, why: str, ending: str) -> None:
-        """The lease is lost: what was held is somebody else's now. Stop it, and begin again under a new name."""
+        """The lease is lost: what runs here may be somebody else's now. Stop it, and begin again under a new name; but
+        first offer what has ended under the old one."""
         logger.error("worker %s lost its lease: %s; its tasks are stopped here", self.identity.name, why)
         if self.health is not None:
             self.health.meter.lost_leases += 1
         lost = self.identity.lose()
+        unstored = self.flusher.list_unstored()
         self._outbox.discard()
         self.parker.discard()
         for assignment in self.holdings.abandon():
@@ -304,6 +306,7 @@ class Session:
             self.executor.stop(assignment)
         for delay in iter_backoff():
             try:
+                await self.flusher.offer(lost, unstored)
                 await self._register(lost, ending)
                 self._announce()
                 return
