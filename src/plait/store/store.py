@@ -121,6 +121,11 @@ class Store:
         self.observation = ObservationStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
 
+    async def open(self) -> None:
+        """Open the connections that a worker must not be without once it holds tasks."""
+        for link in (self.finishes, self.beats, self.claims):
+            await link.open()
+
     async def close(self) -> None:
         """Close every connection."""
         await self.claims.close()
@@ -190,7 +195,8 @@ class Store:
         self, worker_id: UUID, actions: list[int], limit: int, room: int = 1, parts: int = 1
     ) -> Claimed:
         """Take up to ``limit`` ready tasks of ``actions`` for a worker; of ``parts`` that it has for suspects in all,
-        ``room`` are free."""
+        ``room`` are free. Nothing is taken without a connection on which results can be stored."""
+        await self.finishes.open()
         rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit, room, parts)
         first = rows[0]
         return Claimed(rows if first["run_id"] is not None else [], first["seen"], first["alive"])

@@ -81,7 +81,8 @@ class Claimer:
     async def run(self) -> None:
         """Claim until stopped."""
         while not self._identity.is_stopping:
-            if not self._identity.is_registered:  # between a lost lease and the next registration
+            # Between a lost lease and the next registration; while nothing could be stored of what it takes.
+            if not self._identity.is_registered or self._flusher.is_stuck:
                 await asyncio.sleep(PEEK_SECONDS)
                 continue
             try:

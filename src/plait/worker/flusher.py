@@ -78,6 +78,8 @@ class Flusher:
         """Of a run that may be continued locally; raised while something more urgent waits."""
         self.pace = Pace()
         self._writing: list[Outcome] = []
+        self.is_stuck = False
+        """Whether the database does not take results; then the worker takes no tasks either."""
 
     @property
     def idle(self) -> bool:
@@ -177,12 +179,14 @@ class Flusher:
         for delay in iter_backoff():
             try:
                 finished = await self._store.finish_tasks(worker_id, arrays)
+                self.is_stuck = False
                 return finished if self._identity.worker_id == worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
                 # is found again by asking what we hold.
                 logger.warning("waiting for the database to store results (%d): %s", len(arrays.tasks), error)
                 self._holdings.doubt()
+                self.is_stuck = True
                 await asyncio.sleep(delay)
                 if self._identity.worker_id != worker_id:
                     return None

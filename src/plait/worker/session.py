@@ -168,6 +168,7 @@ class Session:
         try:
             if self.health is not None:
                 await self.health.open()
+            await self.store.open()
             await self._register(replaces)
         except BaseException:  # nothing of it works, and the port is free for the next try
             if self.health is not None:
@@ -297,6 +298,7 @@ class Session:
             self.health.meter.lost_leases += 1
         lost = self.identity.lose()
         unstored = self.flusher.list_unstored()
+        self.flusher.is_stuck = False
         self._outbox.discard()
         self.parker.discard()
         for assignment in self.holdings.abandon():
