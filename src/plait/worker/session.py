@@ -85,7 +85,8 @@ class Session:
         self._versions = versions
         # A store of its own: a busy client in the same process must not wait for the worker's statements.
         self.store = Store(engine.store.url)
-        self.holdings = Holdings(identity.slots)
+        loss_limit = settings.max_worker_losses
+        self.holdings = Holdings(identity.slots, loss_limit=loss_limit)
         self.changes = ChangeTeller(hub)
         self.logs = LogWriter(engine.store.url, hub, self._loop)
         self._background = Background()
@@ -110,6 +111,7 @@ class Session:
         self._evaluator = Evaluator()
         self.intake = Intake(
             self.store,
+            identity,
             self.holdings,
             codes,
             execute=self.executor.submit,
@@ -117,6 +119,7 @@ class Session:
             park=self.parker.park,
             let_go=self.executor.let_go,
             evaluator=self._evaluator,
+            loss_limit=loss_limit,
         )
         children = ChildCanceller(self.store, engine.control, identity, self._background)
         self.flusher = Flusher(
@@ -132,6 +135,7 @@ class Session:
             lifetimes=engine.lifetimes,
             meter=meter,
         )
+        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
         self.claimer = Claimer(
             self.store,
             hub,
@@ -142,8 +146,8 @@ class Session:
             revoker=self.revoker,
             actions=self.actions,
             meter=meter,
+            note_dead=self.heartbeat.hurry,
         )
-        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
         self.health: WorkerHealth | None = None
         if health is not None and meter is not None:
             from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
@@ -173,6 +177,7 @@ class Session:
         try:
             if self.health is not None:
                 await self.health.open()
+            await self.store.open()
             await self._register(replaces)
         except BaseException:  # nothing of it works, and the port is free for the next try
             if self.health is not None:
@@ -277,7 +282,7 @@ class Session:
             raise
         return len(rows)
 
-    async def _register(self, replaces: UUID | None) -> None:
+    async def _register(self, replaces: UUID | None, ending: str = "died") -> None:
         identity = self.identity
         row = WorkerRow(
             id=identity.id,
@@ -291,19 +296,22 @@ class Session:
             lease_seconds=identity.timings.lease,
             versions=self._versions,
         )
-        await self.store.register_worker(row, replaces)
+        await self.store.register_worker(row, replaces, ending)
         await self._serving.settle(self._versions)
         identity.begin()
         self.heartbeat.begin()
         if replaces is not None:
             self._hub.publish("orphans", [])
 
-    async def _lose(self, why: str) -> None:
-        """The lease is lost: what was held is somebody else's now. Stop it, and begin again under a new name."""
+    async def _lose(self, why: str, ending: str) -> None:
+        """The lease is lost: what runs here may be somebody else's now. Stop it, and begin again under a new name; but
+        first offer what has ended under the old one."""
         logger.error("worker %s lost its lease: %s; its tasks are stopped here", self.identity.name, why)
         if self.health is not None:
             self.health.meter.lost_leases += 1
         lost = self.identity.lose()
+        unstored = self.flusher.list_unstored()
+        self.flusher.is_stuck = False
         self._outbox.discard()
         self.parker.discard()
         for assignment in self.holdings.abandon():
@@ -313,7 +321,8 @@ class Session:
             self.executor.stop(assignment)
         for delay in iter_backoff():
             try:
-                await self._register(lost)
+                await self.flusher.offer(lost, unstored)
+                await self._register(lost, ending)
                 self._announce()
                 return
             except DatabaseUnavailableError:
