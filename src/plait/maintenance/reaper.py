@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from plait.faultpoints import reach
 from plait.maintenance.periodic import PeriodicService
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Reaper(PeriodicService):
 
     async def run_once(self) -> float:
         dead, moved, actions = await self._store.reap_workers(BATCH)
+        if moved:
+            reach("tasks reaped")
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_SECONDS
             await self._store.sweep_ended(BATCH)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.store.connection import iter_backoff
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
@@ -113,6 +114,7 @@ class Claimer:
         sent = time.monotonic()
         try:
             claimed = await self._store.claim_tasks(worker_id, self._actions, limit)
+            reach("claim committed")
             if self._meter is not None:
                 self._meter.note_claim(len(claimed.rows), time.monotonic() - sent)
             if worker_id == self._identity.worker_id:  # else the lease was lost meanwhile; the reaper puts them back

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.attempt import Report, TaskResult
 from plait.graph.definition import Status
 from plait.store.connection import REFUSALS, iter_backoff
@@ -97,6 +98,7 @@ class Flusher:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._write_isolating(batch[:middle])
+                reach("half of a batch stored")
                 await self._write_isolating(batch[middle:])
                 return
             assignment, report = batch[0]
@@ -147,7 +149,9 @@ class Flusher:
             return None
         for delay in iter_backoff():
             try:
+                reach("before finish")
                 finished = await self._store.finish_tasks(worker_id, arrays)
+                reach("finish committed")
                 return finished if self._identity.worker_id == worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
@@ -180,6 +184,7 @@ class Flusher:
             self._holdings.remove(assignment)
         taken = sum(assignment.slot for assignment in continued)
         self._holdings.release(plan.reserved + handed_on - taken)
+        reach("outcomes settled")
         if continued:
             self._admit(continued)
         self._publish(finished, plan)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.maintenance.deliverer import Deliverer
@@ -280,6 +281,7 @@ class Session:
             lease_seconds=identity.timings.lease,
         )
         await self.store.register_worker(row, replaces)
+        reach("worker registered")
         identity.begin()
         self.heartbeat.begin()
         if replaces is not None:
