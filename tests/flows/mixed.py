@@ -7,7 +7,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from flows import pipeline
+from flows import pipeline, ticking
 from flows.steps import Number
 from plait import Context, Plait, SleepCondition, UserEventCondition
 from support.ledger import record
@@ -31,8 +31,10 @@ EXPECT: dict[str, Any] = {
 """By workflow: from a run's input to the output of each of its tasks."""
 
 
-def declare(plait: Plait, *, work_ms: int = 0, retries: int = 0) -> SimpleNamespace:
-    """``work_ms``: how long each of the shorter tasks takes at least."""
+def declare(plait: Plait, *, work_ms: int = 0, retries: int = 0, cron: bool = False) -> SimpleNamespace:
+    """``work_ms``: how long each of the shorter tasks takes at least; ``cron``: start a run every second, too."""
+    if cron:
+        ticking.declare(plait)
     approval = plait.workflow(name="approval", input_validator=Number)
     heavy = plait.workflow(name="heavy", input_validator=Number)
 

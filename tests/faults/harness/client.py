@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import random
+import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from flows import mixed
 from flows.steps import Number
 from plait import Plait
 from plait.errors import DatabaseUnavailableError, ReplayError
+from support import launcher
 
 KINDS = ("pipeline", "approval", "parent", "heavy", "pipeline")
+
+
+class Client(Protocol):
+    """What a storm asks of whoever triggers runs. ``uncertain``: triggers that were not acknowledged, whose runs may be
+    stored or not; ``meddled``: runs that were cancelled or replayed."""
+
+    @property
+    def acknowledged(self) -> Sequence[str]: ...
+    @property
+    def uncertain(self) -> int: ...
+    @property
+    def meddled(self) -> Set[str]: ...
+    def finish(self) -> None: ...
 
 
 class LoadClient:
@@ -35,7 +53,6 @@ class LoadClient:
     ) -> None:
         self.acknowledged: list[str] = []
         self.uncertain = 0
-        """Triggers that raised: their runs may be stored or not."""
         self.meddled: set[str] = set()
         self.error: BaseException | None = None
         self._plait = Plait(url)
@@ -50,18 +67,11 @@ class LoadClient:
         self._thread = threading.Thread(target=self._work, name="client", daemon=True)
         self._thread.start()
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether it stops by itself."""
-        return self._most is not None
-
-    def stop(self) -> None:
-        """Trigger no more, and wait for what is under way."""
-        self._stop.set()
-        self.join()
-
-    def join(self, seconds: float = 90.0) -> None:
-        self._thread.join(seconds)
+    def finish(self) -> None:
+        """Wait for the last trigger, which is the next one if there is no other end."""
+        if self._most is None:
+            self._stop.set()
+        self._thread.join(90)
         assert not self._thread.is_alive(), f"the client hangs after {len(self.acknowledged)} triggers"
         self._plait.close()
         if self.error is not None:
@@ -120,3 +130,40 @@ async def _insist(call: Callable[..., Any], *arguments: Any) -> None:
             return
         except DatabaseUnavailableError:
             await asyncio.sleep(0.1)
+
+
+class ProcessClient:
+    """A client in a process of its own (``run_client``): triggers ``count`` runs and cancels and replays some of them.
+    If it is killed, another goes on."""
+
+    def __init__(self, url: str, folder: Path, count: int, env: dict[str, str]) -> None:
+        self._folder = folder
+        self._arguments = ["-m", "faults.harness.run_client", str(count), str(folder / "journal.jsonl")]
+        self._environment = {**os.environ, "DATABASE_URL": url, **env}
+        self._process = self._start()
+
+    @property
+    def acknowledged(self) -> list[str]:
+        return [line["run"] for line in self._read() if "run" in line]
+
+    @property
+    def uncertain(self) -> int:
+        return sum("begun" in line for line in self._read()) - len(self.acknowledged)
+
+    @property
+    def meddled(self) -> set[str]:
+        return {line["meddled"] for line in self._read() if "meddled" in line}
+
+    def finish(self) -> None:
+        """Wait until it has done all, starting it again where it died."""
+        while (code := self._process.wait(60)) != 0:
+            assert code == -signal.SIGKILL, (self._folder / "client.log").read_text()
+            self._process = self._start()
+
+    def _read(self) -> list[dict[str, Any]]:
+        journal = self._folder / "journal.jsonl"
+        return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+
+    def _start(self) -> launcher.Process:
+        with (self._folder / "client.log").open("ab") as log:
+            return launcher.start(self._arguments, cwd=launcher.TESTS, env=self._environment, stdout=log, stderr=log)

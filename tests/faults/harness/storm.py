@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from faults.harness.client import LoadClient
+from faults.harness.client import Client, LoadClient, ProcessClient
 from faults.harness.figures import Figures
 from faults.harness.probe import Probe
 from faults.harness.scale import SEED_VARIABLE, choose_seed
@@ -23,6 +23,7 @@ from support.ledger import Ledger
 from support.oracle import (
     check_at_rest,
     check_begins,
+    check_crons,
     check_order,
     check_outcomes,
     count_deadlocks,
@@ -52,7 +53,7 @@ class Storm:
         self.chance = random.Random(self.seed)
         print(f"seed of this storm: {self.seed} ({SEED_VARIABLE}={self.seed} repeats it)")
         self.workers: list[WorkerProcess] = []
-        self.clients: list[LoadClient] = []
+        self.clients: list[Client] = []
         self.disturbed: set[int] = set()
         """Processes whose tasks may run again, because something was done to them."""
         self.faults = 0
@@ -71,7 +72,8 @@ class Storm:
         """Start workers of ``flows.mixed``; replacements get the same settings."""
         self._worker_settings = {"slots": 8, "timings": QUICK, **settings}
         self.workers += [self._start_worker() for _ in range(count)]
-        return [worker.wait_ready() for worker in self.workers]
+        self.wait(self._are_all_registered, "the workers have announced themselves")
+        return self.workers
 
     def start_probe(self) -> None:
         """Have the unrelated task run from now on, by a worker of its own that nothing is done to."""
@@ -81,8 +83,13 @@ class Storm:
 
     def start_client(self, url: str | None = None, **options: Any) -> LoadClient:
         """Have runs triggered from now on."""
-        self.clients.append(LoadClient(url or self.database.url, random.Random(self.chance.random()), **options))
-        return self.clients[-1]
+        client = LoadClient(url or self.database.url, random.Random(self.chance.random()), **options)
+        self.clients.append(client)
+        return client
+
+    def start_client_process(self, count: int, env: dict[str, str]) -> None:
+        """Have runs triggered, some of them cancelled and replayed, by a process that may be killed."""
+        self.clients.append(ProcessClient(self.database.url, self._folder, count, env))
 
     @property
     def acknowledged(self) -> list[str]:
@@ -105,6 +112,14 @@ class Storm:
             return check()
 
         return eventually(look, what, seconds=seconds)
+
+    def _are_all_registered(self) -> bool:
+        pids = [worker.pid for worker in self.workers]
+        return bool(
+            self.database.value(
+                "SELECT count(DISTINCT pid) = %s FROM plait.worker WHERE pid = ANY (%s)", len(pids), pids
+            )
+        )
 
     # harm
 
@@ -137,7 +152,8 @@ class Storm:
         ``max_reruns``: most tasks that may have been begun again; else none beyond those of disturbed workers.
         """
         for client in self.clients:
-            client.join() if client.is_bounded else client.stop()
+            client.finish()
+        self._stop_crons()
         self.wait(self._is_over, "every run has ended", seconds=seconds)
         while self._replay_cancelled():
             self.wait(self._is_over, "every replayed run has ended", seconds=seconds)
@@ -157,7 +173,7 @@ class Storm:
                 self._probe.stop()
         for client in self.clients:
             with suppress(Exception, AssertionError):
-                client.stop()
+                client.finish()
         for worker in self._all_workers:
             worker.close()
 
@@ -179,6 +195,12 @@ class Storm:
             return all(self.database.count(room) == 0 for room in (*ROOMS, "awaited_event"))
         except psycopg.OperationalError:
             return False
+
+    def _stop_crons(self) -> None:
+        plait = Plait(self.database.url)
+        for cron in plait.cron.list():
+            plait.cron.pause(cron.id)
+        plait.close()
 
     def _replay_cancelled(self) -> bool:
         """Replay what meddling left cancelled; in the end everything completes."""
@@ -236,6 +258,7 @@ class Storm:
         assert (figures.lost, figures.doubled, figures.deadlocks) == (0, 0, 0)
         check_outcomes(self.database, self.ledger, mixed.EXPECT, aside=ASIDE)
         check_order(self.database, self.ledger)
+        check_crons(self.database)
         children = {
             str(run) for (run,) in self.database.query("SELECT id FROM plait.run WHERE trigger_kind = 1")
         }  # cancelled and replayed with the runs that started them
