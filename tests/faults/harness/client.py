@@ -50,13 +50,14 @@ class LoadClient:
         most: int | None = None,
         pause: float = 0.01,
         meddle: float = 0.0,
+        retries: int = 0,
     ) -> None:
         self.acknowledged: list[str] = []
         self.uncertain = 0
         self.meddled: set[str] = set()
         self.error: BaseException | None = None
         self._plait = Plait(url)
-        self._flows = mixed.declare(self._plait)
+        self._flows = mixed.declare(self._plait, retries=retries)
         self._chance = chance
         self._kinds = kinds
         self._most = most
@@ -136,9 +137,9 @@ class ProcessClient:
     """A client in a process of its own (``run_client``): triggers ``count`` runs and cancels and replays some of them.
     If it is killed, another goes on."""
 
-    def __init__(self, url: str, folder: Path, count: int, env: dict[str, str]) -> None:
+    def __init__(self, url: str, folder: Path, count: int, env: dict[str, str], *, retries: int) -> None:
         self._folder = folder
-        self._arguments = ["-m", "faults.harness.run_client", str(count), str(folder / "journal.jsonl")]
+        self._arguments = ["-m", "faults.harness.run_client", str(folder / "journal.jsonl"), str(count), str(retries)]
         self._environment = {**os.environ, "DATABASE_URL": url, **env}
         self._process = self._start()
 

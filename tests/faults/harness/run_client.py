@@ -1,4 +1,4 @@
-"""``python -m faults.harness.run_client COUNT JOURNAL``: a client that may be killed; started again, it goes on.
+"""``python -m faults.harness.run_client JOURNAL COUNT RETRIES``: a client that may be killed; started again, it goes on.
 
 Each line of the journal says what has been acknowledged.
 """
@@ -37,11 +37,11 @@ def _insist(call: Callable[..., Any], *arguments: Any) -> None:
 
 
 def main() -> None:
-    count, journal = int(sys.argv[1]), Path(sys.argv[2])
+    journal, count, retries = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     points.install_from_environment()
     lines = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
     plait = Plait()
-    flows = mixed.declare(plait)
+    flows = mixed.declare(plait, retries=retries)
     begin = 1 + max((line["begun"] for line in lines if "begun" in line), default=-1)
     for number in range(begin):  # it may have died between the trigger and the event
         _approve(plait, number)

@@ -83,13 +83,15 @@ class Storm:
 
     def start_client(self, url: str | None = None, **options: Any) -> LoadClient:
         """Have runs triggered from now on."""
-        client = LoadClient(url or self.database.url, random.Random(self.chance.random()), **options)
+        client = LoadClient(
+            url or self.database.url, random.Random(self.chance.random()), retries=self._retries, **options
+        )
         self.clients.append(client)
         return client
 
     def start_client_process(self, count: int, env: dict[str, str]) -> None:
         """Have runs triggered, some of them cancelled and replayed, by a process that may be killed."""
-        self.clients.append(ProcessClient(self.database.url, self._folder, count, env))
+        self.clients.append(ProcessClient(self.database.url, self._folder, count, env, retries=self._retries))
 
     @property
     def acknowledged(self) -> list[str]:
@@ -112,6 +114,11 @@ class Storm:
             return check()
 
         return eventually(look, what, seconds=seconds)
+
+    @property
+    def _retries(self) -> int:
+        """A run is of its client's version of a workflow: it must be that of the workers."""
+        return int(self._worker_settings.get("retries", 0))
 
     def _are_all_registered(self) -> bool:
         pids = [worker.pid for worker in self.workers]
