@@ -23,7 +23,7 @@ MODULES = {
 # Every room, floor by floor. A room imports rooms on lower floors only, whatever the import is for: running, the type
 # checker, or one function. ARCHITECTURE.md has the same map, in the same order.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "wording", "ids", "version"),
+    ("errors", "wording", "ids", "version", "faultpoints"),
     ("durations", "graph", "values"),
     ("types", "settings", "pictures", "store"),
     ("embedded", "tracing", "maintenance"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,6 @@ from support.waiting import eventually
 from support.workers import QUICK, Timings
 
 StartProcess = Callable[..., Any]
-
-
-@pytest.fixture
-def proxy(own_server: OwnServer) -> Iterator[Proxy]:
-    proxy = Proxy(own_server)
-    yield proxy
-    proxy.close()
 
 
 def test_results_finished_while_postgresql_was_away_are_stored_and_not_run_again(

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from plait.faultpoints import reach
 from plait.maintenance.periodic import PeriodicService
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Reaper(PeriodicService):
     async def run_once(self) -> float:
         patience = self._every if time.monotonic() < self._patient_until else 0.0
         dead, moved, actions = await self._store.reap_workers(BATCH, patience)
+        if moved:
+            reach("tasks reaped")
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_SECONDS
             await self._store.sweep_ended(BATCH)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.store.connection import iter_backoff
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
@@ -123,6 +124,7 @@ class Claimer:
             claimed = await self._store.claim_tasks(worker_id, self._actions, limit, room, suspects.parts)
             if not claimed.alive:
                 self._note_dead()
+            reach("claim committed")
             if self._meter is not None:
                 self._meter.note_claim(len(claimed.rows), time.monotonic() - sent)
             if worker_id == self._identity.worker_id:  # else the lease was lost meanwhile; the reaper puts them back

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.attempt import Report, TaskResult
 from plait.graph.definition import Status
 from plait.store.connection import REFUSALS, iter_backoff
@@ -98,7 +99,9 @@ class Flusher:
 
     def list_unstored(self) -> list[Outcome]:
         """Outcomes of what is held whose commit was not answered yet."""
-        return [entry for entry in (*self._writing, *self._outbox.outcomes) if self._holdings.find(entry[0]) is not None]
+        return [
+            entry for entry in (*self._writing, *self._outbox.outcomes) if self._holdings.find(entry[0]) is not None
+        ]
 
     async def offer(self, worker_id: UUID, outcomes: Sequence[Outcome]) -> None:
         """Store outcomes under an id whose lease is lost. The fence refuses those whose tasks were taken over; where the
@@ -128,6 +131,7 @@ class Flusher:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._write_isolating(batch[:middle])
+                reach("half of a batch stored")
                 await self._write_isolating(batch[middle:])
                 return
             assignment, report = batch[0]
@@ -178,8 +182,10 @@ class Flusher:
             return None
         for delay in iter_backoff():
             try:
+                reach("before finish")
                 finished = await self._store.finish_tasks(worker_id, arrays)
                 self.is_stuck = False
+                reach("finish committed")
                 return finished if self._identity.worker_id == worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
@@ -199,6 +205,7 @@ class Flusher:
             self._holdings.remove(assignment)
         taken = sum(assignment.slot for assignment in continued)
         self._holdings.release(plan.reserved + handed_on - taken)
+        reach("outcomes settled")
         if continued:
             self._admit(continued)
         self._tell(batch, plan, finished)

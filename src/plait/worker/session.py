@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.maintenance.deliverer import Deliverer
@@ -298,6 +299,7 @@ class Session:
         )
         await self.store.register_worker(row, replaces, ending)
         await self._serving.settle(self._versions)
+        reach("worker registered")
         identity.begin()
         self.heartbeat.begin()
         if replaces is not None:
