@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.store import Store
+    from plait.values.evaluator import Evaluator
     from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
@@ -51,8 +52,10 @@ class Intake:
         conclude: Callable[[Assignment, Report], None],
         park: Callable[[Assignment, Sequence[int]], None],
         let_go: Callable[[Assignment], None],
+        evaluator: Evaluator,
     ) -> None:
         self._store = store
+        self._evaluator = evaluator
         self._holdings = holdings
         self._codes = codes
         self._execute = execute
@@ -149,7 +152,7 @@ class Intake:
         if self._reader is None:
             from plait.worker.conditions import ConditionReader  # noqa: PLC0415 - where there are conditions at all
 
-            self._reader = ConditionReader(self._store.events)
+            self._reader = ConditionReader(self._store.events, self._evaluator)
         missing = _list_missing([assignment for assignment, _ in claimed])
         async with self._condition_reads:
             for start in range(0, len(missing), RESULTS_PAGE):
