@@ -82,7 +82,7 @@ def test_a_task_that_kills_its_worker_again_and_again_fails_with_the_reason(
         eventually(lambda begins=begins: len(ledger.select("os_exit", "begin")) == begins)  # type: ignore[misc]
         previous = {"PLAIT_REPLACES_WORKER": str(worker.id)}
     survivor = worker_process("hostile", timings=QUICK, env=previous)
-    with pytest.raises(FailedTaskRunExceptionGroup, match="its worker was lost 5 times") as failure:
+    with pytest.raises(FailedTaskRunExceptionGroup, match="lost 5 times while it ran") as failure:
         run.result(30)
     assert failure.value.exceptions[0].exc_type == "WorkerLost"
     assert len(ledger.select("os_exit", "begin")) == 5
