@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -161,6 +162,32 @@ def test_a_second_signal_hands_back_at_once_without_spending_a_retry(serve, trig
     service.send(signal.SIGTERM)
     assert service.wait() == 0
     assert database.query("SELECT task, status, retry FROM plait.attempt WHERE task = 1") == [(1, -1, 0)]
+
+
+IMPATIENT = """
+import sys
+from plait.worker import supervisor
+supervisor.STALL_SECONDS, supervisor._LOOK_SECONDS = 6.0, 1.0
+from plait.__main__ import main
+sys.exit(main(["worker", "--processes", "2", "flows:plait"]))
+"""
+
+
+def test_a_process_whose_engine_shows_no_sign_of_life_is_killed_and_replaced(environment, database, tmp_path):
+    (tmp_path / "flows.py").write_bytes(FLOWS.read_bytes())
+    with (tmp_path / "service.log").open("ab") as log:
+        service = subprocess.Popen([sys.executable, "-c", IMPATIENT], cwd=tmp_path, env=environment, stdout=log, stderr=log)
+    try:
+        database.wait("SELECT count(*) = 2 FROM plait.worker")
+        stopped, other = [pid for (pid,) in database.query("SELECT pid FROM plait.worker ORDER BY started_at")]
+        os.kill(stopped, signal.SIGSTOP)
+        database.wait("SELECT count(*) = 3 FROM plait.worker")
+        assert database.query("SELECT ending FROM plait.worker WHERE pid = %s", stopped) == [("died",)]
+        assert database.query("SELECT ending FROM plait.worker WHERE pid = %s", other) == [(None,)]
+        assert "has shown no sign of life for 6 s" in (tmp_path / "service.log").read_text()
+    finally:
+        service.terminate()
+        service.wait(30)
 
 
 def test_workers_drain_when_their_supervisor_is_killed(serve, database):

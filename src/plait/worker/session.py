@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("plait.worker")
 
+PULSE_SECONDS = 2.0
+"""How often a worker tells its supervisor that its engine runs."""
+
 DRAIN_FLUSH_SECONDS = 10.0
 """How long a stopping worker tries to store its last outcomes; what it cannot store runs again elsewhere."""
 
@@ -58,7 +61,8 @@ DRAIN_FLUSH_SECONDS = 10.0
 class Session:
     """One stay of a worker at the database. All of it runs on the engine's loop, but for the ``*_soon`` methods.
 
-    ``announce`` is called whenever the worker takes tasks under another id, ``fail`` when a part of the engine fails.
+    ``announce`` is called whenever the worker takes tasks under another id, ``pulse`` now and then while its engine runs,
+    ``fail`` when a part of the engine fails.
     """
 
     def __init__(
@@ -70,12 +74,14 @@ class Session:
         *,
         health: Address | None,
         announce: Callable[[], None],
+        pulse: Callable[[], None] | None,
         fail: Callable[[BaseException | None], None],
     ) -> None:
         self._engine = engine
         self._hub = hub = engine.hub
         self._loop = engine.portal.loop
         self._announce = announce
+        self._pulse = pulse
         self._fail = fail
         self.identity = identity
         self.actions = list(codes)
@@ -189,9 +195,16 @@ class Session:
         self._tasks.append(self._claiming)
         for part in (self.flusher, self.heartbeat, watchdog):
             self._tasks.append(asyncio.create_task(part.run(), name=f"plait-{type(part).__name__.lower()}"))
+        if self._pulse is not None:
+            self._tasks.append(asyncio.create_task(self._beat_pulse(self._pulse), name="plait-pulse"))
         for task in self._tasks:
             task.add_done_callback(self._report_crash)
         self.leader.start()
+
+    async def _beat_pulse(self, pulse: Callable[[], None]) -> None:
+        while True:
+            pulse()
+            await asyncio.sleep(PULSE_SECONDS)
 
     async def close(self, grace: float) -> None:
         """Stop claiming, give running tasks ``grace`` seconds, hand back the rest, store all outcomes, sign off."""
