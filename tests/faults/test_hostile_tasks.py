@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from flows import hostile
 from flows.steps import Number
-from plait import FailedTaskRunExceptionGroup, Plait
+from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait
 from plait.client import get_access
 from plait.errors import OperationError
 from support.database import Database
@@ -138,3 +139,29 @@ def test_a_program_whose_engine_has_died_gets_another_one(
     work(declared.good)
     assert declared.good.run(Number(n=4)) == 4
     assert len(ledger.select("good", "end")) == 1
+
+
+def test_threads_that_go_on_after_their_tasks_are_over_are_counted(
+    plait: Plait, work: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = threading.Event()
+
+    @plait.task(execution_timeout="50ms")
+    def deaf(input: EmptyModel, ctx: Context) -> int:
+        door.wait(60)
+        return 1
+
+    @plait.task()
+    def brief(input: EmptyModel, ctx: Context) -> int:
+        return 2
+
+    executor = work(deaf, brief, slots=1).worker._session.executor
+    for count in (1, 2):
+        with pytest.raises(FailedTaskRunExceptionGroup, match="did not finish within"):
+            deaf.run()
+        assert executor.count_hung() == count
+    assert "2 threads are still busy with tasks that are over, more than the worker has slots (1)" in caplog.text
+    assert brief.run() == 2
+    assert executor.count_hung() == 2
+    door.set()
+    eventually(lambda: executor.count_hung() == 0)

@@ -1,5 +1,6 @@
 """``plait worker`` and the supervisor below it, with real processes that are killed."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from plait import Plait
+from plait import Context, EmptyModel, Plait
+from plait.client import get_access
 from plait.worker.child import Child, describe_end
 from plait.worker.supervisor import Supervisor
 from support import launcher
@@ -287,3 +289,67 @@ def test_ends_are_described_in_words():
     assert describe_end(0) == "ended with exit code 0"
     assert describe_end(-9) == "was ended by SIGKILL"
     assert describe_end(-99) == "was ended by signal 99"
+
+
+LEAVING = """
+import os
+import subprocess
+import time
+
+from plait import Context, EmptyModel, Plait
+from plait.client import get_access
+
+plait = Plait()
+
+
+@plait.task(execution_timeout="5m")
+def starter(input: EmptyModel, ctx: Context) -> None:
+    left = subprocess.Popen(["sleep", "300"])
+    detached = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    with open(os.environ["GATE"] + ".new", "w") as file:
+        file.write(f"{left.pid} {detached.pid}")
+    os.rename(os.environ["GATE"] + ".new", os.environ["GATE"])
+    time.sleep(300)
+"""
+
+
+def test_what_a_killed_process_leaves_behind_goes_with_it_but_for_sessions_of_their_own(
+    serve, database, gate, tmp_path, monkeypatch
+):
+    (tmp_path / "leaving.py").write_text(LEAVING)
+    service = serve("leaving:plait")
+    service.wait_for("serving")
+    monkeypatch.syspath_prepend(tmp_path)
+    leaving = importlib.import_module("leaving")
+    get_access(leaving.plait).use_database(database.url)
+    run = leaving.starter.run_no_wait()
+    eventually(gate.exists)
+    left, detached = [psutil.Process(int(pid)) for pid in gate.read_text().split()]
+    [child] = service.children()
+    child.kill()
+    service.wait_for("serving", 2)
+    eventually(lambda: not left.is_running() or left.status() == psutil.STATUS_ZOMBIE)
+    assert detached.is_running()
+    detached.kill()
+    run.cancel()
+    leaving.plait.close()
+
+
+def test_a_schema_that_is_dropped_is_not_made_anew_but_waited_for(serve, database):
+    service = serve("flows:plait")
+    service.wait_for("serving")
+    [child] = service.children()
+    database.query("DROP SCHEMA plait CASCADE")
+    service.wait_for("takes no tasks until there is a schema again")
+    assert database.value("SELECT to_regnamespace('plait') IS NULL")
+    assert [one.pid for one in service.children()] == [child.pid]
+
+    restored = Plait(database.url)  # makes the schema, as whoever restores a backup does
+
+    @restored.task(name="hello")
+    def hello(input: EmptyModel, ctx: Context) -> dict: ...
+
+    run = hello.run_no_wait()
+    service.wait_for("serving", 2)
+    assert run.result(20)
+    restored.close()

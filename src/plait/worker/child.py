@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 logger = logging.getLogger("plait.supervisor")
@@ -88,6 +89,18 @@ class Child:
             self.ready_at = self.ready_at or self.heard_at
         return bool(data)
 
+    def poll(self) -> int | None:
+        """How its process ended; None while it runs. What a process that died leaves in its group, started by its tasks,
+        goes with it: those tasks run again. What wants to outlive it has a session of its own."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            # Not reaped yet, so that its number is nobody else's.
+            end = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if end is not None and not (end.si_code == os.CLD_EXITED and end.si_status == 0):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+        return self.process.poll()
+
     def terminate(self, patience: float) -> None:
         """Ask the process to stop; it is due to be killed after ``patience`` seconds."""
         if self.process is not None:
@@ -97,10 +110,12 @@ class Child:
 
     def kill(self, why: str = "does not stop") -> None:
         """End the process, whatever it does."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and self.poll() is None:
             logger.error("process %d (pid %d) %s: killing it", self.number, self.process.pid, why)
             self.process.kill()
-            self.process.wait()
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+            self.poll()
 
     def forget(self, code: int) -> None:
         """Its process ended with ``code``: with 0 it handed back all it held, nothing is to be replaced."""

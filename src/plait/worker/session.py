@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError
+from plait.errors import DatabaseUnavailableError, SchemaError
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.maintenance.deliverer import Deliverer
@@ -25,7 +25,7 @@ from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
-from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.store.connection import CALL_TIMEOUT, is_schema_back, iter_backoff
 from plait.store.store import Store, WorkerRow
 from plait.worker.address import Address
 from plait.worker.assignment import CodeBook
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from plait.worker.health import WorkerHealth
 
 logger = logging.getLogger("plait.worker")
+
+SCHEMA_SECONDS = 1.0
+"""How often a worker looks whether a schema that is gone is back."""
 
 PULSE_SECONDS = 2.0
 """How often a worker tells its supervisor that its engine runs."""
@@ -151,11 +154,15 @@ class Session:
         if health is not None and meter is not None:
             from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
 
-            self.health = WorkerHealth(health, identity, self.holdings, self.heartbeat, meter)
+            self.health = WorkerHealth(
+                health, identity, self.holdings, self.heartbeat, meter, count_hung=self.executor.count_hung
+            )
         self._services = self._make_services()
         self.leader = Leader(self.store, lambda: identity.id, self._services)
+        self._hinted = [service for service in (self.leader, *self._services) if service.hint is not None]
         self._tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
+        self._is_mourning = False
 
     def _make_services(self) -> list[PeriodicService]:
         """What the leader among the workers runs."""
@@ -184,9 +191,8 @@ class Session:
         if self.health is not None:
             self.health.is_starting = False
         self._hub.start()
-        for service in self._services:
-            if service.hint is not None:
-                self._hub.subscribe(service.hint, service.poke)
+        for service in self._hinted:
+            self._hub.subscribe(str(service.hint), service.poke)
         self.changes.start()
         self.logs.start()
         self._hub.publish("worker", [])
@@ -209,8 +215,9 @@ class Session:
     async def close(self, grace: float) -> None:
         """Stop claiming, give running tasks ``grace`` seconds, hand back the rest, store all outcomes, sign off."""
         self.claimer.stop()
-        with suppress(DatabaseUnavailableError):
+        with suppress(DatabaseUnavailableError, SchemaError):
             await self.leader.stop()
+            self._hub.publish("leader", [])
         # What a claim in flight still brings is held too.
         await asyncio.wait([self._claiming, *self._background.list_open()], timeout=CALL_TIMEOUT)
         await self._wait_until_empty(grace, interruptible=True)
@@ -229,10 +236,9 @@ class Session:
         self.revoker.close()
         await self.intake.close()
         await self.parker.close()
-        for service in self._services:
-            if service.hint is not None:
-                self._hub.unsubscribe(service.hint, service.poke)
-        with suppress(DatabaseUnavailableError):
+        for service in self._hinted:
+            self._hub.unsubscribe(str(service.hint), service.poke)
+        with suppress(DatabaseUnavailableError, SchemaError):
             await self.store.end_worker(self.identity.id)
         self._hub.publish("orphans", [])
         if self.health is not None:
@@ -302,6 +308,7 @@ class Session:
         self.heartbeat.begin()
         if replaces is not None:
             self._hub.publish("orphans", [])
+            self._hub.publish("leader", [])
 
     async def _lose(self, why: str, ending: str) -> None:
         """The lease is lost: what runs here may be somebody else's now. Stop it, and begin again under a new name; but
@@ -337,6 +344,24 @@ class Session:
 
     def _report_crash(self, task: asyncio.Task[None]) -> None:
         """A part of the engine ended by an error nobody foresaw: better no worker than half a worker."""
-        if not task.cancelled() and task.exception() is not None:
-            logger.critical("the worker's %s failed; stopping", task.get_name(), exc_info=task.exception())
-            self._fail(task.exception())
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, SchemaError):
+            self._mourn(error)
+        else:
+            logger.critical("the worker's %s failed; stopping", task.get_name(), exc_info=error)
+            self._fail(error)
+
+    def _mourn(self, error: SchemaError) -> None:
+        """The schema is gone: somebody restores the database perhaps. This worker ends, for what it knows of the database
+        may not hold any more; but not before there is a schema again, or the next worker would make an empty one."""
+        self.claimer.stop()
+        if not self._is_mourning:
+            self._is_mourning = True
+            logger.error("worker %s takes no tasks until there is a schema again, then it ends: %s", self.identity.name, error)
+            self._background.spawn(self._await_schema(error))
+
+    async def _await_schema(self, error: SchemaError) -> None:
+        while not await is_schema_back(self._engine.store.url):
+            await asyncio.sleep(SCHEMA_SECONDS)
+        self._fail(error)

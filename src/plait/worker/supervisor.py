@@ -182,7 +182,7 @@ class Supervisor:
     def _look_after(self, child: Child) -> None:
         if child.process is None:
             return
-        code = child.process.poll()
+        code = child.poll()
         if code is None:
             if child.kill_at is not None and time.monotonic() >= child.kill_at:
                 child.kill_at = None
