@@ -86,7 +86,9 @@ def test_a_task_that_kills_its_worker_again_and_again_fails_with_the_reason(
         eventually(lambda begins=begins: len(ledger.select("os_exit", "begin")) == begins)  # type: ignore[misc]
         previous = {"PLAIT_REPLACES_WORKER": str(worker.id)}
     survivor = worker_process("hostile", timings=QUICK, env=previous)
-    with pytest.raises(FailedTaskRunExceptionGroup, match="lost 5 times while it ran: its worker's process ended") as failure:
+    with pytest.raises(
+        FailedTaskRunExceptionGroup, match="lost 5 times while it ran: its worker's process ended"
+    ) as failure:
         run.result(30)
     assert failure.value.exceptions[0].exc_type == "WorkerLost"
     assert len(ledger.select("os_exit", "begin")) == 5
@@ -126,9 +128,7 @@ def test_a_worker_whose_engine_has_died_ends_and_another_runs_its_tasks(
     check_at_rest(database)
 
 
-def test_a_program_whose_engine_has_died_gets_another_one(
-    plait: Plait, work: Any, ledger: Ledger
-) -> None:
+def test_a_program_whose_engine_has_died_gets_another_one(plait: Plait, work: Any, ledger: Ledger) -> None:
     declared = hostile.declare(plait)
     thread = work(declared.good)
     engine = get_access(plait).engine

@@ -50,9 +50,7 @@ def test_when_the_leader_stops_another_leads_at_once(plait: Plait, work: Work, d
 
 
 @pytest.mark.usefixtures("patient")
-def test_when_a_killed_leader_is_replaced_another_leads_at_once(
-    plait: Plait, work: Work, database: Database
-) -> None:
+def test_when_a_killed_leader_is_replaced_another_leads_at_once(plait: Plait, work: Work, database: Database) -> None:
     worker = work(declare(plait)).worker
     database.wait(HOLDER, worker.id)
     killed = new_run_id()

@@ -178,7 +178,9 @@ sys.exit(main(["worker", "--processes", "2", "flows:plait"]))
 def test_a_process_whose_engine_shows_no_sign_of_life_is_killed_and_replaced(environment, database, tmp_path):
     (tmp_path / "flows.py").write_bytes(FLOWS.read_bytes())
     with (tmp_path / "service.log").open("ab") as log:
-        service = subprocess.Popen([sys.executable, "-c", IMPATIENT], cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        service = subprocess.Popen(
+            [sys.executable, "-c", IMPATIENT], cwd=tmp_path, env=environment, stdout=log, stderr=log
+        )
     try:
         database.wait("SELECT count(*) = 2 FROM plait.worker")
         stopped, other = [pid for (pid,) in database.query("SELECT pid FROM plait.worker ORDER BY started_at")]

@@ -126,7 +126,9 @@ def judge_losses(losses: Mapping[str, int], limit: int) -> Run | Fail:
     total = sum(counted.values())
     if total < limit:
         return RUN
-    told = ", ".join(f"{_LOSSES[how]} ({times} times)" if len(counted) > 1 else _LOSSES[how] for how, times in counted.items())
+    told = ", ".join(
+        f"{_LOSSES[how]} ({times} times)" if len(counted) > 1 else _LOSSES[how] for how, times in counted.items()
+    )
     advice = (
         "look at what the task does without letting go of the interpreter (a call into native code, a huge regular "
         "expression); isolate it in a process of its own"

@@ -98,7 +98,9 @@ class Flusher:
 
     def list_unstored(self) -> list[Outcome]:
         """Outcomes of what is held whose commit was not answered yet."""
-        return [entry for entry in (*self._writing, *self._outbox.outcomes) if self._holdings.find(entry[0]) is not None]
+        return [
+            entry for entry in (*self._writing, *self._outbox.outcomes) if self._holdings.find(entry[0]) is not None
+        ]
 
     async def offer(self, worker_id: UUID, outcomes: Sequence[Outcome]) -> None:
         """Store outcomes under an id whose lease is lost. The fence refuses those whose tasks were taken over; where the

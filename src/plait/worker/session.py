@@ -358,7 +358,9 @@ class Session:
         self.claimer.stop()
         if not self._is_mourning:
             self._is_mourning = True
-            logger.error("worker %s takes no tasks until there is a schema again, then it ends: %s", self.identity.name, error)
+            logger.error(
+                "worker %s takes no tasks until there is a schema again, then it ends: %s", self.identity.name, error
+            )
             self._background.spawn(self._await_schema(error))
 
     async def _await_schema(self, error: SchemaError) -> None:
