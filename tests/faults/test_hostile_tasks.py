@@ -133,7 +133,7 @@ def test_a_program_whose_engine_has_died_gets_another_one(plait: Plait, work: An
     thread = work(declared.good)
     engine = get_access(plait).engine
     engine.portal.loop.call_soon_threadsafe(sys.exit, 3)
-    eventually(lambda: not engine.portal.is_alive)
+    eventually(lambda: engine.portal.has_died)
     with pytest.raises(OperationError, match="the thread of its engine has ended"):
         thread.stop()
     work(declared.good)

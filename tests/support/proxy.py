@@ -16,7 +16,8 @@ class Proxy:
     """Forwards connections to a server's Unix socket, whole replies at a time.
 
     ``lose_reply("plait finishes")`` loses the next reply with rows on a connection of that application name and resets
-    the connection: the statement was committed and its sender will never know.
+    the connection: the statement was committed and its sender will never know. ``forget()`` makes the connections that
+    are open swallow everything, as a firewall does that has forgotten them; new ones work.
     """
 
     def __init__(self, server: OwnServer) -> None:
@@ -24,7 +25,9 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._to_lose: dict[str, int] = {}
+        self._to_spare: dict[str, int] = {}
         self._clients: list[socket.socket] = []
+        self._forgotten: set[socket.socket] = set()
         self.lost: list[str] = []
         """Application names of the connections whose replies were lost."""
         self.connects = 0
@@ -36,9 +39,15 @@ class Proxy:
         port = self._listener.getsockname()[1]
         return f"postgresql://{user}@127.0.0.1:{port}/{database.name}?sslmode=disable"
 
-    def lose_reply(self, application: str, count: int = 1) -> None:
+    def lose_reply(self, application: str, count: int = 1, *, after: int = 0) -> None:
+        """Lose the next ``count`` replies, but let ``after`` of them through before."""
         with self._lock:
+            self._to_spare[application] = after
             self._to_lose[application] = self._to_lose.get(application, 0) + count
+
+    def forget(self) -> None:
+        with self._lock:
+            self._forgotten |= set(self._clients)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -67,7 +76,7 @@ class Proxy:
             upstream.sendall(struct.pack("!I", length) + startup)
             words = startup[4:].split(b"\0")
             application = words[words.index(b"application_name") + 1].decode()
-            threading.Thread(target=_pump, args=(client, upstream), daemon=True).start()
+            threading.Thread(target=self._forward_calls, args=(client, upstream), daemon=True).start()
             with suppress(OSError):
                 self._forward_replies(upstream, client, application)
             for end in (client, upstream):  # a close alone would wait for the thread that reads
@@ -88,23 +97,27 @@ class Proxy:
                     client.shutdown(socket.SHUT_RDWR)
                     return
                 message, rows = rows, b""
-            client.sendall(message)
+            if client not in self._forgotten:
+                client.sendall(message)
+
+    def _forward_calls(self, client: socket.socket, upstream: socket.socket) -> None:
+        with suppress(OSError):
+            while data := client.recv(65536):
+                if client not in self._forgotten:
+                    upstream.sendall(data)
+        with suppress(OSError):
+            upstream.shutdown(socket.SHUT_RDWR)
 
     def _loses(self, application: str) -> bool:
         with self._lock:
             if not self._to_lose.get(application):
                 return False
+            if self._to_spare.get(application):
+                self._to_spare[application] -= 1
+                return False
             self._to_lose[application] -= 1
             self.lost.append(application)
             return True
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
 
 
 def _read(source: socket.socket, count: int) -> bytes:

@@ -40,9 +40,9 @@ class Portal:
         self._thread.start()
 
     @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
+    def has_died(self) -> bool:
+        """Whether the thread has ended although nobody stopped it."""
+        return not self._stopped and not self._thread.is_alive()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the engine's loop and block until it is done.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.store import Store
+    from plait.values.evaluator import Evaluator
     from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
@@ -54,9 +55,11 @@ class Intake:
         park: Callable[[Assignment, Sequence[int]], None],
         let_go: Callable[[Assignment], None],
         loss_limit: int,
+        evaluator: Evaluator,
     ) -> None:
         self._store = store
         self._identity = identity
+        self._evaluator = evaluator
         self._holdings = holdings
         self._codes = codes
         self._execute = execute
@@ -156,7 +159,7 @@ class Intake:
         if self._reader is None:
             from plait.worker.conditions import ConditionReader  # noqa: PLC0415 - where there are conditions at all
 
-            self._reader = ConditionReader(self._store.events)
+            self._reader = ConditionReader(self._store.events, self._evaluator)
         missing = _list_missing([assignment for assignment, _ in claimed])
         async with self._condition_reads:
             for start in range(0, len(missing), RESULTS_PAGE):
