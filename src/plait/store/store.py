@@ -89,6 +89,8 @@ class Finished:
     ended: tuple[UUID, ...]
     queued_actions: tuple[int, ...]
     next_due: datetime | None
+    cancels: bool
+    """Whether child runs are to be cancelled: that is ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class Store:
             tuple(row["ended_runs"] or ()),
             tuple(row["queued_actions"] or ()),
             row["next_due"],
+            row["cancels"],
         )
 
     async def wake_tasks(self, limit: int) -> tuple[int, list[int]]:

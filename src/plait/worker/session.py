@@ -16,6 +16,7 @@ from uuid import UUID
 from plait.errors import DatabaseUnavailableError
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
+from plait.maintenance.canceller import Canceller
 from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
 from plait.maintenance.periodic import PeriodicService
@@ -30,7 +31,6 @@ from plait.store.store import Store, WorkerRow
 from plait.worker.address import Address
 from plait.worker.assignment import CodeBook
 from plait.worker.background import Background
-from plait.worker.children import ChildCanceller
 from plait.worker.claimer import Claimer
 from plait.worker.executor import WORKER_STOPPED, Executor, UserSide
 from plait.worker.flusher import Flusher
@@ -111,7 +111,6 @@ class Session:
             park=self.parker.park,
             let_go=self.executor.let_go,
         )
-        children = ChildCanceller(self.store, engine.control, identity, self._background)
         self.flusher = Flusher(
             self.store,
             hub,
@@ -120,7 +119,6 @@ class Session:
             outbox,
             codes,
             admit=self.intake.admit_continued,
-            cancel_children=children.cancel,
             changes=self.changes,
             lifetimes=engine.lifetimes,
             meter=meter,
@@ -153,6 +151,7 @@ class Session:
             Timers(self.store, self._hub, self._cancel_expired),
             Reaper(self.store, self._hub, every=min(5.0, self.identity.timings.heartbeat)),
             Deliverer(self.store, self._hub),
+            Canceller(self.store, self._hub),
             Schedules(self.store),
         ]
         if (retention := settings.retention) is not None:

@@ -1,16 +1,24 @@
 -- The ids of child runs: those that their parent task has started before under the same keys, else the given ones, which
 -- are then remembered. NULL for those whose parent task does not run (any more) in that attempt: a task that was cancelled,
--- timed out or taken over gets no further children.
--- Locks: the parents FOR KEY SHARE in id order: their cancellation comes before or after.
+-- timed out or taken over gets no further children; nor does one that is to be cancelled with a run above it.
+-- Locks: the parents FOR KEY SHARE in id order. Nobody waits for that lock, however long a user's transaction keeps it; but
+-- who ends a task or a run sees it, and orders what is being started here to be cancelled (plait.cancellation).
 CREATE OR REPLACE FUNCTION plait.find_children(
     run_ids uuid[], parent_ids uuid[], parent_tasks smallint[], parent_attempts smallint[], keys text[]
 ) RETURNS uuid[] LANGUAGE plpgsql AS $function$
 DECLARE
     found uuid[];
+    parents constant uuid[] := ARRAY(SELECT DISTINCT p FROM unnest(parent_ids, keys) AS w(p, key) WHERE w.key IS NOT NULL);
 BEGIN
-    PERFORM 1 FROM plait.run r
-    WHERE r.id = ANY (ARRAY(SELECT DISTINCT p FROM unnest(parent_ids, keys) AS w(p, key) WHERE w.key IS NOT NULL))
-    ORDER BY r.id FOR KEY SHARE;
+    PERFORM FROM plait.run WHERE id = ANY (parents) ORDER BY id FOR KEY SHARE;
+    -- Who had begun to end a task or a run before that did not see it: what became of it is seen below. The lock for
+    -- which it has to be waited is given back at once.
+    BEGIN
+        PERFORM FROM plait.run WHERE id = ANY (parents) ORDER BY id FOR SHARE;
+        RAISE EXCEPTION 'met' USING ERRCODE = 'PLT03';
+    EXCEPTION WHEN SQLSTATE 'PLT03' OR serialization_failure THEN
+        NULL;
+    END;
 
     WITH wanted AS (
         SELECT w.* FROM unnest(run_ids, parent_ids, parent_tasks, parent_attempts, keys) WITH ORDINALITY
@@ -18,7 +26,8 @@ BEGIN
         WHERE w.key IS NOT NULL AND (
             SELECT true FROM plait.running h
             WHERE h.run_id = w.parent_id AND h.task = w.task AND h.attempt = w.attempt
-        )
+        ) AND (SELECT status = plait.open() FROM plait.run WHERE id = w.parent_id)
+          AND NOT (EXISTS (SELECT FROM plait.cancellation) AND plait.is_being_cancelled(w.parent_id))
     ), first AS (
         SELECT DISTINCT ON (parent_id, task, key) parent_id, task, key, run_id FROM wanted ORDER BY parent_id, task, key, ord
     ), held AS (

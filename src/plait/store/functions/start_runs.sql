@@ -1,7 +1,7 @@
 -- Start runs: insert them and their root tasks, in one commit; a run id that is there already starts nothing.
 -- An idempotency key that is taken starts nothing either, and gives the id of the run that has it; so does a child's key.
 -- A child whose parent task does not run any more is refused: NULL in the place of its id.
--- Locks: a child's parents FOR KEY SHARE in id order (a cancellation of the parent comes before or after), keys in key order.
+-- Locks: a child's parents FOR KEY SHARE in id order (see find_children.sql), keys in key order.
 -- Called by Plait and, through any driver, inside the transaction of the user.
 CREATE OR REPLACE FUNCTION plait.start_runs(
     run_ids uuid[], version_ids integer[], inputs bytea[], metadatas text[], priorities smallint[],
