@@ -80,8 +80,8 @@ class UnknownVersionError(SchemaError):
 
 
 class KeyHeldError(OperationError):
-    """A transaction that is still open holds the idempotency key, or the child run's key, of a run that was to be started.
-    Nothing was started under that key. End that transaction, then trigger again."""
+    """A transaction that is still open holds the idempotency key, or the child run's key, of a run that was to be
+    started. Nothing was started under that key. End that transaction, then trigger again."""
 
 
 class EmbeddedPostgresError(OperationError):

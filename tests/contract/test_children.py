@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from pydantic import BaseModel
 
-from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait, RunCancelledError, WorkflowRunStatus
+from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait, RunCancelledError
 from plait.errors import InvalidInputError, NotFoundError
 from support.database import Database
 

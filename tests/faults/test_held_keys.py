@@ -1,4 +1,5 @@
-"""Keys that a transaction holds that stays open: who wants the same key waits for a while and is told; nobody else waits."""
+"""Keys that a transaction holds that stays open: who wants the same key waits for a while and is told; nobody else
+waits."""
 
 from __future__ import annotations
 

@@ -93,8 +93,8 @@ class RunControl(FeatureClient):
 
     @on_engine
     async def aio_cancel(self, workflow_run_id: str, *, reason: str = CANCELLED) -> bool:
-        """Cancel a run with its child runs: whatever is not terminal becomes CANCELLED, of the run in one transaction, of
-        its descendants right after it.
+        """Cancel a run with its child runs: whatever is not terminal becomes CANCELLED, of the run in one transaction,
+        of its descendants right after it.
 
         When it returns, the run has ended, no task of a descendant begins any more, and the descendants have ended,
         too, with two exceptions: when there are so many that it takes more than ten seconds, and when one is being
@@ -183,8 +183,8 @@ class RunControl(FeatureClient):
                 its origin. ``additional_metadata`` and ``priority`` can be given with it; if left out, they are those
                 of this run.
 
-        Raises ``ReplayError`` while the run is active, while its child runs are still being cancelled, and when it has no
-        task to run again.
+        Raises ``ReplayError`` while the run is active, while its child runs are still being cancelled, and when it has
+        no task to run again.
         """
         row, definition = await read_run(self._access, workflow_run_id)
         if input is not UNSET:

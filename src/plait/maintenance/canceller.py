@@ -39,7 +39,8 @@ class Canceller(PeriodicService):
 
 
 async def cancel_page(store: ControlStore, hub: Hub) -> tuple[list[UUID], int]:
-    """Cancel one page of child runs and tell everybody. Returns the runs that this ended, and how many were looked at."""
+    """Cancel one page of child runs and tell everybody. Returns the runs that this ended, and how many were looked
+    at."""
     ended, looked_at = await store.carry_out_cancellations(PAGE)
     if ended:
         names = [run_id.hex for run_id in ended]

@@ -39,7 +39,8 @@ class ControlStore:
         return row["version_id"] if row else None
 
     async def cancel_runs(self, runs: Sequence[UUID], reason: str) -> list[UUID]:
-        """Cancel runs in one transaction, and order their descendants to be cancelled. Returns those that this ended."""
+        """Cancel runs in one transaction, and order their descendants to be cancelled. Returns those that this
+        ended."""
         row = await self._pool.fetchrow(load_sql("cancel_runs"), runs, reason)
         return list(row["run_ids"] or ()) if row else []
 

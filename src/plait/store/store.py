@@ -172,7 +172,8 @@ class Store:
     async def start_runs(self, rows: Sequence[StartRow], *, notify: bool = False) -> list[UUID | None]:
         """Start runs in one commit; a run that exists already starts nothing. Returns the effective ids in order:
         another id than the given one where an idempotency key or a child's key was taken, None for a child whose
-        parent task does not run any more, ``KEY_HELD`` where a transaction that is still open holds the key. ``notify``: the commit carries the hint."""
+        parent task does not run any more, ``KEY_HELD`` where a transaction that is still open holds the key.
+        ``notify``: the commit carries the hint."""
         keys = [row.idempotency_key for row in rows]
         triggers = _spread_triggers(rows) if any(row.trigger for row in rows) else (None,) * 5
         answer = await self.pool.fetchrow(
