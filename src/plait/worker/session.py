@@ -17,6 +17,7 @@ from plait.errors import DatabaseUnavailableError, SchemaError
 from plait.faultpoints import reach
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
+from plait.maintenance.canceller import Canceller
 from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
 from plait.maintenance.periodic import PeriodicService
@@ -33,7 +34,6 @@ from plait.values.evaluator import Evaluator
 from plait.worker.address import Address
 from plait.worker.assignment import CodeBook
 from plait.worker.background import Background
-from plait.worker.children import ChildCanceller
 from plait.worker.claimer import Claimer
 from plait.worker.executor import WORKER_STOPPED, Executor, UserSide
 from plait.worker.flusher import Flusher
@@ -131,7 +131,6 @@ class Session:
             loss_limit=loss_limit,
             evaluator=self._evaluator,
         )
-        children = ChildCanceller(self.store, engine.control, identity, self._background)
         self.flusher = Flusher(
             self.store,
             hub,
@@ -140,7 +139,6 @@ class Session:
             outbox,
             codes,
             admit=self.intake.admit_continued,
-            cancel_children=children.cancel,
             changes=self.changes,
             lifetimes=engine.lifetimes,
             meter=meter,
@@ -180,6 +178,7 @@ class Session:
             Timers(self.store, self._hub, self._cancel_expired),
             Reaper(self.store, self._hub, every=min(5.0, self.identity.timings.heartbeat)),
             Deliverer(self.store, self._hub, self._evaluator),
+            Canceller(self.store, self._hub),
             Schedules(self.store),
         ]
         if (retention := settings.retention) is not None:
