@@ -19,6 +19,7 @@ from plait.errors import (
 )
 from plait.store.codecs import SharingConnection
 from plait.store.schema import check_not_moved
+from plait.store.silence import Wire, limit_silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALL_TIMEOUT = 10.0
-"""Seconds that one statement may take, connecting included; a black-holed connection is given up after that."""
+"""Seconds that one statement may go on, connecting included, without a byte that moves: a black-holed connection is
+given up after that."""
 
 # Plans are made once (they do not depend on values) and must use the indexes even while a room is empty: a plan that
 # was right for ten rows would stay for ten million.
@@ -81,6 +83,10 @@ _NO_SCHEMA = (
 )
 
 
+class UnansweredError(DatabaseUnavailableError):
+    """The database may well be there, but a statement was not answered in time: it may have been too much at once."""
+
+
 def normalise_url(url: str) -> str:
     """A URL as asyncpg takes it: SQLAlchemy's ``postgresql+driver://`` and ``postgres://`` become ``postgresql://``.
 
@@ -130,6 +136,8 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
         )
     if isinstance(error, _REFUSED):
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} refused: {error}")
+    if isinstance(error, asyncpg.exceptions.QueryCanceledError):
+        return UnansweredError(f"PostgreSQL at {hide_password(url)} gave up a statement that took too long")
     if isinstance(error, _BROKEN) or (_read_sqlstate(error)[:2] in _TRANSIENT_CLASSES):
         what = str(error) or type(error).__name__
         return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} is not available: {what}")
@@ -140,15 +148,16 @@ def _read_sqlstate(error: BaseException) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-async def connect(url: str, *, application_name: str = "plait", timeout: float = CALL_TIMEOUT) -> asyncpg.Connection:
+async def connect(url: str, *, application_name: str = "plait", timeout: float = CALL_TIMEOUT) -> SharingConnection:
     """Open a connection with Plait's session settings. Raises ``DatabaseUnavailableError``."""
     try:
-        return await asyncpg.connect(
+        connection: SharingConnection = await asyncpg.connect(
             url,
             timeout=timeout,  # pyright: ignore[reportArgumentType]
             connection_class=SharingConnection,
             server_settings={**SESSION_SETTINGS, "application_name": application_name},
         )
+        return connection
     except (*_BROKEN, *_REFUSED, ValueError) as error:
         translated = translate_error(error, url)
         raise translated or OperationError(f"cannot connect to {hide_password(url)}: {error}") from error
@@ -175,7 +184,7 @@ class Link:
     def __init__(self, url: str, *, name: str = "plait") -> None:
         self._url = url
         self._name = name
-        self._connection: asyncpg.Connection | None = None
+        self._connection: SharingConnection | None = None
         self._lock = asyncio.Lock()
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
@@ -201,12 +210,15 @@ class Link:
 
     async def _call(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         try:
-            async with asyncio.timeout(CALL_TIMEOUT), self._lock:
+            async with limit_silence(CALL_TIMEOUT, self._get_wire), self._lock:
                 return await self._send(send)
         except TimeoutError as error:
-            raise DatabaseUnavailableError(
+            raise UnansweredError(
                 f"PostgreSQL at {hide_password(self._url)} did not answer within {CALL_TIMEOUT:g} s"
             ) from error
+
+    def _get_wire(self) -> Wire | None:
+        return None if self._connection is None else self._connection.wire
 
     async def _send(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         connection = self._connection
