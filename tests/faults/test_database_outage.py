@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def test_results_finished_while_postgresql_was_away_are_stored_and_not_run_again
     own_server.stop(immediate=True)
     Gate(tmp_path, "left").open()
     eventually(lambda: len(ledger.select("left", "end")) == 10, "they finish during the outage")
-    eventually(lambda: "waiting for the database to store results" in worker.read_log())
+    eventually(lambda: "cannot store results" in worker.read_log())
     own_server.start()
     assert [reference.result(30) for reference in references] == [pipeline.expect({"n": n}) for n in range(10)]
     assert worker.process.poll() is None
@@ -210,11 +211,9 @@ def test_an_idle_worker_reconnects_gently(
     worker = worker_process("pipeline", url=proxy.build_url(database))
     database.wait("SELECT count(*) = 1 FROM plait.lease")  # it has started altogether
     own_server.stop()
-    eventually(lambda: worker.read_log().count("did not answer the heartbeat") >= 3, "a few heartbeats have failed")
+    eventually(lambda: "cannot renew the lease" in worker.read_log(), "a heartbeat has failed")
     seconds, connects = 3, proxy.connects
-    eventually(
-        lambda: worker.read_log().count("did not answer the heartbeat") >= 3 + seconds, "three more, one a second"
-    )
+    time.sleep(seconds)  # a rate is what is measured
     assert proxy.connects - connects <= 5 * (seconds + 1)
     own_server.start()
     database.wait("SELECT heartbeat_at > plait.now() - interval '1 second' FROM plait.worker")

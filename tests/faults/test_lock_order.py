@@ -68,7 +68,7 @@ async def reap(scene: Scene, driver: Driver) -> Any:
 
 
 async def claim(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000)
+    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000, 1 << 20)
 
 
 async def claim_expired(scene: Scene, driver: Driver) -> Any:

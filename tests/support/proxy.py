@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 import threading
@@ -16,7 +17,8 @@ class Proxy:
     """Forwards connections to a server's Unix socket, whole replies at a time.
 
     ``lose_reply("plait finishes")`` loses the next reply with rows on a connection of that application name and resets
-    the connection: the statement was committed and its sender will never know.
+    the connection: the statement was committed and its sender will never know. While ``carries`` is set, a message or
+    a reply of more bytes than that never arrives: what is too much for a link before its sender loses patience.
     """
 
     def __init__(self, server: OwnServer) -> None:
@@ -28,6 +30,9 @@ class Proxy:
         self.lost: list[str] = []
         """Application names of the connections whose replies were lost."""
         self.connects = 0
+        self.carries = math.inf
+        self.stuck = 0
+        """Messages and replies that were too large."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def build_url(self, database: Database) -> str:
@@ -67,12 +72,27 @@ class Proxy:
             upstream.sendall(struct.pack("!I", length) + startup)
             words = startup[4:].split(b"\0")
             application = words[words.index(b"application_name") + 1].decode()
-            threading.Thread(target=_pump, args=(client, upstream), daemon=True).start()
+            threading.Thread(target=self._forward_requests, args=(client, upstream), daemon=True).start()
             with suppress(OSError):
                 self._forward_replies(upstream, client, application)
             for end in (client, upstream):  # a close alone would wait for the thread that reads
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+
+    def _forward_requests(self, client: socket.socket, upstream: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                head = _read(client, 5)
+                message = head + _read(client, struct.unpack("!I", head[1:])[0] - 4)
+                if self._is_too_large(message):
+                    _swallow(client)
+                upstream.sendall(message)
+        with suppress(OSError):
+            upstream.shutdown(socket.SHUT_RDWR)
+
+    def _is_too_large(self, message: bytes) -> bool:
+        self.stuck += len(message) > self.carries
+        return len(message) > self.carries
 
     def _forward_replies(self, upstream: socket.socket, client: socket.socket, application: str) -> None:
         rows = b""  # held back until the whole reply is there
@@ -88,6 +108,8 @@ class Proxy:
                     client.shutdown(socket.SHUT_RDWR)
                     return
                 message, rows = rows, b""
+                if self._is_too_large(message):
+                    _swallow(upstream)
             client.sendall(message)
 
     def _loses(self, application: str) -> bool:
@@ -99,19 +121,18 @@ class Proxy:
             return True
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+def _swallow(source: socket.socket) -> None:
+    """Nothing of a connection arrives any more. Raises ``OSError`` when it is closed."""
+    while source.recv(65536):
+        pass
+    raise OSError("closed")
 
 
 def _read(source: socket.socket, count: int) -> bytes:
-    parts = b""
+    parts = bytearray()
     while len(parts) < count:
         part = source.recv(count - len(parts))
         if not part:
             raise OSError("closed")
         parts += part
-    return parts
+    return bytes(parts)

@@ -67,7 +67,8 @@ class RunState:
 
     id: UUID
     version: StoredVersion
-    input: bytes
+    input: bytes | None
+    """None until it is read: a claim brings only so many bytes."""
     metadata: str | None
     priority: int
     worst: Status

@@ -9,8 +9,9 @@ from contextlib import suppress
 
 import asyncpg
 
-from plait.errors import PlaitError
+from plait.errors import DatabaseUnavailableError, PlaitError
 from plait.store.connection import iter_backoff
+from plait.store.outage import Outage
 
 logger = logging.getLogger("plait.maintenance")
 
@@ -26,6 +27,7 @@ class PeriodicService(ABC):
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._poked = asyncio.Event()
+        self._outage = Outage(logger, f"run the {self.name}")
 
     @abstractmethod
     async def run_once(self) -> float:
@@ -52,6 +54,9 @@ class PeriodicService(ABC):
             try:
                 pause = await self.run_once()
                 backoff = iter_backoff()
+                self._outage.end()
+            except DatabaseUnavailableError as error:
+                pause = self._outage.note(error)
             except (PlaitError, asyncpg.PostgresError) as error:
                 pause = next(backoff)
                 logger.warning("%s: %s; again in %.1f s", self.name, error, pause)

@@ -181,9 +181,11 @@ class Link:
     then unknown, so every statement sent through a link must bear repetition.
     """
 
-    def __init__(self, url: str, *, name: str = "plait") -> None:
+    def __init__(self, url: str, *, name: str = "plait", patience: float = 1.0) -> None:
         self._url = url
         self._name = name
+        self._patience = patience
+        """How many times ``CALL_TIMEOUT`` a call may be without a byte that moves."""
         self._connection: SharingConnection | None = None
         self._lock = asyncio.Lock()
 
@@ -209,12 +211,13 @@ class Link:
                 connection.terminate()
 
     async def _call(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        seconds = CALL_TIMEOUT * self._patience
         try:
-            async with limit_silence(CALL_TIMEOUT, self._get_wire), self._lock:
+            async with limit_silence(seconds, self._get_wire), self._lock:
                 return await self._send(send)
         except TimeoutError as error:
             raise UnansweredError(
-                f"PostgreSQL at {hide_password(self._url)} did not answer within {CALL_TIMEOUT:g} s"
+                f"PostgreSQL at {hide_password(self._url)} did not answer within {seconds:g} s"
             ) from error
 
     def _get_wire(self) -> Wire | None:

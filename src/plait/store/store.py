@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
-from plait.graph.attempt import StoredVersion
+from plait.graph.attempt import Attempt, Report, StoredVersion
 from plait.graph.definition import WorkflowDefinition
 from plait.graph.triggers import RunTrigger
 from plait.store.catalog import CatalogStore
@@ -100,13 +100,14 @@ class Claimed:
 
 
 class Store:
-    """Statements over a few connections: claims, finishes and what keeps leases have one each, so that nothing slow can
-    be in their way; all else shares a small pool."""
+    """Statements over a few connections: claims (and what compares with them), finishes and what keeps leases have one
+    each, so that nothing slow can be in their way; all else shares a small pool."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.claims = Link(url, name="plait claims")
         self.finishes = Link(url, name="plait finishes")
+        self.large_finishes = Link(url, name="plait large results", patience=6)
         self.beats = Link(url, name="plait heartbeat")
         self.pool = LinkPool(url)
         self.events = EventStore(self.pool)
@@ -123,6 +124,7 @@ class Store:
         """Close every connection."""
         await self.claims.close()
         await self.finishes.close()
+        await self.large_finishes.close()
         await self.beats.close()
         await self.pool.close()
 
@@ -184,9 +186,9 @@ class Store:
             raise OperationError("plait.start_runs returned nothing")
         return list(answer["run_ids"])
 
-    async def claim_tasks(self, worker_id: UUID, actions: list[int], limit: int) -> Claimed:
-        """Take up to ``limit`` ready tasks of ``actions`` for a worker."""
-        rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit)
+    async def claim_tasks(self, worker_id: UUID, actions: list[int], limit: int, input_bytes: int) -> Claimed:
+        """Take up to ``limit`` ready tasks of ``actions`` for a worker, with up to so many bytes of inputs."""
+        rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit, input_bytes)
         seen: int = rows[0]["seen"]
         return Claimed(rows if rows[0]["run_id"] is not None else [], seen)
 
@@ -194,9 +196,10 @@ class Store:
         """Take ready tasks whose schedule timeout has passed, whatever their action."""
         return await self.claims.fetch(load_sql("claim_expired"), worker_id, limit)
 
-    async def finish_tasks(self, worker_id: UUID, arrays: FinishArrays) -> Finished:
-        """Finish a batch of attempts."""
-        row = await self.finishes.fetchrow(load_sql("finish_tasks"), worker_id, *arrays)
+    async def finish_tasks(self, worker_id: UUID, arrays: FinishArrays, *, large: bool = False) -> Finished:
+        """Finish a batch of attempts; a ``large`` one over a link of its own, which is waited for longer."""
+        link = self.large_finishes if large else self.finishes
+        row = await link.fetchrow(load_sql("finish_tasks"), worker_id, *arrays)
         if row is None:
             raise OperationError("finish_tasks returned nothing")
         return Finished(
@@ -207,6 +210,12 @@ class Store:
             row["next_due"],
         )
 
+    async def count_stored(self, outcomes: Sequence[tuple[Attempt, Report]]) -> int:
+        """How many of these outcomes are stored."""
+        columns = zip(*((a.run.id, a.task, a.attempt, int(report.status)) for a, report in outcomes), strict=True)
+        row = await self.pool.fetchrow(load_sql("count_stored"), *map(list, columns))
+        return row["stored"] if row else 0
+
     async def wake_tasks(self, limit: int) -> tuple[int, list[int]]:
         """Move due tasks from waiting to ready. Returns how many, and their actions."""
         row = await self.pool.fetchrow(load_sql("wake_tasks"), limit)
@@ -214,22 +223,22 @@ class Store:
 
     # what workers and waiters read
 
-    async def read_outcomes(self, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
-        """The terminal attempts of given tasks, where there is one."""
-        return await self.pool.fetch(load_sql("read_outcomes"), runs, tasks)
-
     async def read_held(self, worker_id: UUID) -> dict[tuple[UUID, int, int], bool]:
         """Run, task and attempt of what a worker holds according to the database; whether each is to be cancelled."""
-        rows = await self.pool.fetch(load_sql("read_held"), worker_id)
+        rows = await self.claims.fetch(load_sql("read_held"), worker_id)
         return {(row["run_id"], row["task"], row["attempt"]): row["cancelled"] for row in rows}
 
-    async def read_running(self, worker_id: UUID, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
-        """Tasks that a worker holds, by key, shaped as a claim returns them."""
-        return await self.pool.fetch(load_sql("read_running"), worker_id, runs, tasks)
+    async def read_running(
+        self, worker_id: UUID, keys: Sequence[tuple[UUID, int, int]], input_bytes: int
+    ) -> list[Record]:
+        """Tasks that a worker holds, by run, task and attempt, shaped as a claim returns them."""
+        runs, tasks = [run_id for run_id, _, _ in keys], [task for _, task, _ in keys]
+        return await self.claims.fetch(load_sql("read_running"), worker_id, runs, tasks, input_bytes)
 
-    async def read_ended(self, runs: Sequence[UUID]) -> list[Record]:
-        """Which of these runs have ended, with the outcome of each of their tasks, in task order."""
-        return await self.pool.fetch(load_sql("read_ended"), runs)
+    async def read_ended(self, runs: Sequence[UUID], value_bytes: int) -> list[Record]:
+        """Which of these runs have ended, with the outcome of each of their tasks, in task order, and up to so many
+        bytes of outputs and errors."""
+        return await self.pool.fetch(load_sql("read_ended"), runs, value_bytes)
 
     async def peek_priority(self, actions: list[int]) -> int:
         """The highest priority that waits in ready for one of these actions; 0 when nothing does."""

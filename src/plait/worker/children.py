@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from plait.engine.control import Control
 from plait.errors import DatabaseUnavailableError
 from plait.store.connection import iter_backoff
+from plait.store.outage import Outage
 from plait.worker.assignment import Assignment
 from plait.worker.background import Background
 from plait.worker.identity import Identity
@@ -27,6 +28,7 @@ class ChildCanceller:
         self._control = control
         self._identity = identity
         self._background = background
+        self._outage = Outage(logger, "cancel the child runs of cancelled tasks")
 
     def cancel(self, assignment: Assignment) -> None:
         """Cancel the child runs that an attempt started; it starts no more."""
@@ -38,8 +40,10 @@ class ChildCanceller:
                 # Otherwise a child is being started in a transaction of the user's: it would be overlooked.
                 if await self._store.control.meet_starts(assignment.run.id) or self._identity.is_stopping:
                     await self._control.cancel_children(assignment.run.id, assignment.task, assignment.name)
+                    self._outage.end()
                     return
             except DatabaseUnavailableError as error:
+                self._outage.note(error)
                 if self._identity.is_stopping:
                     logger.warning("child runs of task %s were not cancelled: %s", assignment.name, error)
                     return

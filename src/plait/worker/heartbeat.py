@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
+from plait.store.outage import Outage
 from plait.worker.identity import Identity
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Heartbeat:
         self._read_pace = read_pace
         self._lose = lose
         self._last_ok = time.monotonic()
+        self._outage = Outage(logger, "renew the lease")
 
     def begin(self) -> None:
         """The lease of a freshly registered worker begins now."""
@@ -55,8 +57,11 @@ class Heartbeat:
             sent = time.monotonic()
             try:
                 await self._beat(sent)
-            except (TimeoutError, DatabaseUnavailableError) as error:
-                logger.warning("the database did not answer the heartbeat: %s", error or "timed out")
+                self._outage.end()
+            except TimeoutError:
+                self._outage.note(TimeoutError("the database did not answer before the lease was about to end"))
+            except DatabaseUnavailableError as error:
+                self._outage.note(error)
             if time.monotonic() - self._last_ok > self._timings.lease - self._timings.margin:
                 await self._lose("the database did not answer before the lease was about to end")
             pause = self._timings.heartbeat if self._last_ok == sent else min(1.0, self._timings.heartbeat)

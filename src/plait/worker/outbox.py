@@ -12,6 +12,12 @@ from plait.worker.holdings import Holdings
 Outcome = tuple[Assignment, Report]
 
 
+def measure(outcome: Outcome) -> int:
+    """About how many bytes storing an outcome takes."""
+    report = outcome[1]
+    return len(report.output or b"") + len(report.error or b"")
+
+
 class Outbox:
     """Outcomes that the flusher has not taken yet. ``note_ended`` is called when one comes. Everything runs on the
     engine's loop."""
@@ -37,16 +43,21 @@ class Outbox:
         self._note_ended()
 
     def take(self, cap: int, most_bytes: int) -> list[Outcome]:
-        """Take the oldest: up to ``cap``, and up to so many bytes of output, a single larger one aside."""
+        """Take the oldest: up to ``cap``, and up to so many bytes, a single larger one aside."""
         size = 0
-        for count, (_, report) in enumerate(self.outcomes):
-            size += len(report.output or b"")
+        for count, outcome in enumerate(self.outcomes):
+            size += measure(outcome)
             if count == cap or (count and size > most_bytes):
                 break
         else:
             count = len(self.outcomes)
         batch, self.outcomes = self.outcomes[:count], self.outcomes[count:]
         return batch
+
+    def put_back(self, batch: list[Outcome]) -> None:
+        """Put first again what was taken and not written."""
+        self.outcomes[:0] = batch
+        self._wake.set()
 
     async def wait(self) -> None:
         """Wait until something comes, or came since this was last called."""

@@ -25,7 +25,8 @@ from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
-from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.store.connection import CALL_TIMEOUT
+from plait.store.outage import Outage
 from plait.store.store import Store, WorkerRow
 from plait.worker.address import Address
 from plait.worker.assignment import CodeBook
@@ -85,6 +86,7 @@ class Session:
         self.changes = ChangeTeller(hub)
         self.logs = LogWriter(engine.store.url, hub, self._loop)
         self._background = Background()
+        self._outage = Outage(logger, "register again")
         meter = None if health is None else Meter()
         outbox = self._outbox = Outbox(self.holdings, note_ended=self.logs.hurry)
         self.executor = Executor(
@@ -298,13 +300,14 @@ class Session:
             if assignment.execution is not None and assignment.execution.trace is not None:
                 assignment.execution.trace.abandon()
             self.executor.stop(assignment)
-        for delay in iter_backoff():
+        while True:
             try:
                 await self._register(lost)
+                self._outage.end(f"under the id {self.identity.id}")
                 self._announce()
                 return
-            except DatabaseUnavailableError:
-                await asyncio.sleep(delay)
+            except DatabaseUnavailableError as error:
+                await self._outage.pause(error)
 
     async def _wait_until_empty(self, seconds: float, *, interruptible: bool) -> None:
         deadline = time.monotonic() + seconds
