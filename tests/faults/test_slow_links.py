@@ -125,21 +125,23 @@ def test_tasks_get_inputs_that_one_answer_cannot_carry(narrow: Proxy, far: Plait
 
 
 def test_a_task_gets_outputs_of_parents_that_one_answer_cannot_carry_and_holds_up_nobody(
-    narrow: Proxy, far: Plait, plait: Plait, database: Database
+    narrow: Proxy, far: Plait, plait: Plait
 ) -> None:
-    gate = threading.Event()
+    begun = threading.Event()
 
-    def declare(plait: Plait) -> Any:
+    def declare(plait: Plait, *, hang: bool) -> Any:
         flow = plait.workflow(name="join")
 
         async def part(input: EmptyModel, ctx: Context) -> str:
-            await asyncio.to_thread(gate.wait)
             return LARGE if ctx.task_name == "part_0" else SMALL
 
         parts = [flow.task(name=f"part_{number}")(part) for number in range(6)]
 
         @flow.task(name="join", parents=parts)
         async def join(input: EmptyModel, ctx: Context) -> int:
+            if hang:
+                begun.set()
+                await asyncio.Event().wait()
             return sum(len(ctx.task_output(one)) for one in parts)
 
         @plait.task(name="other")
@@ -148,15 +150,11 @@ def test_a_task_gets_outputs_of_parents_that_one_answer_cannot_carry_and_holds_u
 
         return flow, other
 
-    (near_flow, near_other), (flow, other) = declare(plait), declare(far)
+    (near_flow, near_other), (flow, other) = declare(plait, hang=True), declare(far, hang=False)
     first = serve(plait, near_flow)
     run = near_flow.run_no_wait()
-    database.wait("SELECT count(*) = 6 FROM plait.running")
-    stopping = threading.Thread(target=lambda: first.stop(hurry=False))
-    stopping.start()
-    eventually(lambda: first.worker._session is None or first.worker._session.identity.is_stopping)
-    gate.set()
-    stopping.join(30)
+    assert begun.wait(30)
+    first.stop()  # it hands the join back
     narrow.carries = 0.9 * len(SMALL)
     second = serve(far, flow, other)
     eventually(lambda: narrow.stuck, "the outputs were too much at once")

@@ -71,6 +71,8 @@ class Proxy:
             startup = _read(client, length - 4)
             upstream.sendall(struct.pack("!I", length) + startup)
             words = startup[4:].split(b"\0")
+            if b"application_name" not in words:  # a request to cancel: it has no answer
+                return
             application = words[words.index(b"application_name") + 1].decode()
             threading.Thread(target=self._forward_requests, args=(client, upstream), daemon=True).start()
             with suppress(OSError):
