@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
-from plait.graph.attempt import Attempt, Report, StoredVersion
-from plait.graph.definition import WorkflowDefinition
+from plait.graph.attempt import Attempt, Report, StoredVersion, UnreadableVersionError
+from plait.graph.definition import FORMAT, WorkflowDefinition
 from plait.graph.triggers import RunTrigger
 from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
@@ -119,6 +119,7 @@ class Store:
         self.retention = RetentionStore(self.pool)
         self.observation = ObservationStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
+        self._unreadable: dict[int, UnreadableVersionError] = {}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -142,6 +143,7 @@ class Store:
             list(definition.roots),
             schedules,
             list(definition.pending),
+            FORMAT,
         )
         if row is None:
             raise OperationError("register_version returned nothing")
@@ -150,13 +152,19 @@ class Store:
         return version
 
     async def read_version(self, version_id: int) -> StoredVersion:
-        """A stored version by id, cached for ever: versions never change. Raises ``NotFoundError``."""
+        """A stored version by id, cached for ever: versions never change. Raises ``NotFoundError``, and
+        ``UnreadableVersionError`` for one that a newer Plait stored."""
+        if version_id in self._unreadable:
+            raise self._unreadable[version_id]
         if version_id not in self._versions:
             row = await self.pool.fetchrow(load_sql("read_version"), version_id)
             if row is None:
                 raise NotFoundError(f"there is no workflow version {version_id}")
-            definition = WorkflowDefinition.from_json(row["definition"])
-            self._versions[version_id] = StoredVersion(row["id"], definition, tuple(row["actions"]))
+            try:
+                self._versions[version_id] = _read_version(row)
+            except UnreadableVersionError as error:
+                self._unreadable[version_id] = error
+                raise
         return self._versions[version_id]
 
     def get_version(self, version_id: int) -> StoredVersion | None:
@@ -312,6 +320,18 @@ class Store:
     async def read_server(self) -> Record | None:
         """Version and clock of the server, and whether it refuses writes."""
         return await self.pool.fetchrow(load_sql("read_server"))
+
+
+def _read_version(row: Record) -> StoredVersion:
+    try:
+        definition = WorkflowDefinition.from_json(row["definition"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableVersionError(
+            f"version {row['id']} of workflow {row['workflow']!r} was stored by a newer Plait and cannot be read here "
+            f"({error}): upgrade Plait here; workers with the newer one run it",
+            StoredVersion.outline(row["id"], row["workflow"], row["actions"], row["schedules_us"]),
+        ) from error
+    return StoredVersion(row["id"], definition, tuple(row["actions"]))
 
 
 def _spread_triggers(rows: Sequence[StartRow]) -> tuple[list[Any] | None, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, InvalidValueError, NotFoundError
-from plait.graph.attempt import Report, RunState
+from plait.graph.attempt import Report, RunState, StoredVersion, UnreadableVersionError
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge
 from plait.store.connection import CALL_TIMEOUT, UnansweredError
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
+
+FIRST_PAUSE, LONGEST_PAUSE = 15.0, 600.0
+"""Seconds for which a task of an unreadable version is left to others."""
+UNREADABLE = "its worker cannot read this version of the workflow: a newer Plait stored it"
 
 CONDITIONS_PAGE = 100
 """Tasks whose conditions are looked at together."""
@@ -61,6 +65,8 @@ class Intake:
         self._values = ValueReader(store.pool, Outage(logger, "read inputs and parents' outputs"))
         self._condition_reads = asyncio.Semaphore(1)  # of the pool's few connections, some are for others
         self._conditions_outage = Outage(logger, "read conditions of tasks")
+        self._unreadable: dict[int, StoredVersion] = {}
+        """Outlines of versions that a newer Plait stored."""
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
@@ -71,10 +77,12 @@ class Intake:
         """
         epoch = self._holdings.epoch
         for version_id in {row["version_id"] for row in rows}:
-            if self._store.get_version(version_id) is None:
-                await self._store.read_version(version_id)
+            if self._store.get_version(version_id) is None and version_id not in self._unreadable:
+                await self._read_version(version_id)
         if epoch != self._holdings.epoch:
             return
+        self._give_back([row for row in rows if row["version_id"] in self._unreadable], slot=not expired)
+        rows = [row for row in rows if row["version_id"] not in self._unreadable]
         assignments = [self._admit_row(row, slot=not expired) for row in rows]
         conditional = [
             (assignment, row)
@@ -110,6 +118,26 @@ class Intake:
         self._fetching.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("inputs and parents' outputs could not be read", exc_info=task.exception())
+
+    async def _read_version(self, version_id: int) -> None:
+        try:
+            await self._store.read_version(version_id)
+        except UnreadableVersionError as error:
+            self._unreadable[version_id] = error.outline
+            logger.error("tasks are handed back: %s", error)
+
+    def _give_back(self, rows: Sequence[Record], *, slot: bool) -> None:
+        """Hand back tasks of versions that this Plait cannot read, for longer each time: a newer worker runs them."""
+        for row in rows:
+            version, attempt = self._unreadable[row["version_id"]], row["attempt"]
+            run = RunState(
+                row["run_id"], version, None, None, row["priority"], Status.COMPLETED, ended=row["status"] != 0
+            )
+            assignment = Assignment(run, row["task"], attempt, row["retry"], row["lost"], None, slot)
+            self._holdings.add(assignment)
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * attempt)
+            report = Report(Status.RELEASED, retry_us=round(pause * 1e6), reason=UNREADABLE)
+            self._conclude(assignment, report)
 
     def _admit_row(self, row: Record, *, slot: bool) -> Assignment:
         run_id = row["run_id"]
