@@ -17,8 +17,10 @@ class Proxy:
     """Forwards connections to a server's Unix socket, whole replies at a time.
 
     ``lose_reply("plait finishes")`` loses the next reply with rows on a connection of that application name and resets
-    the connection: the statement was committed and its sender will never know. While ``carries`` is set, a message or
-    a reply of more bytes than that never arrives: what is too much for a link before its sender loses patience.
+    the connection: the statement was committed and its sender will never know. ``forget()`` makes the connections that
+    are open swallow everything, as a firewall does that has forgotten them; new ones work. While ``carries`` is set, a
+    message or a reply of more bytes than that never arrives: what is too much for a link before its sender loses
+    patience.
     """
 
     def __init__(self, server: OwnServer) -> None:
@@ -26,7 +28,9 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._to_lose: dict[str, int] = {}
+        self._to_spare: dict[str, int] = {}
         self._clients: list[socket.socket] = []
+        self._forgotten: set[socket.socket] = set()
         self.lost: list[str] = []
         """Application names of the connections whose replies were lost."""
         self.connects = 0
@@ -41,9 +45,15 @@ class Proxy:
         port = self._listener.getsockname()[1]
         return f"postgresql://{user}@127.0.0.1:{port}/{database.name}?sslmode=disable"
 
-    def lose_reply(self, application: str, count: int = 1) -> None:
+    def lose_reply(self, application: str, count: int = 1, *, after: int = 0) -> None:
+        """Lose the next ``count`` replies, but let ``after`` of them through before."""
         with self._lock:
+            self._to_spare[application] = after
             self._to_lose[application] = self._to_lose.get(application, 0) + count
+
+    def forget(self) -> None:
+        with self._lock:
+            self._forgotten |= set(self._clients)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -88,7 +98,8 @@ class Proxy:
                 message = head + _read(client, struct.unpack("!I", head[1:])[0] - 4)
                 if self._is_too_large(message):
                     _swallow(client)
-                upstream.sendall(message)
+                if client not in self._forgotten:
+                    upstream.sendall(message)
         with suppress(OSError):
             upstream.shutdown(socket.SHUT_RDWR)
 
@@ -112,11 +123,15 @@ class Proxy:
                 message, rows = rows, b""
                 if self._is_too_large(message):
                     _swallow(upstream)
-            client.sendall(message)
+            if client not in self._forgotten:
+                client.sendall(message)
 
     def _loses(self, application: str) -> bool:
         with self._lock:
             if not self._to_lose.get(application):
+                return False
+            if self._to_spare.get(application):
+                self._to_spare[application] -= 1
                 return False
             self._to_lose[application] -= 1
             self.lost.append(application)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from plait.engine.engine import Engine
 from plait.engine.portal import Portal
+from plait.engine.repeat import repeat
 from plait.engine.requests import RunRequest
 from plait.graph.definition import WorkflowDefinition
 from plait.values.encoding import DEFAULT_PAYLOAD_LIMIT
@@ -69,6 +70,11 @@ class Access:
         await engine.connect()
         return engine
 
+    async def open_patiently(self) -> Engine:
+        """``open_engine`` for calls that store something: an outage at a program's first use of the database is waited
+        out like any other."""
+        return await repeat(self.open_engine)
+
     def use_database(self, url: str | None) -> None:
         """Use another database; an engine that is connected is closed."""
         self.close()
@@ -112,11 +118,11 @@ class Access:
 
     async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs (engine's loop). Returns the effective ids once they are durable."""
-        return await (await self.open_engine()).starts.start_runs(requests)
+        return await (await self.open_patiently()).starts.start_runs(requests)
 
     async def run_to_end(self, requests: Sequence[RunRequest]) -> list[RunOutcome]:
         """Start runs and wait until they ended (engine's loop)."""
-        return await (await self.open_engine()).run_to_end(requests)
+        return await (await self.open_patiently()).run_to_end(requests)
 
     async def wait_runs(self, run_ids: Sequence[UUID], timeout: float | None) -> list[RunOutcome]:
         """Wait until runs ended (engine's loop). Raises ``ResultTimeoutError`` after ``timeout`` seconds."""
@@ -139,5 +145,5 @@ class Access:
     async def _render_requests(self, requests: Sequence[RunRequest]) -> str:
         from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
-        engine = await self.open_engine()
+        engine = await self.open_patiently()
         return transaction.render_rows(await engine.starts.prepare_rows(requests))

@@ -38,7 +38,8 @@ class Control:
             return []
         ended: list[UUID] = []
         for start in range(0, len(run_ids), CONTROL_BATCH):
-            ended += await repeat(self._store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
+            page = run_ids[start : start + CONTROL_BATCH]
+            ended += await repeat(self._store.control.cancel_runs, page, reason)
         # The asked ones too: when a request is sent again, because its reply was lost, it ends nothing.
         self._note_cancelled(ended)
         names = [run_id.hex for run_id in {*ended, *run_ids}]

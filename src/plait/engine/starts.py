@@ -8,7 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from plait.engine.control import Control
-from plait.engine.repeat import repeat
+from plait.engine.repeat import persist, repeat_briefly
 from plait.engine.requests import RunRequest
 from plait.engine.versions import Versions
 from plait.errors import PARENT_ENDED, InvalidInputError, ParentEndedError, UnknownVersionError
@@ -45,8 +45,8 @@ class Starts:
     async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs durably; returns when they are committed, with the effective ids in order.
 
-        Sent again while the database is away for up to ``PATIENCE`` seconds, then raises
-        ``DatabaseUnavailableError``. The run ids make that harmless.
+        Sent again while the database is away for up to ``PATIENCE`` seconds, inside a task for as long as its worker's
+        lease; then raises ``DatabaseUnavailableError``. The run ids make that harmless.
         """
         run_ids = await self.start_rows(await self.prepare_rows(requests))
         found = {
@@ -61,7 +61,8 @@ class Starts:
     async def start_rows(self, rows: Sequence[StartRow]) -> list[UUID]:
         """Start runs of stored versions; as ``start_runs``. Raises ``ParentEndedError`` for child runs whose parent
         task does not run any more."""
-        run_ids = [run_id for run_id in await self._batcher.submit(rows) if run_id is not None]
+        written = await persist(self._batcher.submit, rows)
+        run_ids = [run_id for run_id in written if run_id is not None]
         if len(run_ids) < len(rows):
             raise ParentEndedError(PARENT_ENDED)
         return run_ids
@@ -111,7 +112,7 @@ class Starts:
         now = time.monotonic()
         quiet, self._last_start = len(rows) == 1 and now - self._last_start > QUIET_SECONDS, now
         try:
-            started = await repeat(partial(self._store.start_runs, notify=quiet), rows)
+            started = await repeat_briefly(partial(self._store.start_runs, notify=quiet), rows)
         except UnknownVersionError:
             self._versions.forget()
             raise

@@ -107,9 +107,9 @@ class ScheduleStore:
 
     # crons
 
-    async def insert_cron(self, row: CronRow) -> bool:
-        """Store a cron made at run time. False when its workflow has another one of this name."""
-        return await self._pool.fetchrow(load_sql("insert_cron"), *_spread_cron(row)) is not None
+    async def insert_cron(self, row: CronRow) -> Record | None:
+        """Store a cron made at run time, and return it. None when its workflow has another one of this name."""
+        return await self._pool.fetchrow(load_sql("insert_cron"), *_spread_cron(row))
 
     async def list_declared_crons(self, workflows: Sequence[str]) -> list[Record]:
         """The declared crons of workflows."""
@@ -150,9 +150,9 @@ class ScheduleStore:
 
     # scheduled runs
 
-    async def schedule_runs(self, rows: Sequence[ScheduledRow]) -> None:
-        """Store scheduled runs in one commit."""
-        await self._pool.execute(
+    async def schedule_runs(self, rows: Sequence[ScheduledRow]) -> datetime:
+        """Store scheduled runs in one commit. Returns when they were stored."""
+        answer = await self._pool.fetchrow(
             load_sql("schedule_runs"),
             [row.id for row in rows],
             [row.version_id for row in rows],
@@ -161,6 +161,10 @@ class ScheduleStore:
             [row.metadata for row in rows],
             [row.priority for row in rows],
         )
+        if answer is None:
+            raise OperationError("plait.schedule_runs returned nothing")
+        stored_at: datetime = answer["stored_at"]
+        return stored_at
 
     async def read_scheduled(self, ids: Sequence[UUID]) -> list[Record]:
         """Scheduled runs by id, those there are."""

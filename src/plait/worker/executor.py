@@ -65,6 +65,7 @@ class Executor:
     """Hands assignments to the user's side in batches, and their reports back to the engine in batches.
 
     ``conclude`` is called on the engine's loop, once per assignment, unless it was concluded by something else first.
+    ``database``: the worker's, as errors name it.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class Executor:
         open_log: Callable[[Attempt], LineLog],
         conclude: Concluder,
         changes: ChangeTeller,
+        database: str,
     ) -> None:
+        self._database = database
         self._engine_loop = engine_loop
         self._user_loop = user.loop
         self._holdings = holdings
@@ -89,7 +92,13 @@ class Executor:
         self._payload_limit = user.payload_limit
         self._caller = user.caller
         self._host = Host(
-            str(identity.id), user.lifespan, release_slot, cancel, open_log=open_log, capture_logs=user.capture_logs
+            str(identity.id),
+            identity.timings.lease,
+            user.lifespan,
+            release_slot,
+            cancel,
+            open_log=open_log,
+            capture_logs=user.capture_logs,
         )
         self._tracing = find_tracing()
         self._threads = ThreadPool("plait-task")
@@ -213,7 +222,7 @@ class Executor:
 
     def _report_error(self, execution: Execution, error: BaseException) -> Report:
         # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
-        report = report_failure(execution.assignment, error, execution.elapsed_us)
+        report = report_failure(execution.assignment, error, execution.elapsed_us, database=self._database)
         if execution.trace is not None:
             execution.trace.end_code(report, error)
         return report

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.store import Store
+    from plait.values.evaluator import Evaluator
     from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
@@ -53,8 +54,10 @@ class Intake:
         conclude: Callable[[Assignment, Report], None],
         park: Callable[[Assignment, Sequence[int]], None],
         let_go: Callable[[Assignment], None],
+        evaluator: Evaluator,
     ) -> None:
         self._store = store
+        self._evaluator = evaluator
         self._holdings = holdings
         self._codes = codes
         self._execute = execute
@@ -203,7 +206,7 @@ class Intake:
         if self._reader is None:
             from plait.worker.conditions import ConditionReader  # noqa: PLC0415 - where there are conditions at all
 
-            self._reader = ConditionReader(self._store.events)
+            self._reader = ConditionReader(self._store.events, self._evaluator)
         async for _ in self._read_values([assignment for assignment, _ in claimed], expired=False):
             pass
         for start in range(0, len(claimed), CONDITIONS_PAGE):

@@ -25,9 +25,10 @@ from plait.maintenance.schedules import Schedules
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
-from plait.store.connection import CALL_TIMEOUT
+from plait.store.connection import CALL_TIMEOUT, hide_password
 from plait.store.outage import Outage
 from plait.store.store import Store, WorkerRow
+from plait.values.evaluator import Evaluator
 from plait.worker.address import Address
 from plait.worker.assignment import CodeBook
 from plait.worker.background import Background
@@ -99,11 +100,13 @@ class Session:
             open_log=self.logs.open_log,
             conclude=outbox.conclude,
             changes=self.changes,
+            database=hide_password(engine.store.url),
         )
         self.parker = Parker(self.store, hub, identity, self.holdings, conclude=outbox.conclude, changes=self.changes)
         self.revoker = Revoker(
             self.store, hub, identity, self.holdings, cancel=self.executor.cancel, let_go=self.executor.let_go
         )
+        self._evaluator = Evaluator()
         self.intake = Intake(
             self.store,
             self.holdings,
@@ -112,6 +115,7 @@ class Session:
             conclude=outbox.conclude,
             park=self.parker.park,
             let_go=self.executor.let_go,
+            evaluator=self._evaluator,
         )
         children = ChildCanceller(self.store, engine.control, identity, self._background)
         self.flusher = Flusher(
@@ -154,7 +158,7 @@ class Session:
         services: list[PeriodicService] = [
             Timers(self.store, self._hub, self._cancel_expired),
             Reaper(self.store, self._hub, every=min(5.0, self.identity.timings.heartbeat)),
-            Deliverer(self.store, self._hub),
+            Deliverer(self.store, self._hub, self._evaluator),
             Schedules(self.store),
         ]
         if (retention := settings.retention) is not None:
@@ -213,6 +217,7 @@ class Session:
         self.revoker.close()
         await self.intake.close()
         await self.parker.close()
+        await self._evaluator.close()
         for service in self._services:
             if service.hint is not None:
                 self._hub.unsubscribe(service.hint, service.poke)
