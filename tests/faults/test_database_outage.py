@@ -124,12 +124,15 @@ def test_a_workers_commit_whose_reply_was_lost_is_neither_lost_nor_repeated(
     connection: str,
 ) -> None:
     declared = pipeline.declare(plait)
-    worker_process("pipeline", url=proxy.build_url(database), slots=20)
+    worker = worker_process("pipeline", url=proxy.build_url(database), slots=20)
     for number in range(4):
         proxy.lose_reply(connection)
         items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(10)]
         assert declared.flow.run_many(items) == [pipeline.expect({"n": n}) for n in range(10)]
         eventually(lambda number=number: len(proxy.lost) == number + 1, "a reply was lost")  # type: ignore[misc]
+    assert "came too late" not in worker.read_log()
+    if connection == "plait finishes":
+        eventually(lambda: "had been stored by an earlier try" in worker.read_log())
     check_oracle(database, ledger, pipeline.expect, runs=40, reruns=0)
 
 
@@ -217,3 +220,8 @@ def test_an_idle_worker_reconnects_gently(
     assert proxy.connects - connects <= 5 * (seconds + 1)
     own_server.start()
     database.wait("SELECT heartbeat_at > plait.now() - interval '1 second' FROM plait.worker")
+    eventually(lambda: "can renew the lease again after" in worker.read_log())
+    lines = [line for line in worker.read_log().splitlines() if "cannot" in line]
+    assert lines
+    kinds = [line.partition(", trying again")[0].partition("cannot")[2] for line in lines]
+    assert len(kinds) == len(set(kinds)), "each kind is told once"

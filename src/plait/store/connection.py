@@ -172,9 +172,26 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
     if isinstance(error, asyncpg.exceptions.QueryCanceledError):
         return UnansweredError(f"PostgreSQL at {place} gave up a statement that took too long", database=place)
     if isinstance(error, _BROKEN) or (_read_sqlstate(error)[:2] in _TRANSIENT_CLASSES):
-        what = str(error) or type(error).__name__
-        return DatabaseUnavailableError(f"PostgreSQL at {place} is not available: {what}", database=place)
+        return DatabaseUnavailableError(f"PostgreSQL at {place} is not available: {_explain(error)}", database=place)
     return None
+
+
+def _explain(error: BaseException) -> str:
+    """What the system or the driver says, in plain words; what the server says, as it says it."""
+    text = str(error)
+    if isinstance(error, asyncpg.PostgresError) and _read_sqlstate(error)[:2] != "08":
+        return text
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in text or "Connection refused" in text:
+        return "nothing answers at that address (connection refused): is it running, and is the address right?"
+    if isinstance(error, FileNotFoundError):
+        return "there is no socket at that path: is it running, and is the path right?"
+    if isinstance(error, socket.gaierror):
+        return f"the name of the host is not known ({error.strerror})"
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(error, (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+        return "the connection was lost"
+    return text or type(error).__name__
 
 
 def _read_sqlstate(error: BaseException) -> str:

@@ -29,6 +29,7 @@ from plait.worker.identity import Identity
 from plait.worker.outbox import Outbox, Outcome, measure
 from plait.worker.pace import Pace
 from plait.worker.plan import FinishPlan, Room, plan_finish
+from plait.worker.reports import tell_failure
 
 if TYPE_CHECKING:
     from plait.store.changes import ChangeTeller
@@ -265,7 +266,11 @@ class Flusher:
         if self._meter is not None:
             self._meter.note_outcomes(batch, finished.accepted)
         for position, (assignment, report) in enumerate(batch, 1):
-            if position in finished.accepted and report.status > 0:
+            if position not in finished.accepted:
+                continue
+            if report.status in (Status.FAILED, Status.RETRIED) and assignment.execution is not None:
+                tell_failure(assignment, report)
+            if report.status > 0:
                 assignment.run.results[assignment.task] = TaskResult(
                     report.status, report.output, report.error, report.reason
                 )
