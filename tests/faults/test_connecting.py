@@ -222,7 +222,7 @@ def test_urls_of_other_libraries_are_understood(database: Database) -> None:
         (FileNotFoundError(2, "No such file or directory"), "there is no socket at that path"),
         (ConnectionResetError(104, "Connection reset by peer"), "the connection was lost"),
         (
-            asyncpg.exceptions.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+            asyncpg.exceptions.ConnectionDoesNotExistError("closed in the middle of operation"),
             "was lost",
         ),
         (asyncpg.InterfaceError("cannot perform operation: another operation is in progress"), "connection was lost"),
