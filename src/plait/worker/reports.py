@@ -11,6 +11,7 @@ from plait.errors import DatabaseUnavailableError, NonRetryableException, RetryA
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.graph.retry import choose_retry
+from plait.logs import describe_attempt
 from plait.values.failures import describe_exception
 
 logger = logging.getLogger("plait.worker")
