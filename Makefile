@@ -19,7 +19,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl library test lint bench dashboard docs docs-serve pictures format clean
+.PHONY: help demo etl library test faults lint bench dashboard docs docs-serve pictures format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,13 @@ test: $(VENV)/.lint ## run all tests, and check that every line of the graph rul
 	$(if $(CHOICE),,$(BIN)/python -m coverage combine --quiet --data-file=$(COVERAGE))
 	$(if $(CHOICE),,$(BIN)/python -m coverage report --data-file=$(COVERAGE) --show-missing --fail-under=100)
 
+faults: $(VENV)/.lint ## do Plait all the harm there is, for at most 20 minutes, and show what came of it
+	@rm -rf .faults
+	status=0; \
+	PLAIT_FAULTS=long PLAIT_FAULTS_FIGURES=$(CURDIR)/.faults PLAIT_TEST_SECONDS=600 \
+		$(BIN)/python -m pytest -n 2 --dist worksteal tests/faults $(ARGS) || status=$$?; \
+	PYTHONPATH=tests $(BIN)/python -m faults.harness.figures .faults; exit $$status
+
 lint: $(VENV)/.lint ## check style and types
 	@status=0; \
 	for tool in 'ruff check' 'ruff format --check' 'pyright --pythonpath $(BIN)/python' mypy; do \
@@ -90,7 +97,7 @@ pictures: $(VENV)/.test ## take the pictures in docs/images again (needs Chromiu
 	$(BIN)/python tools/pictures.py
 
 clean: ## remove .venv, caches and what the examples wrote
-	rm -rf $(VENV) site .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* examples/*/out
+	rm -rf $(VENV) site .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis .faults .coverage* examples/*/out
 	find src tests examples benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 $(VENV)/.python:

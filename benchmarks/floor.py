@@ -20,10 +20,10 @@ async def measure_floor(url: str, version: StoredVersion, runs: int) -> float:
     # One connection for everything: what is measured is the statements, not their overlap.
     store.finishes = store.claims
     store.pool._idle[:] = [store.claims]
-    worker = WorkerRow(new_run_id(), "floor", "", 0, BATCH, None, list(version.actions), "", 3600.0)
+    worker = WorkerRow(new_run_id(), "floor", "", 0, BATCH, None, list(version.actions), "", 3600.0, [])
     try:
         await store.register_worker(worker, None)
-        await store.claim_tasks(worker.id, worker.actions, 1, CLAIM_BYTES)
+        await store.claim_tasks(worker.id, worker.actions, 1)
         started = time.perf_counter()
         for begin in range(0, runs, BATCH):
             count = min(BATCH, runs - begin)
@@ -41,7 +41,7 @@ async def measure_floor(url: str, version: StoredVersion, runs: int) -> float:
 async def _drain(store: Store, worker: WorkerRow, version: StoredVersion) -> int:
     done = 0
     while True:
-        claimed = await store.claim_tasks(worker.id, worker.actions, BATCH, CLAIM_BYTES)
+        claimed = await store.claim_tasks(worker.id, worker.actions, BATCH)
         if not claimed.rows:
             return done
         held = sorted((row["run_id"], row["task"]) for row in claimed.rows)

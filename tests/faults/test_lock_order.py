@@ -64,11 +64,11 @@ async def retry_left(scene: Scene, driver: Driver) -> Any:
 
 
 async def reap(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("reap_workers", 1000)
+    return await driver.run("reap_workers", 1000, 0)
 
 
 async def claim(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000, 1 << 20)
+    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000, 25, 25, 1 << 20)
 
 
 async def claim_expired(scene: Scene, driver: Driver) -> Any:

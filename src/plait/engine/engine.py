@@ -15,6 +15,7 @@ from uuid import UUID
 from plait.engine.portal import Portal
 from plait.engine.repeat import persist, repeat, repeat_briefly
 from plait.errors import UnknownVersionError
+from plait.faultpoints import reach
 from plait.settings import find_database
 from plait.tracing import find_tracing
 
@@ -159,6 +160,7 @@ class Engine:
 
     async def _write_events(self, rows: list[EventRow]) -> list[None]:
         await repeat_briefly(self.store.events.push, rows)
+        reach("push committed")
         self.hub.publish("event", [])
         return [None] * len(rows)
 

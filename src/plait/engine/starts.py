@@ -12,6 +12,7 @@ from plait.engine.repeat import persist, repeat_briefly
 from plait.engine.requests import RunRequest
 from plait.engine.versions import Versions
 from plait.errors import PARENT_ENDED, InvalidInputError, ParentEndedError, UnknownVersionError
+from plait.faultpoints import reach
 from plait.graph.triggers import read_child_key
 from plait.store.batcher import Batcher
 from plait.store.hints import Hub
@@ -113,6 +114,7 @@ class Starts:
         quiet, self._last_start = len(rows) == 1 and now - self._last_start > QUIET_SECONDS, now
         try:
             started = await repeat_briefly(partial(self._store.start_runs, notify=quiet), rows)
+            reach("start committed")
         except UnknownVersionError:
             self._versions.forget()
             raise

@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from plait.errors import DatabaseUnavailableError, ExpressionError, PlaitError
+from plait.faultpoints import reach
 from plait.graph.conditions import matches_pattern
 from plait.graph.definition import Condition, ConditionKind
 from plait.graph.triggers import FILTER_PAYLOAD
@@ -133,7 +134,9 @@ class Deliverer(PeriodicService):
 
     async def _send(self, delivery: Delivery, events: Sequence[_Event], listeners: _Listeners) -> bool:
         try:
+            reach("before delivery")
             delivered = await self._store.events.deliver(delivery, MOST_WOKEN)
+            reach("delivery committed")
         except REFUSALS as error:
             if len(events) > 1:
                 middle = len(events) // 2

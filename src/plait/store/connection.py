@@ -319,6 +319,16 @@ class Link:
         """Run a statement for its effect."""
         await self._call(lambda connection: connection.execute(sql, *args))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a connection that is not known to be broken."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def open(self) -> None:
+        """Have a connection, so that the first call needs not wait for one, nor find that there is none left."""
+        if not self.is_open:
+            await self._call(_do_nothing)
+
     async def close(self) -> None:
         """Close the connection, gracefully for two seconds, then at once."""
         connection, self._connection = self._connection, None
@@ -377,6 +387,10 @@ class Link:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+async def _do_nothing(_connection: asyncpg.Connection) -> None:
+    pass
 
 
 class LinkPool:

@@ -115,11 +115,11 @@ class ScheduleStore:
         """The declared crons of workflows."""
         return await self._pool.fetch(load_sql("list_declared_crons"), workflows)
 
-    async def sync_crons(self, workflow: str, rows: Sequence[CronRow]) -> None:
-        """Make ``rows`` the declared crons of a workflow. Those paused stay so."""
+    async def sync_crons(self, workflow: str, version_id: int, rows: Sequence[CronRow]) -> None:
+        """Make ``rows`` the declared crons of a workflow, if that version is still served. Those paused stay so."""
         columns = [list(column) for column in zip(*map(_spread_cron, rows), strict=True)] or [[] for _ in range(11)]
         del columns[1]
-        await self._pool.execute(load_sql("sync_crons"), workflow, *columns)
+        await self._pool.execute(load_sql("sync_crons"), workflow, *columns, version_id)
 
     async def read_cron(self, cron_id: UUID) -> Record | None:
         """One cron, or None."""

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from plait.errors import SchemaError
+from plait.faultpoints import reach
 from plait.store.statements import list_sql, read_sql
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
         if pending:
             async with connection.transaction():
                 await connection.execute(_build_script(pending))
+                reach("migration applied")
+            reach("migration committed")
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK_KEY)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.store.outage import Outage
 from plait.store.portion import Portion
 from plait.worker.holdings import Holdings
@@ -35,7 +37,8 @@ LOOK_SECONDS = 10.0
 
 
 class Claimer:
-    """The one claimer of a worker. It asks for as many tasks as there are free slots, never for more."""
+    """The one claimer of a worker. It asks for as many tasks as there are free slots, never for more. ``note_dead`` is
+    called when it hears that its worker was declared dead."""
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Claimer:
         revoker: Revoker,
         actions: list[int],
         meter: Meter | None,
+        note_dead: Callable[[], None],
     ) -> None:
         self._store = store
         self._identity = identity
@@ -67,7 +71,9 @@ class Claimer:
         self._unsettled = 0
         """Flushes that had begun when this was found unknown."""
         self._meter = meter
+        self._note_dead = note_dead
         self._hub = hub
+        holdings.note_relief = self._hinted.set
         hub.subscribe("ready", self._receive)
 
     def stop(self) -> None:
@@ -81,7 +87,8 @@ class Claimer:
     async def run(self) -> None:
         """Claim until stopped."""
         while not self._identity.is_stopping:
-            if not self._identity.is_registered:  # between a lost lease and the next registration
+            # Between a lost lease and the next registration; while nothing could be stored of what it takes.
+            if not self._identity.is_registered or self._flusher.is_stuck:
                 await asyncio.sleep(PEEK_SECONDS)
                 continue
             try:
@@ -116,9 +123,17 @@ class Claimer:
         used, hints = 0, self._revoker.hints
         sent = time.monotonic()
         try:
-            claimed = await self._store.claim_tasks(worker_id, self._actions, limit, self._portion.bytes)
+            suspects = self._holdings.suspects
+            # What an answer that was lost may have brought is not known yet.
+            room = 0 if self._holdings.doubts else suspects.room
+            claimed = await self._store.claim_tasks(
+                worker_id, self._actions, limit, room, suspects.parts, input_bytes=self._portion.bytes
+            )
             seconds = time.monotonic() - sent
             self._portion.note(seconds, full=len(claimed.rows) == limit)
+            if not claimed.alive:
+                self._note_dead()
+            reach("claim committed")
             if self._meter is not None:
                 self._meter.note_claim(len(claimed.rows), seconds)
             if worker_id == self._identity.worker_id:  # else the lease was lost meanwhile; the reaper puts them back

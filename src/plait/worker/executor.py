@@ -14,6 +14,7 @@ from typing import Any
 from plait.declaration.code import TaskCode
 from plait.declaration.context import Context
 from plait.engine.current import CurrentAttempt, Host, LineLog, current_attempt
+from plait.faultpoints import reach
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.store.changes import ChangeTeller
@@ -185,7 +186,10 @@ class Executor:
             return
         try:
             execution.begin()
-            report = self._report_output(execution, code, await self._caller.aio_call(code, execution.context))
+            reach("before the body")
+            value = await self._caller.aio_call(code, execution.context)
+            reach("after the body")
+            report = self._report_output(execution, code, value)
         except BaseException as error:
             report = self._report_error(execution, error)
         self._hand_back(execution.assignment, report)
@@ -199,7 +203,10 @@ class Executor:
             return
         try:
             execution.begin()
-            report = self._report_output(execution, code, self._caller.call(code, execution.context))
+            reach("before the body")
+            value = self._caller.call(code, execution.context)
+            reach("after the body")
+            report = self._report_output(execution, code, value)
         except BaseException as error:
             report = self._report_error(execution, error)
         self._hand_back(execution.assignment, report)

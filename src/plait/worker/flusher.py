@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.attempt import Report, TaskResult
 from plait.graph.definition import Status
 from plait.store.connection import REFUSALS, UnansweredError
@@ -26,7 +28,7 @@ from plait.values.failures import describe_failure
 from plait.worker.assignment import Assignment, CodeBook
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
-from plait.worker.outbox import Outbox, Outcome, measure
+from plait.worker.outbox import Outbox, Outcome, cut, measure
 from plait.worker.pace import Pace
 from plait.worker.plan import FinishPlan, Room, plan_finish
 from plait.worker.reports import tell_failure
@@ -44,6 +46,8 @@ FLUSH_CAP, FLUSH_BYTES = 500, 4 << 20
 """Outcomes of one batch, and their bytes."""
 LARGE_TRIES = 5
 """How often an outcome goes over a link of its own before its task fails."""
+OFFER_CAP = 16
+"""Outcomes of one batch after the lease was lost."""
 
 
 class Flusher:
@@ -89,6 +93,9 @@ class Flusher:
         self.least_priority = 1
         """Of a run that may be continued locally; raised while something more urgent waits."""
         self.pace = Pace()
+        self._writing: list[Outcome] = []
+        self.is_stuck = False
+        """Whether the database does not take results; then the worker takes no tasks either."""
 
     @property
     def idle(self) -> bool:
@@ -110,8 +117,44 @@ class Flusher:
             if self._large_writer is not None:
                 self._large_writer.cancel()
 
+    def list_unstored(self) -> list[Outcome]:
+        """Outcomes of what is held whose commit was not answered yet."""
+        waiting = (*self._writing, *self._large, *self._outbox.outcomes)
+        return [entry for entry in waiting if self._holdings.find(entry[0]) is not None]
+
+    async def offer(self, worker_id: UUID, outcomes: Sequence[Outcome]) -> None:
+        """Store outcomes under an id whose lease is lost. The fence refuses those whose tasks were taken over; where
+        the database was away for everybody, that is none. Nothing that they free is gone on with here. What is too
+        large to be answered is left: its task runs again."""
+        left = list(outcomes)
+        while left:
+            batch, others = cut(left, OFFER_CAP, self._portion.bytes)
+            try:
+                await self._offer(worker_id, sorted(batch, key=lambda entry: entry[0].key))
+            except UnansweredError as error:
+                self._portion.note_failure(error)
+                if len(batch) > 1:
+                    continue
+                if measure(batch[0]) <= LEAST_BYTES:
+                    raise
+            left = others
+
+    async def _offer(self, worker_id: UUID, batch: list[Outcome]) -> None:
+        plan = plan_finish(batch, Room((), 0, 0, stopping=True))
+        try:
+            finished = await self._store.finish_tasks(worker_id, plan.arrays)
+        except REFUSALS as error:
+            if len(batch) == 1:
+                logger.error("the database refused the outcome of task %s, it runs again: %s", batch[0][0].name, error)
+            for entry in batch if len(batch) > 1 else ():
+                await self._offer(worker_id, [entry])
+            return
+        self._note(batch, plan, finished)
+        self._tell(batch, plan, finished)
+
     async def _write_counted(self, batch: list[Outcome]) -> None:
         async with self.lock:
+            self._writing = batch
             self.begun += 1
             try:
                 await self._write_isolating(batch)
@@ -121,6 +164,7 @@ class Flusher:
                 else:
                     self._write_beside(batch[0])
             finally:
+                self._writing = []
                 self.answered += 1
 
     def _write_beside(self, outcome: Outcome) -> None:
@@ -167,6 +211,7 @@ class Flusher:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._write_isolating(batch[:middle], beside=beside)
+                reach("half of a batch stored")
                 await self._write_isolating(batch[middle:], beside=beside)
                 return
             assignment, report = batch[0]
@@ -223,13 +268,16 @@ class Flusher:
         while True:
             sent = time.monotonic()
             try:
+                reach("before finish")
                 finished = await self._store.finish_tasks(worker_id, arrays, large=beside)
+                reach("finish committed")
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
                 # is found again by asking what we hold.
                 self._holdings.doubt()
                 self._resent.update(assignment for assignment, _ in batch)
                 portion.note_failure(error)
+                self.is_stuck = self.is_stuck or not beside
                 await self._outage.pause(error, f"{len(batch) + len(self._outbox.outcomes)} wait in memory")
                 if self._identity.worker_id != worker_id:
                     return None
@@ -241,6 +289,7 @@ class Flusher:
                 full = len(batch) >= portion.share(FLUSH_CAP) or 2 * size > portion.bytes
                 portion.note(time.monotonic() - sent, full=full)
                 self._outage.end(f"{len(batch)} results stored")
+                self.is_stuck = self.is_stuck and beside
                 return finished if self._identity.worker_id == worker_id else None
 
     async def _tell_refused(self, batch: list[Outcome], finished: Finished) -> None:
@@ -257,11 +306,24 @@ class Flusher:
             logger.info("%d results had been stored by an earlier try whose answer was lost", stored)
         if len(late) > stored:
             logger.info(
-                "%d results came too late and were not stored: those tasks were cancelled or taken over",
+                "%d outcomes came too late and were not stored: those tasks were cancelled or taken over",
                 len(late) - stored,
             )
 
     def _settle(self, batch: list[Outcome], plan: FinishPlan, finished: Finished, handed_on: int) -> None:
+        self._note(batch, plan, finished)
+        continued = self._build_continued(batch, plan, finished)
+        for assignment, _ in batch:
+            self._holdings.remove(assignment)
+        taken = sum(assignment.slot for assignment in continued)
+        self._holdings.release(plan.reserved + handed_on - taken)
+        reach("outcomes settled")
+        if continued:
+            self._admit(continued)
+        self._tell(batch, plan, finished)
+
+    def _note(self, batch: list[Outcome], plan: FinishPlan, finished: Finished) -> None:
+        """Take note of what the database made of a batch."""
         self.pace.note(len(finished.accepted), plan.failures)
         if self._meter is not None:
             self._meter.note_outcomes(batch, finished.accepted)
@@ -276,13 +338,9 @@ class Flusher:
                 )
                 if report.status is Status.CANCELLED and assignment.execution is not None:
                     self._cancel_children(assignment)
-        continued = self._build_continued(batch, plan, finished)
-        for assignment, _ in batch:
-            self._holdings.remove(assignment)
-        taken = sum(assignment.slot for assignment in continued)
-        self._holdings.release(plan.reserved + handed_on - taken)
-        if continued:
-            self._admit(continued)
+
+    def _tell(self, batch: list[Outcome], plan: FinishPlan, finished: Finished) -> None:
+        """Tell whoever waits for what a batch has done."""
         self._publish(finished, plan)
         if self._lifetimes is not None and finished.ended:
             self._lifetimes.note_ended(finished.ended, (assignment.run for assignment, _ in batch))

@@ -11,13 +11,14 @@ from uuid import UUID
 from plait.errors import DatabaseUnavailableError, InvalidValueError, NotFoundError
 from plait.graph.attempt import Report, RunState, StoredVersion, UnreadableVersionError
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
-from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge
+from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge, judge_losses
 from plait.store.connection import CALL_TIMEOUT, UnansweredError
 from plait.store.outage import Outage
 from plait.store.reader import ValueReader
 from plait.values.failures import describe_failure
 from plait.worker.assignment import Assignment, CodeBook
 from plait.worker.holdings import Holdings
+from plait.worker.identity import Identity
 from plait.worker.reports import CANCELLED_BY_REQUEST
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ UNREADABLE = "its worker cannot read this version of the workflow: a newer Plait
 CONDITIONS_PAGE = 100
 """Tasks whose conditions are looked at together."""
 
+_COMPANY = "its worker has another task that was lost with a worker"
+
 
 class Intake:
     """Turns claimed rows and continued tasks into assignments, and judges each.
@@ -47,6 +50,7 @@ class Intake:
     def __init__(
         self,
         store: Store,
+        identity: Identity,
         holdings: Holdings,
         codes: CodeBook,
         *,
@@ -55,8 +59,10 @@ class Intake:
         park: Callable[[Assignment, Sequence[int]], None],
         let_go: Callable[[Assignment], None],
         evaluator: Evaluator,
+        loss_limit: int,
     ) -> None:
         self._store = store
+        self._identity = identity
         self._evaluator = evaluator
         self._holdings = holdings
         self._codes = codes
@@ -64,12 +70,15 @@ class Intake:
         self._conclude = conclude
         self._park = park
         self._let_go = let_go
+        self._loss_limit = loss_limit
+        self._noting = asyncio.Lock()
         self._reader: ConditionReader | None = None
         self._values = ValueReader(store.pool, Outage(logger, "read inputs and parents' outputs"))
         self._condition_reads = asyncio.Semaphore(1)  # of the pool's few connections, some are for others
         self._conditions_outage = Outage(logger, "read conditions of tasks")
         self._unreadable: dict[int, StoredVersion] = {}
         """Outlines of versions that a newer Plait stored."""
+        self._suspects_outage = Outage(logger, "begin tasks that were lost with a worker")
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
@@ -252,8 +261,41 @@ class Intake:
             and not assignment.concluded
             and self._judge_safely(assignment, expired)
         ]
+        for suspect in [assignment for assignment in ready if assignment.lost]:
+            ready.remove(suspect)
+            self._spawn(self._begin_suspect(suspect), "plait-suspect")
         if ready:
             self._execute(ready)
+
+    async def _begin_suspect(self, assignment: Assignment) -> None:
+        """Run a task that was lost with its worker before, unless that was too often. That it begins is noted first, so
+        that another loss can count."""
+        suspects = self._holdings.suspects
+        while True:
+            worker_id = self._identity.worker_id
+            if worker_id is None or assignment.concluded or self._holdings.find(assignment) is None:
+                return
+            if not suspects.fits(assignment):  # it came in an answer that was lost
+                self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=_COMPANY))
+                return
+            key = (assignment.run.id, assignment.task, assignment.attempt)
+            try:
+                async with self._noting:
+                    losses = await self._store.begin_suspect(worker_id, key, suspects.begin(assignment))
+                self._suspects_outage.end()
+                break
+            except DatabaseUnavailableError as error:
+                await self._suspects_outage.pause(error)
+        if assignment.concluded or self._holdings.find(assignment) is None:
+            return
+        if losses is None:
+            self._let_go(assignment)
+            return
+        verdict = judge_losses(losses, self._loss_limit)
+        if verdict is RUN:
+            self._execute([assignment])
+        else:
+            self._conclude(assignment, _report_verdict(verdict))
 
     def _judge_safely(self, assignment: Assignment, expired: bool) -> bool:
         """One task that cannot be judged fails alone, with the reason; the others go on."""
@@ -270,7 +312,7 @@ class Intake:
         results = run.results
         parents = run.version.definition.tasks[assignment.task].parents
         conditional = assignment.task in run.version.definition.conditional
-        if parents or expired or run.ended or assignment.lost or conditional or run.cancel_tasks:
+        if parents or expired or run.ended or conditional or run.cancel_tasks:
             verdict = judge(
                 run.version.definition,
                 assignment.task,
@@ -299,14 +341,13 @@ class Intake:
 def _read_signals(assignment: Assignment, expired: bool) -> Signals:
     run = assignment.run
     state = assignment.conditions
-    plain = not (expired or run.ended or assignment.lost or run.cancel_tasks) and state is None
+    plain = not (expired or run.ended or run.cancel_tasks) and state is None
     if plain and run.worst is Status.COMPLETED:
         return NO_SIGNALS
     return Signals(
         run.worst,
         run_ended=run.ended,
         expired=expired,
-        lost_attempts=assignment.lost,
         conditions=() if state is None else state.truth,
         conditions_settled=assignment.retry > 0 or (state is not None and state.fault is not None),
         cancel_requested=CANCELLED_BY_REQUEST if assignment.task in run.cancel_tasks else None,

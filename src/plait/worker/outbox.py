@@ -18,6 +18,16 @@ def measure(outcome: Outcome) -> int:
     return len(report.output or b"") + len(report.error or b"")
 
 
+def cut(outcomes: list[Outcome], cap: int, most_bytes: int) -> tuple[list[Outcome], list[Outcome]]:
+    """Outcomes up to ``cap``, and up to so many bytes, a single larger one aside; and the others."""
+    size = 0
+    for count, outcome in enumerate(outcomes):
+        size += measure(outcome)
+        if count == cap or (count and size > most_bytes):
+            return outcomes[:count], outcomes[count:]
+    return outcomes, []
+
+
 class Outbox:
     """Outcomes that the flusher has not taken yet. ``note_ended`` is called when one comes. Everything runs on the
     engine's loop."""
@@ -44,14 +54,7 @@ class Outbox:
 
     def take(self, cap: int, most_bytes: int) -> list[Outcome]:
         """Take the oldest: up to ``cap``, and up to so many bytes, a single larger one aside."""
-        size = 0
-        for count, outcome in enumerate(self.outcomes):
-            size += measure(outcome)
-            if count == cap or (count and size > most_bytes):
-                break
-        else:
-            count = len(self.outcomes)
-        batch, self.outcomes = self.outcomes[:count], self.outcomes[count:]
+        batch, self.outcomes = cut(self.outcomes, cap, most_bytes)
         return batch
 
     def put_back(self, batch: list[Outcome]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.store.connection import CALL_TIMEOUT
@@ -101,7 +102,9 @@ class Parker:
         rows = [build_park_row(assignment, numbers) for assignment, numbers in batch]
         while worker_id is not None and worker_id == self._identity.worker_id:
             try:
+                reach("before park")
                 parked = await self._store.events.park(worker_id, rows)
+                reach("park committed")
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless.
                 await self._outage.pause(error, f"{len(batch)} tasks")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.maintenance.deliverer import Deliverer
@@ -22,6 +23,7 @@ from plait.maintenance.periodic import PeriodicService
 from plait.maintenance.pruner import Pruner
 from plait.maintenance.reaper import Reaper
 from plait.maintenance.schedules import Schedules
+from plait.maintenance.serving import Serving
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
@@ -68,6 +70,7 @@ class Session:
         engine: Engine,
         identity: Identity,
         codes: CodeBook,
+        versions: list[int],
         user: UserSide,
         *,
         health: Address | None,
@@ -81,9 +84,11 @@ class Session:
         self._fail = fail
         self.identity = identity
         self.actions = list(codes)
+        self._versions = versions
         # A store of its own: a busy client in the same process must not wait for the worker's statements.
         self.store = Store(engine.store.url)
-        self.holdings = Holdings(identity.slots)
+        loss_limit = settings.max_worker_losses
+        self.holdings = Holdings(identity.slots, loss_limit=loss_limit)
         self.changes = ChangeTeller(hub)
         self.logs = LogWriter(engine.store.url, hub, self._loop)
         self._background = Background()
@@ -109,6 +114,7 @@ class Session:
         self._evaluator = Evaluator()
         self.intake = Intake(
             self.store,
+            identity,
             self.holdings,
             codes,
             execute=self.executor.submit,
@@ -116,6 +122,7 @@ class Session:
             park=self.parker.park,
             let_go=self.executor.let_go,
             evaluator=self._evaluator,
+            loss_limit=loss_limit,
         )
         children = ChildCanceller(self.store, engine.control, identity, self._background)
         self.flusher = Flusher(
@@ -131,6 +138,7 @@ class Session:
             lifetimes=engine.lifetimes,
             meter=meter,
         )
+        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
         self.claimer = Claimer(
             self.store,
             hub,
@@ -141,13 +149,14 @@ class Session:
             revoker=self.revoker,
             actions=self.actions,
             meter=meter,
+            note_dead=self.heartbeat.hurry,
         )
-        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
         self.health: WorkerHealth | None = None
         if health is not None and meter is not None:
             from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
 
             self.health = WorkerHealth(health, identity, self.holdings, self.heartbeat, meter)
+        self._serving = Serving(self.store, hub)
         self._services = self._make_services()
         self.leader = Leader(self.store, lambda: identity.id, self._services)
         self._tasks: list[asyncio.Task[None]] = []
@@ -156,6 +165,7 @@ class Session:
     def _make_services(self) -> list[PeriodicService]:
         """What the leader among the workers runs."""
         services: list[PeriodicService] = [
+            self._serving,
             Timers(self.store, self._hub, self._cancel_expired),
             Reaper(self.store, self._hub, every=min(5.0, self.identity.timings.heartbeat)),
             Deliverer(self.store, self._hub, self._evaluator),
@@ -170,6 +180,7 @@ class Session:
         try:
             if self.health is not None:
                 await self.health.open()
+            await self.store.open()
             await self._register(replaces)
         except BaseException:  # nothing of it works, and the port is free for the next try
             if self.health is not None:
@@ -224,6 +235,7 @@ class Session:
         with suppress(DatabaseUnavailableError):
             await self.store.end_worker(self.identity.id)
         self._hub.publish("orphans", [])
+        self._hub.publish("worker", [])
         if self.health is not None:
             await self.health.close()
         await self.store.close()
@@ -273,7 +285,7 @@ class Session:
             raise
         return len(rows)
 
-    async def _register(self, replaces: UUID | None) -> None:
+    async def _register(self, replaces: UUID | None, ending: str = "died") -> None:
         identity = self.identity
         row = WorkerRow(
             id=identity.id,
@@ -285,19 +297,25 @@ class Session:
             actions=self.actions,
             plait=version("plait"),
             lease_seconds=identity.timings.lease,
+            versions=self._versions,
         )
-        await self.store.register_worker(row, replaces)
+        await self.store.register_worker(row, replaces, ending)
+        await self._serving.settle(self._versions)
+        reach("worker registered")
         identity.begin()
         self.heartbeat.begin()
         if replaces is not None:
             self._hub.publish("orphans", [])
 
-    async def _lose(self, why: str) -> None:
-        """The lease is lost: what was held is somebody else's now. Stop it, and begin again under a new name."""
+    async def _lose(self, why: str, ending: str) -> None:
+        """The lease is lost: what runs here may be somebody else's now. Stop it, and begin again under a new name; but
+        first offer what has ended under the old one."""
         logger.error("worker %s lost its lease: %s; its tasks are stopped here", self.identity.name, why)
         if self.health is not None:
             self.health.meter.lost_leases += 1
         lost = self.identity.lose()
+        unstored = self.flusher.list_unstored()
+        self.flusher.is_stuck = False
         self._outbox.discard()
         self.parker.discard()
         for assignment in self.holdings.abandon():
@@ -307,7 +325,8 @@ class Session:
             self.executor.stop(assignment)
         while True:
             try:
-                await self._register(lost)
+                await self.flusher.offer(lost, unstored)
+                await self._register(lost, ending)
                 self._outage.end(f"under the id {self.identity.id}")
                 self._announce()
                 return

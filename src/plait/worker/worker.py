@@ -266,21 +266,20 @@ class Worker:
                 tell(logger.info, "stopping: running tasks have %g s to finish", self.timings.grace)
 
     async def _open_session(self, lifespan: Any) -> Session:
-        from plait.worker.cron_sync import sync_crons  # noqa: PLC0415 - asyncpg comes with these
-        from plait.worker.session import Session  # noqa: PLC0415
+        from plait.worker.session import Session  # noqa: PLC0415 - asyncpg comes with it
 
         engine = await self._access.open_engine()
         codes: dict[int, TaskCode[Any]] = {}
+        versions = []
         for workflow in self._workflows:
             version = await engine.versions.register(workflow.definition)
-            await engine.store.control.serve_workflow(version.definition, version.id)
+            versions.append(version.id)
             for action, spec in zip(version.actions, version.definition.tasks, strict=True):
                 codes[action] = get_code(workflow.task_by_name[spec.name])
-        await sync_crons(engine, self._workflows)
         assert self._user_loop is not None
         user = UserSide(self._user_loop, self.caller, lifespan, self._capture_logs, self._access.payload_limit)
         session = Session(
-            engine, self._identity, codes, user, health=self.health, announce=self._announce, fail=self._fail
+            engine, self._identity, codes, versions, user, health=self.health, announce=self._announce, fail=self._fail
         )
         await session.open(_take_id(REPLACES_VARIABLE))
         return session
