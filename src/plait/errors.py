@@ -87,6 +87,11 @@ class UnknownVersionError(SchemaError):
     """The database no longer knows a workflow version that this process stored: somebody replaced or restored it."""
 
 
+class KeyHeldError(OperationError):
+    """A transaction that is still open holds the idempotency key, or the child run's key, of a run that was to be
+    started. Nothing was started under that key. End that transaction, then trigger again."""
+
+
 class EmbeddedPostgresError(OperationError):
     """The embedded PostgreSQL cannot be found, started or used."""
 

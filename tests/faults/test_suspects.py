@@ -99,14 +99,14 @@ def test_a_task_that_holds_the_interpreter_for_longer_than_the_lease_is_told_so(
 async def open_worker(driver: Driver) -> UUID:
     """Another worker with the same code."""
     worker = new_run_id()
-    row = WorkerRow(worker, "other", "test", 0, 1, None, list(driver.version.actions), "0", 60.0)
+    row = WorkerRow(worker, "other", "test", 0, 1, None, list(driver.version.actions), "0", 60.0, [])
     await driver.store.register_worker(row, None)
     return worker
 
 
 async def lose(driver: Driver, worker: UUID, ending: str) -> None:
     """A worker ends, and what it holds goes back."""
-    row = WorkerRow(new_run_id(), "next", "test", 0, 1, None, list(driver.version.actions), "0", 60.0)
+    row = WorkerRow(new_run_id(), "next", "test", 0, 1, None, list(driver.version.actions), "0", 60.0, [])
     await driver.store.register_worker(row, worker, ending)
     await driver.store.reap_workers(1000)
 

@@ -69,7 +69,7 @@ def test_a_hook_is_judged_by_the_outcome_of_the_run_alone(worst: Status, expired
         ([Status.COMPLETED, Status.FAILED], Signals(), "parent 'p1' failed"),
         ([Status.CANCELLED, Status.FAILED], Signals(), "parent 'p0' was cancelled"),
         ([Status.SKIPPED, Status.SKIPPED], Signals(), "all its parents were skipped"),
-        ([Status.COMPLETED], Signals(run_ended=True), "the run has ended"),
+        ([Status.COMPLETED], Signals(run_ended=True), "its run was cancelled with the run whose task started it"),
         ([Status.FAILED], Signals(cancel_requested="Ann cancelled it"), "Ann cancelled it"),
         ([], Signals(cancel_requested=""), ""),
         ([Status.COMPLETED], Signals(expired=True), "schedule timeout: no worker took it within 1.5 s"),

@@ -77,7 +77,9 @@ class Driver:
         return [self.take(row) for row in rows if row["run_id"] is not None]  # a claim tells at least what it saw
 
     def take(self, row: Any) -> Assignment:
-        run = RunState(row["run_id"], self.version, b"", None, row["priority"], Status.COMPLETED, ended=False)
+        run = RunState(
+            row["run_id"], self.version, b"", None, row["priority"], Status.COMPLETED, ended=row["status"] != 0
+        )
         return Assignment(run, row["task"], row["attempt"], row["retry"], row["lost"], None)
 
     def plan(self, assignments: Sequence[Assignment], report: Report | None = None) -> FinishArrays:

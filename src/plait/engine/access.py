@@ -50,9 +50,10 @@ class Access:
 
     @property
     def engine(self) -> Engine:
-        """The engine of this process, not necessarily connected. A forked child gets its own."""
+        """The engine of this process, not necessarily connected. A forked child gets its own, and one whose thread has
+        died is replaced."""
         with self._lock:
-            if self._engine is None or self._engine.pid != os.getpid():
+            if self._engine is None or self._engine.pid != os.getpid() or self._engine.portal.has_died:
                 self._engine = Engine(self.database_url, auto_upgrade=self._auto_upgrade)
             return self._engine
 

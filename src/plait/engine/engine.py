@@ -112,11 +112,11 @@ class Engine:
         from plait.store import schema  # noqa: PLC0415 - see _connect
         from plait.store.connection import connect, translate_error  # noqa: PLC0415
 
-        connection = await connect(url)
+        connection = await connect(url, application_name=schema.CHECKING)
         try:
             # Asked first: a role that may only use the schema cannot even say CREATE … IF NOT EXISTS.
             if self._auto_upgrade and await schema.read_version(connection) < schema.latest_version():
-                for migration in await schema.upgrade(connection):
+                for migration in await schema.upgrade_alone(connection):
                     logger.info("applied migration %04d %s", migration.version, migration.name)
             await schema.check_version(connection)
         except Exception as error:

@@ -102,7 +102,7 @@ def judge(
     """
     spec = definition.tasks[task]
     if signals.run_ended:
-        return Cancel("the run has ended")
+        return Cancel("its run was cancelled with the run whose task started it")
     if signals.cancel_requested is not None:
         return Cancel(signals.cancel_requested)
     verdict = (

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from plait.errors import DatabaseUnavailableError, PlaitError
+from plait.errors import PlaitError
 from plait.store.connection import iter_backoff
 from plait.store.outage import Outage
 
@@ -59,11 +59,8 @@ class PeriodicService(ABC):
                 pause = await self.run_once()
                 backoff = iter_backoff()
                 self._outage.end()
-            except DatabaseUnavailableError as error:
-                pause = self._outage.note(error)
             except (PlaitError, asyncpg.PostgresError) as error:
-                pause = next(backoff)
-                logger.warning("%s: %s; again in %.1f s", self.name, error, pause)
+                pause = self._outage.note(error)
             except Exception:
                 pause = next(backoff)
                 logger.exception("%s failed; again in %.1f s", self.name, pause)

@@ -22,7 +22,7 @@ from plait.errors import (
     UnknownVersionError,
 )
 from plait.store.codecs import SharingConnection
-from plait.store.schema import check_not_moved
+from plait.store.schema import check_not_moved, check_version
 from plait.store.silence import Wire, limit_silence
 
 if TYPE_CHECKING:
@@ -289,6 +289,23 @@ async def _find_move(connection: asyncpg.Connection) -> SchemaError | None:
     except (*_BROKEN, asyncpg.PostgresError):
         pass
     return None
+
+
+async def is_schema_back(url: str) -> bool:
+    """Whether there is a schema this Plait works with, or it is known to have moved elsewhere for good. A database that
+    does not answer has none."""
+    try:
+        connection = await connect(url)
+    except (DatabaseUnavailableError, TimeoutError):
+        return False
+    try:
+        if await _find_move(connection) is None:
+            await check_version(connection)
+        return True
+    except (SchemaError, *_BROKEN, asyncpg.PostgresError):
+        return False
+    finally:
+        connection.terminate()
 
 
 class Link:

@@ -44,6 +44,10 @@ class StartRow:
     trigger: RunTrigger | None = None
 
 
+KEY_HELD = UUID(int=0)
+"""In the place of a run's id: a transaction that is still open holds its key (``plait.held()``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
     """What a worker process announces of itself."""
@@ -90,6 +94,8 @@ class Finished:
     ended: tuple[UUID, ...]
     queued_actions: tuple[int, ...]
     next_due: datetime | None
+    cancels: bool
+    """Whether child runs are to be cancelled: that is ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,8 @@ class Store:
     async def start_runs(self, rows: Sequence[StartRow], *, notify: bool = False) -> list[UUID | None]:
         """Start runs in one commit; a run that exists already starts nothing. Returns the effective ids in order:
         another id than the given one where an idempotency key or a child's key was taken, None for a child whose
-        parent task does not run any more. ``notify``: the commit carries the hint."""
+        parent task does not run any more, ``KEY_HELD`` where a transaction that is still open holds the key.
+        ``notify``: the commit carries the hint."""
         keys = [row.idempotency_key for row in rows]
         triggers = _spread_triggers(rows) if any(row.trigger for row in rows) else (None,) * 5
         answer = await self.pool.fetchrow(
@@ -236,6 +243,7 @@ class Store:
             tuple(row["ended_runs"] or ()),
             tuple(row["queued_actions"] or ()),
             row["next_due"],
+            row["cancels"],
         )
 
     async def count_stored(self, outcomes: Sequence[tuple[Attempt, Report]]) -> int:

@@ -107,6 +107,11 @@ class Executor:
         self._done: deque[tuple[Assignment, Report]] = deque()
         self._signalled = False
         self._strong: set[asyncio.Task[None]] = set()
+        self._on_threads: set[Execution] = set()
+
+    def count_hung(self) -> int:
+        """Threads whose task is over, by its timeout, a cancellation or a lost lease, and whose code still runs."""
+        return sum(execution.assignment.concluded for execution in list(self._on_threads))
 
     def submit(self, assignments: list[Assignment]) -> None:
         """Start executions; of a worker that stops, hand them back instead (engine's loop)."""
@@ -201,6 +206,7 @@ class Executor:
         code = self._enter(execution)
         if code is None:
             return
+        self._on_threads.add(execution)
         try:
             execution.begin()
             reach("before the body")
@@ -209,6 +215,7 @@ class Executor:
             report = self._report_output(execution, code, value)
         except BaseException as error:
             report = self._report_error(execution, error)
+        self._on_threads.discard(execution)
         self._hand_back(execution.assignment, report)
 
     def _enter(self, execution: Execution) -> TaskCode[Any] | None:

@@ -63,7 +63,6 @@ class Flusher:
         codes: CodeBook,
         *,
         admit: Callable[[list[Assignment]], None],
-        cancel_children: Callable[[Assignment], object],
         changes: ChangeTeller,
         lifetimes: LifetimeReader | None,
         meter: Meter | None,
@@ -75,8 +74,6 @@ class Flusher:
         self._outbox = outbox
         self._codes = codes
         self._admit = admit
-        self._cancel_children = cancel_children
-        """Told of an attempt that had begun, once its cancellation is committed: it starts no child run any more."""
         self._changes = changes
         self._lifetimes = lifetimes
         self._meter = meter
@@ -336,8 +333,6 @@ class Flusher:
                 assignment.run.results[assignment.task] = TaskResult(
                     report.status, report.output, report.error, report.reason
                 )
-                if report.status is Status.CANCELLED and assignment.execution is not None:
-                    self._cancel_children(assignment)
 
     def _tell(self, batch: list[Outcome], plan: FinishPlan, finished: Finished) -> None:
         """Tell whoever waits for what a batch has done."""
@@ -363,6 +358,8 @@ class Flusher:
     def _publish(self, finished: Finished, plan: FinishPlan) -> None:
         if finished.ended:
             self._hub.publish("done", [run_id.hex for run_id in finished.ended])
+        if finished.cancels:
+            self._hub.publish("orders", [])
         if finished.queued_actions:
             self._hub.publish("ready", [str(action) for action in finished.queued_actions])
         if finished.next_due is not None or (finished.queued_actions and plan.sets_timers):

@@ -58,8 +58,8 @@ class Intake:
         conclude: Callable[[Assignment, Report], None],
         park: Callable[[Assignment, Sequence[int]], None],
         let_go: Callable[[Assignment], None],
-        evaluator: Evaluator,
         loss_limit: int,
+        evaluator: Evaluator,
     ) -> None:
         self._store = store
         self._identity = identity

@@ -12,6 +12,9 @@
 -- docs/decisions/0010-nobody-waits-for-a-user.md.
 -- Nothing of a run in which somebody cancelled a task is continued, and that task waits for no retry: a claim tells the
 -- judge which task it is.
+-- With the outcome of a task that was cancelled is stored the order to cancel the runs that it started (`orders`). Of one
+-- that failed only those are cancelled that come later: its code may hang in a transaction that started one (`starting`:
+-- somebody beside us holds the run).
 -- Counters are read only from the RETURNING of their own update. A join all of whose parents are in this batch has
 -- an untouched counter and needs none.
 CREATE OR REPLACE FUNCTION plait.finish_tasks(
@@ -19,7 +22,7 @@ CREATE OR REPLACE FUNCTION plait.finish_tasks(
     statuses smallint[], errors bytea[], reasons text[], delays bigint[],
     edges bigint[], edge_actions integer[], edge_locals boolean[], edge_schedules bigint[],
     OUT accepted bigint[], OUT continued_runs uuid[], OUT continued_tasks smallint[], OUT ended_runs uuid[],
-    OUT queued_actions integer[], OUT next_due timestamptz
+    OUT queued_actions integer[], OUT next_due timestamptz, OUT cancels boolean
 ) LANGUAGE plpgsql AS $function$
 BEGIN
     PERFORM FROM unnest(run_ids) AS o(run_id)
@@ -29,12 +32,13 @@ BEGIN
         SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt,
                coalesce(o.status, plait.completed()) AS status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
                (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status,
-               r.first_attempt, r.cancel_tasks IS NULL AS undisturbed, coalesce(o.task = ANY (r.cancel_tasks), false) AS ordered
+               r.first_attempt, r.cancel_tasks IS NULL AS undisturbed, coalesce(o.task = ANY (r.cancel_tasks), false) AS ordered,
+               r.xmax <> pg_current_xact_id()::xid AS starting
         FROM unnest(run_ids, tasks, elapsed, spans, outputs, attempts, statuses, errors,
                     reasons, delays)
              WITH ORDINALITY AS o(run_id, task, elapsed_us, span, output, attempt, status, error, reason, retry_us, ord)
         CROSS JOIN LATERAL (
-            SELECT status, first_attempt, cancel_tasks FROM plait.run WHERE id = o.run_id LIMIT 1
+            SELECT status, first_attempt, cancel_tasks, xmax FROM plait.run WHERE id = o.run_id LIMIT 1
         ) r
     ), fenced AS (
         -- LIMIT keeps this a look-up per outcome: the planner often believes running to be empty, and would scan it.
@@ -47,7 +51,7 @@ BEGIN
         WHERE r.ctid = held.row_id
         RETURNING o.ord, o.run_status, r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at,
                   r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge,
-                  o.first_attempt, o.undisturbed, o.ordered
+                  o.first_attempt, o.undisturbed, o.ordered, o.starting
     ), accepted AS MATERIALIZED (
         SELECT * FROM fenced WHERE run_status = plait.open()
     ), history AS (
@@ -62,6 +66,19 @@ BEGIN
                action_id, plait.now() + retry_us * interval '1 microsecond', coalesce(edge_schedules[first_edge], -1)
         FROM accepted WHERE NOT plait.is_outcome(status) AND retry_us > 0 AND NOT ordered
         RETURNING due_at
+    ), orders AS (
+        INSERT INTO plait.cancellation (run_id, asked_id, task, as_of, reason)
+        SELECT a.run_id, a.run_id, a.task, CASE WHEN a.status = plait.failed() THEN pg_current_snapshot() END,
+               format(CASE WHEN a.status = plait.failed()
+                           THEN 'the task that started it, %L, had failed by then: it gave up that attempt'
+                           ELSE 'the task that started it, %L, was cancelled' END,
+                      (SELECT task FROM plait.action WHERE id = a.action_id))
+        FROM accepted a
+        WHERE a.status = plait.failed() AND a.starting
+           OR a.status = plait.cancelled() AND (a.starting OR (
+                  SELECT true FROM plait.child WHERE parent_run_id = a.run_id AND parent_task = a.task LIMIT 1
+              ))
+        RETURNING id
     ), hit AS MATERIALIZED (
         SELECT a.run_id, a.priority, a.first_attempt, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
                e.child, e.need, e.slot, e.action_id, e.schedule_us
@@ -134,7 +151,7 @@ BEGIN
            (SELECT array_agg(task) FROM continued),
            (SELECT array_agg(id) FROM counted WHERE status <> plait.open()),
            (SELECT array_agg(DISTINCT action_id) FROM queued),
-           (SELECT min(due_at) FROM put_back)
-    INTO accepted, continued_runs, continued_tasks, ended_runs, queued_actions, next_due;
+           (SELECT min(due_at) FROM put_back), EXISTS (SELECT FROM orders)
+    INTO accepted, continued_runs, continued_tasks, ended_runs, queued_actions, next_due, cancels;
 END
 $function$;

@@ -258,9 +258,37 @@ CREATE TABLE plait.child (
     run_id        uuid NOT NULL,
     parent_task   smallint NOT NULL,
     key           text NOT NULL,
+    started_in    xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (parent_run_id, parent_task, key)
 );
 COMMENT ON TABLE plait.child IS 'A run that a task started, by what finds it again when that task runs again.';
+COMMENT ON COLUMN plait.child.started_in IS 'the transaction that started it';
+
+CREATE TABLE plait.cancellation (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id     uuid NOT NULL,
+    asked_id   uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT plait.now(),
+    due_at     timestamptz NOT NULL DEFAULT plait.now(),
+    as_of      pg_snapshot,
+    task       smallint,
+    after_task smallint NOT NULL DEFAULT -1,
+    settled    boolean NOT NULL DEFAULT false,
+    after_key  text NOT NULL DEFAULT '',
+    reason     text NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX cancellation_run ON plait.cancellation (run_id);
+CREATE INDEX cancellation_due ON plait.cancellation (due_at, id);
+CREATE INDEX cancellation_asked ON plait.cancellation (asked_id);
+COMMENT ON TABLE plait.cancellation IS
+    'An order to cancel the child runs of a run. It is gone once it is carried out: usually there is none.';
+COMMENT ON COLUMN plait.cancellation.asked_id IS 'the run whose cancellation, or whose task''s, it is part of';
+COMMENT ON COLUMN plait.cancellation.as_of IS
+    'NULL: all child runs; else those only that were not committed at this moment: the task that was starting one had failed';
+COMMENT ON COLUMN plait.cancellation.task IS 'NULL: whichever task started them';
+COMMENT ON COLUMN plait.cancellation.after_task IS 'with after_key, how far it has come in the order of child''s key';
+COMMENT ON COLUMN plait.cancellation.settled IS
+    'whether no child run was being started when this look through them began: then it is the last';
 
 CREATE TABLE plait.filter (
     id         uuid PRIMARY KEY,
