@@ -66,7 +66,13 @@ class Driver:
         """Claim ready tasks of these names."""
         index = self.version.definition.index_by_name
         rows = await self.connection.fetch(
-            load_sql("claim_tasks"), self.id, [self.version.actions[index[task]] for task in tasks], limit, limit, 1
+            load_sql("claim_tasks"),
+            self.id,
+            [self.version.actions[index[task]] for task in tasks],
+            limit,
+            limit,
+            1,
+            1 << 30,
         )
         return [self.take(row) for row in rows if row["run_id"] is not None]  # a claim tells at least what it saw
 
