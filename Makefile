@@ -1,6 +1,9 @@
 # Everything here runs in .venv, which is made at first use. Only make and Python 3.11 or newer are needed.
 # Another Python: make PYTHON=/path/to/python3.13 ...   More arguments for pytest: make test ARGS="-k retries -x"
 
+# Tests start hundreds of processes: without compiled modules each would compile all of Plait again.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
@@ -16,7 +19,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl library test lint bench dashboard docs docs-serve pictures format clean
+.PHONY: help demo etl library test faults lint bench dashboard docs docs-serve pictures format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,9 +54,16 @@ library: $(VENV)/.runtime ## compare texts: one child run for each, then wait fo
 
 test: $(VENV)/.lint ## run all tests, and check that every line of the graph rules is covered
 	@rm -f $(COVERAGE)*
-	GRAPH_COVERAGE=$(COVERAGE) $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	GRAPH_COVERAGE=$(COVERAGE) $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 	$(if $(CHOICE),,$(BIN)/python -m coverage combine --quiet --data-file=$(COVERAGE))
 	$(if $(CHOICE),,$(BIN)/python -m coverage report --data-file=$(COVERAGE) --show-missing --fail-under=100)
+
+faults: $(VENV)/.lint ## do Plait all the harm there is, for at most 20 minutes, and show what came of it
+	@rm -rf .faults
+	status=0; \
+	PLAIT_FAULTS=long PLAIT_FAULTS_FIGURES=$(CURDIR)/.faults PLAIT_TEST_SECONDS=600 \
+		$(BIN)/python -m pytest -n 2 --dist worksteal tests/faults $(ARGS) || status=$$?; \
+	PYTHONPATH=tests $(BIN)/python -m faults.harness.figures .faults; exit $$status
 
 lint: $(VENV)/.lint ## check style and types
 	@status=0; \
@@ -87,7 +97,7 @@ pictures: $(VENV)/.test ## take the pictures in docs/images again (needs Chromiu
 	$(BIN)/python tools/pictures.py
 
 clean: ## remove .venv, caches and what the examples wrote
-	rm -rf $(VENV) site .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* examples/*/out
+	rm -rf $(VENV) site .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis .faults .coverage* examples/*/out
 	find src tests examples benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 $(VENV)/.python:

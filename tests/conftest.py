@@ -136,8 +136,13 @@ def worker_process(
             print(f"--- log of worker {process.pid}\n{process.read_log()}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest is begun first, so that no process is left alone with it in the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked ``thorough`` is for ``make faults``. What takes longest is begun first, so that no process is left
+    alone with it in the end."""
+    if os.environ.get("PLAIT_FAULTS") != "long":
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 

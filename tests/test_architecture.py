@@ -23,7 +23,7 @@ MODULES = {
 # Every room, floor by floor. A room imports rooms on lower floors only, whatever the import is for: running, the type
 # checker, or one function. ARCHITECTURE.md has the same map, in the same order.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "wording", "ids", "version"),
+    ("errors", "wording", "ids", "version", "faultpoints"),
     ("durations", "graph", "values"),
     ("types", "settings", "pictures", "store"),
     ("embedded", "tracing", "maintenance"),
@@ -279,7 +279,7 @@ def test_the_engine_stays_small() -> None:
         for path in (SOURCE / "store").rglob("*.sql")
         if path.parent.name != "views" and (path.parent.name != "sql" or path.stem in statements)
     ]
-    assert sum(map(count_lines, files)) < 7470
+    assert sum(map(count_lines, files)) < 7580
 
 
 def test_no_module_grows_beyond_what_is_read_in_one_sitting() -> None:

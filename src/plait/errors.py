@@ -68,7 +68,15 @@ class OperationError(PlaitError):
 
 
 class DatabaseUnavailableError(OperationError, ConnectionError):
-    """The database cannot be reached or refuses the connection."""
+    """The database cannot be reached or refuses the connection.
+
+    Attributes: ``database``, its URL without the password, and ``refused``: it answered, and to try again is of no use.
+    """
+
+    def __init__(self, message: str, *, database: str = "", refused: bool = False) -> None:
+        super().__init__(message)
+        self.database = database
+        self.refused = refused
 
 
 class SchemaError(OperationError):

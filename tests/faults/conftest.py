@@ -1,14 +1,19 @@
-"""Drivers of bare statements, closed whatever the test does."""
+"""Drivers of bare statements, storms and proxies, closed whatever the test does."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from faults.harness.storm import Storm
 from plait.graph.definition import WorkflowDefinition
 from support.database import Database
 from support.driver import Driver
+from support.ledger import Ledger
+from support.proxy import Proxy
+from support.server import OwnServer
 
 
 @pytest.fixture
@@ -23,3 +28,22 @@ async def open_driver(database: Database) -> AsyncIterator[Callable[[WorkflowDef
     yield open_one
     for driver in opened:
         await driver.close()
+
+
+@pytest.fixture
+def proxy(own_server: OwnServer) -> Iterator[Proxy]:
+    """A proxy in front of the server."""
+    proxy = Proxy(own_server)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def storm(database: Database, ledger: Ledger, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Storm]:
+    """Workers, load and a probe, for a test that does harm; its row in the table is the test's name in words."""
+    row = request.node.name.removeprefix("test_").replace("_", " ")
+    storm = Storm(row, database, ledger, tmp_path)
+    yield storm
+    storm.close()
+    if getattr(request.node, "failed", False):
+        print(storm.show_logs())

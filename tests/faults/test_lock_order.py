@@ -66,11 +66,11 @@ async def retry_left(scene: Scene, driver: Driver) -> Any:
 
 
 async def reap(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("reap_workers", 1000)
+    return await driver.run("reap_workers", 1000, 0)
 
 
 async def claim(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000)
+    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000, 25, 25)
 
 
 async def claim_expired(scene: Scene, driver: Driver) -> Any:
@@ -193,7 +193,8 @@ async def set_scene(one: Driver, two: Driver) -> Scene:
     await sql("INSERT INTO plait.cancellation (run_id, asked_id, reason) VALUES ($1, $1, 'why')", above)
     await sql(
         "INSERT INTO plait.child (parent_run_id, run_id, parent_task, key) "
-        "SELECT $1, run_id, 0, 3 - row_number() OVER (ORDER BY run_id) FROM (SELECT DISTINCT run_id FROM plait.ready) r",
+        "SELECT $1, run_id, 0, 3 - row_number() OVER (ORDER BY run_id) "
+        "FROM (SELECT DISTINCT run_id FROM plait.ready) r",
         above,
     )
     # What is due waits for an event as well, which has been pushed.

@@ -25,7 +25,7 @@ def expect(input: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def declare(plait: Plait, *, hold: str = "", gates: str = "", work_ms: int = 0) -> SimpleNamespace:
+def declare(plait: Plait, *, hold: str = "", gates: str = "", work_ms: int = 0, retries: int = 0) -> SimpleNamespace:
     """``hold``: the task that waits at the gate of its own name in the folder ``gates``."""
     flow = plait.workflow(name="pipeline", input_validator=Number)
 
@@ -37,34 +37,34 @@ def declare(plait: Plait, *, hold: str = "", gates: str = "", work_ms: int = 0) 
         record(ctx, "end", output)
         return output
 
-    @flow.task()
+    @flow.task(retries=retries)
     def root(input: Number, ctx: Context) -> int:
         record(ctx, "begin")
         return finish(ctx, input.n + 1)
 
-    @flow.task(parents=[root])
+    @flow.task(parents=[root], retries=retries)
     def left(input: Number, ctx: Context) -> int:
         record(ctx, "begin")
         return finish(ctx, ctx.task_output(root) * 2)
 
-    @flow.task(parents=[root])
+    @flow.task(parents=[root], retries=retries)
     async def right(input: Number, ctx: Context) -> int:
         record(ctx, "begin")
         output = ctx.task_output(root) * 3
         record(ctx, "end", output)
         return output
 
-    @flow.task(parents=[root])
+    @flow.task(parents=[root], retries=retries)
     def extra(input: Number, ctx: Context) -> int:
         record(ctx, "begin")
         return finish(ctx, ctx.task_output(root) * 5)
 
-    @flow.task(parents=[left, right, extra])
+    @flow.task(parents=[left, right, extra], retries=retries)
     def join(input: Number, ctx: Context) -> int:
         record(ctx, "begin")
         return finish(ctx, ctx.task_output(left) + ctx.task_output(right) + ctx.task_output(extra))
 
-    @flow.task(parents=[join, root])
+    @flow.task(parents=[join, root], retries=retries)
     async def tail(input: Number, ctx: Context) -> int:
         record(ctx, "begin")
         output = ctx.task_output(join) + ctx.task_output(root)

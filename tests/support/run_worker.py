@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from faults.harness import points
 from plait import Plait
 from plait.maintenance import leader
 from plait.worker.identity import Timings
@@ -26,6 +27,7 @@ def main() -> None:
     flow, settings = sys.argv[1], json.loads(sys.argv[2])
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")
+    points.install_from_environment()
     timings = Timings(**settings["timings"])
     # A short lease is for tests in which a worker dies: its maintenance shall be taken over as soon as its tasks.
     leader.LEASE_SECONDS = min(leader.LEASE_SECONDS, timings.lease)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.engine.repeat import PATIENCE, repeat
+from plait.faultpoints import reach
 from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
 from plait.graph.replay import plan_replay
 from plait.maintenance.canceller import cancel_page
@@ -45,6 +46,7 @@ class Control:
         for start in range(0, len(run_ids), CONTROL_BATCH):
             page = run_ids[start : start + CONTROL_BATCH]
             ended += await repeat(self._store.control.cancel_runs, page, reason)
+            reach("cancel committed")
             # The asked ones too: when a request is sent again, because its reply was lost, it ends nothing.
             names = [run_id.hex for run_id in {*ended, *page}]
             self._hub.publish("cancel", names)
@@ -76,7 +78,9 @@ class Control:
             rows = await self._store.control.read_replayable(page)
             plans = [plan for row in rows if (plan := await self._plan_replay(row, choose)) is not None]
             if plans:
+                reach("replay planned")
                 again = await self._send_plans(plans)
+                reach("replay committed")
                 self._publish_replayed({row["id"]: row["version_id"] for row in rows}, again)
                 replayed += again
         return replayed

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from plait.engine.portal import Portal
-from plait.engine.repeat import repeat
+from plait.engine.repeat import persist, repeat, repeat_briefly
 from plait.errors import UnknownVersionError
+from plait.faultpoints import reach
 from plait.settings import find_database
 from plait.tracing import find_tracing
 
@@ -155,10 +156,11 @@ class Engine:
 
     async def push_events(self, rows: Sequence[EventRow]) -> None:
         """Store events durably; returns when they are committed. Concurrent calls share commits."""
-        await self._pushes.submit(rows)
+        await persist(self._pushes.submit, rows)
 
     async def _write_events(self, rows: list[EventRow]) -> list[None]:
-        await repeat(self.store.events.push, rows)
+        await repeat_briefly(self.store.events.push, rows)
+        reach("push committed")
         self.hub.publish("event", [])
         return [None] * len(rows)
 

@@ -9,10 +9,11 @@ from functools import partial
 from uuid import UUID
 
 from plait.engine.control import Control
-from plait.engine.repeat import PATIENCE, repeat
+from plait.engine.repeat import PATIENCE, persist, repeat_briefly
 from plait.engine.requests import RunRequest
 from plait.engine.versions import Versions
 from plait.errors import PARENT_ENDED, InvalidInputError, KeyHeldError, ParentEndedError, UnknownVersionError
+from plait.faultpoints import reach
 from plait.graph.triggers import read_child_key
 from plait.store.batcher import Batcher
 from plait.store.connection import iter_backoff
@@ -52,8 +53,8 @@ class Starts:
     async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs durably; returns when they are committed, with the effective ids in order.
 
-        Sent again while the database is away for up to ``PATIENCE`` seconds, then raises
-        ``DatabaseUnavailableError``. The run ids make that harmless.
+        Sent again while the database is away for up to ``PATIENCE`` seconds, inside a task for as long as its worker's
+        lease; then raises ``DatabaseUnavailableError``. The run ids make that harmless.
         """
         run_ids = await self.start_rows(await self.prepare_rows(requests))
         found = {
@@ -68,7 +69,7 @@ class Starts:
     async def start_rows(self, rows: Sequence[StartRow]) -> list[UUID]:
         """Start runs of stored versions; as ``start_runs``. Raises ``ParentEndedError`` for child runs whose parent
         task does not run any more, and ``KeyHeldError`` when a transaction that stays open holds one of their keys."""
-        answers = await (self._keyed if any(map(_read_key, rows)) else self._plain).submit(rows)
+        answers = await persist((self._keyed if any(map(_read_key, rows)) else self._plain).submit, rows)
         if KEY_HELD in answers:
             answers = await self._ask_again(rows, answers)
         run_ids = [run_id for run_id in answers if run_id is not None]
@@ -148,7 +149,8 @@ class Starts:
         now = time.monotonic()
         quiet, self._last_start = len(rows) == 1 and now - self._last_start > QUIET_SECONDS, now
         try:
-            started = await repeat(partial(self._store.start_runs, notify=quiet), rows)
+            started = await repeat_briefly(partial(self._store.start_runs, notify=quiet), rows)
+            reach("start committed")
         except UnknownVersionError:
             self._versions.forget()
             raise

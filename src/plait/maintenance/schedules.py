@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.cron import MAX_FIRES, check_cron, choose_fires
 from plait.ids import new_run_id
 from plait.maintenance.periodic import PeriodicService
@@ -81,6 +82,7 @@ class Schedules(PeriodicService):
 
     async def _fire(self, steps: Sequence[CronStep]) -> int:
         moved, _ = await self._store.schedules.fire_crons(steps)
+        reach("crons fired")
         return moved
 
     async def _start(self, ids: Sequence[UUID]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from plait.faultpoints import reach
 from plait.maintenance.periodic import PeriodicService
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Timers(PeriodicService):
 
     async def run_once(self) -> float:
         moved, actions = await self._store.wake_tasks(BATCH)
+        if moved:
+            reach("tasks woken")
         if actions:
             self._hub.publish("ready", [str(action) for action in actions])
         expired = await self._cancel_expired(BATCH)

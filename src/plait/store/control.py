@@ -22,7 +22,8 @@ class ControlStore:
         self._pool = pool
 
     async def serve_workflow(self, definition: WorkflowDefinition, version_id: int) -> None:
-        """Make a version the one that events, crons and schedules start. Replaces the workflow's declared filters."""
+        """Make a version the one that events, crons and schedules start, unless a live worker has a newer one. Replaces
+        the workflow's declared filters."""
         await self._pool.execute(
             load_sql("serve_workflow"),
             definition.name,
@@ -32,6 +33,11 @@ class ControlStore:
             [rule.expression for rule in definition.filters],
             [rule.payload for rule in definition.filters],
         )
+
+    async def list_to_serve(self, own: Sequence[int]) -> list[Record]:
+        """The versions to serve, by the live workers: those that are not served yet, and those among ``own``; and
+        whether the stored crons are theirs."""
+        return await self._pool.fetch(load_sql("list_to_serve"), own)
 
     async def read_served(self, workflow: str) -> int | None:
         """The version of a workflow that is served now; None when no worker ever served it."""

@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from plait.errors import SchemaError
+from plait.faultpoints import reach
 from plait.store.statements import list_sql, read_sql
 
 if TYPE_CHECKING:
@@ -213,6 +214,8 @@ async def _apply(connection: Connection, script: str) -> None:
                 await connection.execute("SET LOCAL statement_timeout = 0")
                 await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
                 await connection.execute(script)
+                reach("migration applied")
+            reach("migration committed")
             return
         except asyncpg.LockNotAvailableError as error:
             others = await connection.fetchval(_IN_THE_WAY)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
+from plait.faultpoints import reach
 from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
@@ -101,7 +102,9 @@ class Parker:
             if worker_id is None or worker_id != self._identity.worker_id:
                 return None
             try:
+                reach("before park")
                 parked = await self._store.events.park(worker_id, rows)
+                reach("park committed")
                 return parked if worker_id == self._identity.worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless.
