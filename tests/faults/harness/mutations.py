@@ -176,15 +176,19 @@ def is_noticed(mutation: Mutation, folder: Path, python: Path) -> bool:
     assert text.count(mutation.old) == 1, f"{mutation.file} has changed: {mutation.what!r} needs another text"
     path.write_text(text.replace(mutation.old, mutation.new))
     try:
-        ended = subprocess.run(
-            [python, "-m", "pytest", "-q", "-x", mutation.test],
-            cwd=folder,
-            env={**os.environ, "PLAIT_FAULTS": "long" if "raise" in mutation.test else "", "PLAIT_TEST_SECONDS": "150"},
-            capture_output=True,
-            check=False,
-        )
+        return fails(mutation.test, folder, python)
     finally:
         path.write_text(text)
+
+
+def fails(test: str, folder: Path, python: Path) -> bool:
+    ended = subprocess.run(
+        [python, "-m", "pytest", "-q", "-x", test],
+        cwd=folder,
+        env={**os.environ, "PLAIT_FAULTS": "long" if "raise" in test else "", "PLAIT_TEST_SECONDS": "150"},
+        capture_output=True,
+        check=False,
+    )
     assert ended.returncode in (0, 1), ended.stdout.decode()[-3000:]
     return ended.returncode == 1
 
@@ -196,6 +200,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="plait-mutations-") as name:
         folder = Path(name)
         python = make_copy(folder)
+        broken = [test for test in dict.fromkeys(one.test for one in chosen) if fails(test, folder, python)]
+        assert not broken, f"these fail without a mutation: {broken}"
         for mutation in chosen:
             noticed = is_noticed(mutation, folder, python)
             unnoticed += not noticed
