@@ -47,7 +47,7 @@ def test_a_standby_takes_over(pair: tuple[OwnServer, OwnServer], ledger: Ledger,
         standby.promote()
         storm.database = Database(standby, database.name, template=None)
         goal = len(client.acknowledged) + 50
-        storm.wait(lambda: len(client.acknowledged) >= goal, "triggers go through", seconds=20)
+        storm.wait(lambda: len(client.acknowledged) >= goal, "triggers go through", seconds=60)
         storm.wait_for_ends(100)
         storm.settle()  # nothing ran again: every result that was acknowledged is there, and no lease was lost
         assert [worker.process.poll() for worker in workers] == [None] * 3

@@ -85,9 +85,7 @@ class Storm:
 
     def start_client(self, url: str | None = None, **options: Any) -> LoadClient:
         """Have runs triggered from now on."""
-        client = LoadClient(
-            url or self.database.url, random.Random(self.chance.random()), retries=self._retries, **options
-        )
+        client = LoadClient(url or self.url, random.Random(self.chance.random()), retries=self._retries, **options)
         self.clients.append(client)
         return client
 
@@ -145,6 +143,13 @@ class Storm:
         self.note_fault(worker)
         worker.kill()
         self.tend()
+
+    def stop(self, worker: WorkerProcess) -> None:
+        """SIGTERM, as in a deployment; another worker takes its place. It finishes what it has begun."""
+        self.faults += 1
+        worker.wait_ready().terminate()
+        assert worker.wait() == 0
+        self.workers[self.workers.index(worker)] = self._start_worker()
 
     def tend(self) -> None:
         """Replace workers that have ended; raise what has ended a client."""
