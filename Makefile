@@ -1,6 +1,9 @@
 # Everything here runs in .venv, which is made at first use. Only make and Python 3.11 or newer are needed.
 # Another Python: make PYTHON=/path/to/python3.13 ...   More arguments for pytest: make test ARGS="-k retries -x"
 
+# Tests start hundreds of processes: without compiled modules each would compile all of Plait again.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
@@ -51,7 +54,7 @@ library: $(VENV)/.runtime ## compare texts: one child run for each, then wait fo
 
 test: $(VENV)/.lint ## run all tests, and check that every line of the graph rules is covered
 	@rm -f $(COVERAGE)*
-	GRAPH_COVERAGE=$(COVERAGE) $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	GRAPH_COVERAGE=$(COVERAGE) $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 	$(if $(CHOICE),,$(BIN)/python -m coverage combine --quiet --data-file=$(COVERAGE))
 	$(if $(CHOICE),,$(BIN)/python -m coverage report --data-file=$(COVERAGE) --show-missing --fail-under=100)
 

@@ -20,7 +20,7 @@ async def measure_floor(url: str, version: StoredVersion, runs: int) -> float:
     # One connection for everything: what is measured is the statements, not their overlap.
     store.finishes = store.claims
     store.pool._idle[:] = [store.claims]
-    worker = WorkerRow(new_run_id(), "floor", "", 0, BATCH, None, list(version.actions), "", 3600.0)
+    worker = WorkerRow(new_run_id(), "floor", "", 0, BATCH, None, list(version.actions), "", 3600.0, [])
     try:
         await store.register_worker(worker, None)
         await store.claim_tasks(worker.id, worker.actions, 1)

@@ -68,7 +68,15 @@ class OperationError(PlaitError):
 
 
 class DatabaseUnavailableError(OperationError, ConnectionError):
-    """The database cannot be reached or refuses the connection."""
+    """The database cannot be reached or refuses the connection.
+
+    Attributes: ``database``, its URL without the password, and ``refused``: it answered, and to try again is of no use.
+    """
+
+    def __init__(self, message: str, *, database: str = "", refused: bool = False) -> None:
+        super().__init__(message)
+        self.database = database
+        self.refused = refused
 
 
 class SchemaError(OperationError):
@@ -77,6 +85,11 @@ class SchemaError(OperationError):
 
 class UnknownVersionError(SchemaError):
     """The database no longer knows a workflow version that this process stored: somebody replaced or restored it."""
+
+
+class KeyHeldError(OperationError):
+    """A transaction that is still open holds the idempotency key, or the child run's key, of a run that was to be
+    started. Nothing was started under that key. End that transaction, then trigger again."""
 
 
 class EmbeddedPostgresError(OperationError):

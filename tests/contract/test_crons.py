@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -294,10 +295,10 @@ def test_a_paused_cron_misses_nothing_and_can_be_run_by_hand(plait: Plait, datab
     made = flow.create_cron("c", "* * * * * *", Report(region="west"), catch_up="all")
     paused = plait.cron.pause(made.id)
     assert (paused.paused, paused.next_at) == (True, None)
-    assert plait.cron.pause(made.id) == paused
+    assert replace(plait.cron.pause(made.id), next_times=()) == replace(paused, next_times=())
     work(flow)
     assert plait.cron.run_now(made.id).result()["tell"]["region"] == "west"
-    assert plait.cron.get(made.id) == paused
+    assert replace(plait.cron.get(made.id), next_times=()) == replace(paused, next_times=())
     database.query("SELECT pg_sleep(1.1)")
     began = database.value("SELECT now()")
     plait.cron.unpause(made.id)

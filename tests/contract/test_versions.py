@@ -8,10 +8,11 @@ from typing import Any
 
 from flows import versions
 from flows.steps import Gate, Number
-from plait import Context, EmptyModel, Plait
+from plait import Context, DefaultFilter, EmptyModel, Plait
 from support.database import Database
 from support.ledger import Ledger
 from support.oracle import check_at_rest
+from support.waiting import eventually
 from support.workers import serve
 
 StartProcess = Callable[..., Any]
@@ -127,3 +128,40 @@ def test_an_unchanged_workflow_is_stored_once_whoever_declares_it(
     assert flow.run(Number())["last"] == "last by 1"
     assert database.count("workflow_version") == 1
     assert database.count("action") == 3
+
+
+def test_what_is_served_follows_the_live_workers_and_not_who_started_last(plait: Plait, database: Database) -> None:
+    def declare(version: int) -> tuple[Plait, Any]:
+        client = Plait(database.url)
+        crons = ["0 9 * * *"] + (["0 17 * * *"] if version == 2 else [])
+        flow = client.workflow(
+            name="report",
+            on_events=["go"],
+            on_crons=crons,
+            default_filters=[DefaultFilter(expression=f"input.version == {version}", scope="s", payload={})],
+        )
+
+        @flow.task(name=f"step_{version}")
+        def step(input: EmptyModel, ctx: Context) -> int:
+            return version
+
+        return client, flow
+
+    served = """SELECT (SELECT count(*) FROM plait.cron), (SELECT expression FROM plait.filter),
+                       (SELECT a.task FROM plait.workflow w JOIN plait.workflow_version v ON v.id = w.version_id
+                        JOIN plait.action a ON a.id = v.actions[1])"""
+    old, new = (1, "input.version == 1", "step_1"), (2, "input.version == 2", "step_2")
+    clients = [declare(1), declare(2), declare(1)]
+    first = serve(*clients[0])
+    assert database.query(served) == [old]
+    second = serve(*clients[1])
+    assert database.query(served) == [new]
+    again = serve(*clients[2])
+    assert database.query(served) == [new], "an old replica that starts again changes nothing"
+    again.stop()
+    second.stop()
+    eventually(lambda: database.query(served) == [old], "the new version was rolled back")
+    first.stop()
+    assert database.query(served) == [old], "what is served stays so while no worker is there"
+    for client, _ in clients:
+        client.close()

@@ -21,11 +21,10 @@ from plait import (
     WorkflowRunStatus,
 )
 from plait.client import get_access
-from plait.engine.control import Control
-from plait.errors import DatabaseUnavailableError, ParentEndedError
+from plait.errors import DatabaseUnavailableError, ParentEndedError, ReplayError
 from plait.graph.triggers import RunTrigger, TriggerKind
 from plait.ids import new_run_id
-from plait.store.control import ControlStore
+from plait.store.hints import Hub
 from plait.store.store import StartRow, Store
 from support.database import Database
 from support.waiting import eventually
@@ -126,50 +125,38 @@ def test_a_child_that_starts_while_its_cancelled_task_ends_is_cancelled_too(
     plait: Plait, work: Work, database: Database, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     begun, decided, started, finish = (threading.Event() for _ in range(4))
-    looks = threading.Semaphore(0)
     hang, _, _ = declare_hanging(plait)
-    flow, store, cancel = plait.workflow(name="flow"), Store.finish_tasks, Control.cancel_children
-    errors = list[ParentEndedError]()
+    flow, store = plait.workflow(name="flow"), Store.finish_tasks
 
     async def finish_slowly(self: Store, *arguments: Any) -> Any:
         decided.set()
         await asyncio.to_thread(started.wait, 20)
         return await store(self, *arguments)
 
-    async def cancel_children(self: Control, *arguments: Any) -> None:
-        await cancel(self, *arguments)
-        looks.release()
-
     monkeypatch.setattr(Store, "finish_tasks", finish_slowly)
-    monkeypatch.setattr(Control, "cancel_children", cancel_children)
     with psycopg.connect(database.url, autocommit=how == "between") as connection:
 
         @flow.task()
         def stubborn(input: EmptyModel, ctx: Context) -> None:
             begun.set()
             assert decided.wait(20)
-            for _ in ("the client", "the worker"):
-                looks.acquire(timeout=1)  # not for ever: it would be right to look only once the end is committed
-            try:
-                hang.run_no_wait(connection=connection)
-            except ParentEndedError as error:
-                errors.append(error)
+            hang.run_no_wait(connection=connection)
             started.set()
 
         @flow.task()
         def other(input: EmptyModel, ctx: Context) -> None:
             finish.wait(20)
 
-        worker = work(flow, hang)
+        work(flow, hang)
         run = flow.run_no_wait()
         assert begun.wait(20)
         plait.runs.cancel_task(run.workflow_run_id, "stubborn")
-        assert started.wait(20)
+        database.wait("SELECT count(*) = 1 FROM plait.attempt WHERE status = 3")
+    database.wait("SELECT status = 3 FROM plait.run WHERE trigger_kind = 1")
     finish.set()
     with pytest.raises(RunCancelledError):
         run.result(20)
-    worker.stop()  # all that it does beside its tasks is done
-    assert errors or database.query("SELECT status FROM plait.run WHERE trigger_kind = 1") == [(3,)]
+    database.wait("SELECT count(*) = 0 FROM plait.cancellation")
 
 
 def test_the_child_of_an_ended_parent_is_refused_without_failing_what_shares_its_commit(
@@ -221,11 +208,11 @@ def test_cancelling_a_completed_task_leaves_its_children_alone(plait: Plait, wor
     assert told == []
 
 
-def test_a_cancellation_waits_for_a_child_in_the_users_transaction_and_cancels_it_too(
+def test_a_cancellation_leaves_a_child_in_the_users_transaction_to_the_workers_who_cancel_it_when_it_comes(
     plait: Plait, work: Work, database: Database
 ) -> None:
     started, finish = threading.Event(), threading.Event()
-    hang, _, _ = declare_hanging(plait)
+    hang, begun, _ = declare_hanging(plait)
 
     with psycopg.connect(database.url) as connection:
 
@@ -238,35 +225,66 @@ def test_a_cancellation_waits_for_a_child_in_the_users_transaction_and_cancels_i
         work(parent, hang)
         run = parent.run_no_wait()
         assert started.wait(20)
-        cancelling = get_access(plait).portal.spawn(run.aio_cancel())
-        database.wait(
-            "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%cancel_runs%%'"
-        )
-        assert run.status() is WorkflowRunStatus.RUNNING
-    assert cancelling.result(20) is True
+        assert run.cancel() is True
+        assert run.status() is WorkflowRunStatus.CANCELLED
+        with pytest.raises(ReplayError, match="still being cancelled"):
+            plait.runs.replay(run.workflow_run_id)
+        assert database.query("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == []
+    database.wait("SELECT count(*) = 2 AND bool_and(status = 3) FROM plait.run")
+    database.wait("SELECT count(*) = 0 FROM plait.cancellation")
     finish.set()
-    assert database.query("SELECT status FROM plait.run ORDER BY id") == [(3,), (3,)]
+    assert begun == []
+    plait.runs.replay(run.workflow_run_id)
+
+
+def test_a_child_that_an_attempt_starts_in_a_transaction_that_outlasts_its_timeout_does_not_run(
+    plait: Plait, work: Work, database: Database
+) -> None:
+    hang, begun, _ = declare_hanging(plait)
+    release = threading.Event()
+
+    @plait.task(execution_timeout="200ms")
+    def parent(input: EmptyModel, ctx: Context) -> None:
+        with psycopg.connect(database.url) as connection:
+            hang.run_no_wait(connection=connection)
+            assert release.wait(20)
+
+    work(parent, hang)
+    run = parent.run_no_wait()
+    with pytest.raises(FailedTaskRunExceptionGroup):
+        run.result(20)
+    assert database.count("cancellation") == 1
+    release.set()
+    database.wait("SELECT status = 3 FROM plait.run WHERE trigger_kind = 1")
+    assert begun == []
+    [child] = plait.runs.list_children(run.workflow_run_id)
+    tasks = plait.runs.get_details(child.run.id).tasks
+    assert [task.status for task in tasks.values()] == ["CANCELLED"]
 
 
 # orders
 
 
-def test_children_of_a_cancelled_task_are_cancelled_after_an_outage(
-    plait: Plait, work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["lost reply", "dead worker"])
+def test_children_of_a_cancelled_task_are_cancelled_whoever_hears_that_it_was(
+    plait: Plait, work: Work, database: Database, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """One outage amid the cancellation: what is not asked again would go on for ever."""
+    """The commit that stores the cancellation stores the order to cancel the children."""
     hang, begun, told = declare_hanging(plait)
-    flow, away = plait.workflow(name="flow"), [DatabaseUnavailableError("away for a moment")]
-    meet = ControlStore.meet_starts
+    flow, finish, lost = plait.workflow(name="flow"), Store.finish_tasks, threading.Event()
     release = threading.Event()
+    monkeypatch.setattr(Hub, "publish", lambda *arguments, **options: None)  # and hints are lost, too
 
-    async def meet_starts(self: ControlStore, run_id: UUID) -> bool:
-        if away:
-            raise away.pop()
-        return await meet(self, run_id)
+    async def lose_reply(self: Store, *arguments: Any) -> Any:
+        finished = await finish(self, *arguments)
+        if finished.cancels and not lost.is_set():
+            lost.set()
+            if how == "dead worker":
+                await asyncio.Event().wait()
+            raise DatabaseUnavailableError("the reply was lost")
+        return finished
 
-    monkeypatch.setattr(ControlStore, "meet_starts", meet_starts)
-    monkeypatch.setattr(Control, "cancel_children", skip_first(Control.cancel_children))
+    monkeypatch.setattr(Store, "finish_tasks", lose_reply)
 
     @flow.task()
     async def parent(input: EmptyModel, ctx: Context) -> None:
@@ -280,18 +298,8 @@ def test_children_of_a_cancelled_task_are_cancelled_after_an_outage(
     run = flow.run_no_wait()
     eventually(lambda: begun, "the child runs")
     plait.runs.cancel_task(run.workflow_run_id, "parent")
-    eventually(lambda: told, "the child was told to stop")
-    release.set()
+    assert lost.wait(20)
     database.wait("SELECT status = 3 FROM plait.run WHERE trigger_kind = 1")
-
-
-def skip_first(cancel: Any) -> Any:
-    """Leaves out the first look, which is that of whoever ordered the cancellation."""
-    calls = [0]
-
-    async def cancel_children(self: Control, *arguments: Any) -> None:
-        calls[0] += 1
-        if calls[0] > 1:
-            await cancel(self, *arguments)
-
-    return cancel_children
+    if how == "lost reply":
+        eventually(lambda: told, "the child was told to stop")
+    release.set()

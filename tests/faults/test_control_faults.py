@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from asyncpg.transaction import Transaction
 
-from faults.test_control_races import CHAIN, ONE, WAITER, cancel, deliver, park, pushed, replay, start_child
+from faults.test_control_races import CHAIN, ONE, WAITER, cancel, carry_out, deliver, park, pushed, replay, start_child
 from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.ids import new_run_id
@@ -219,44 +219,118 @@ async def test_a_run_that_an_idempotency_key_found_is_not_cancelled_with_the_tas
     assert read_status(database, parent, own, foreign) == [3, 3, 0]
 
 
-async def test_a_cancellation_waits_for_a_child_that_is_being_started_and_cancels_it_too(
+async def test_a_cancellation_does_not_wait_for_a_child_that_is_being_started_and_cancels_it_once_it_is(
     database: Database, open_driver: OpenDriver
 ) -> None:
-    worker, canceller, watcher = [await open_driver(ONE) for _ in range(3)]
+    worker, canceller, starter = [await open_driver(ONE) for _ in range(3)]
     parent = await start_parent(worker)
-    transaction = await begin(worker)
-    child = await start_child(worker, parent)
-    cancelling = asyncio.create_task(cancel(canceller, parent))
-    await settle(cancelling, canceller.pid, watcher.connection)
-    assert not cancelling.done()
+    transaction = await begin(starter)
+    child = await start_child(starter, parent)
+    assert await cancel(canceller, parent)
+    assert read_status(database, parent) == [3]
+    assert database.count("cancellation") == 1
     await transaction.commit()
-    assert await cancelling
+    [held] = await worker.claim("only")
+    assert held.run.ended, "the judge refuses it"
+    await carry_out(worker)
     assert read_status(database, parent, child) == [3, 3]
+    assert not (await worker.finish([held]))["accepted"]
     assert count_rooms(database) == {}
 
 
-async def test_a_child_that_is_replayed_while_its_parent_is_cancelled_goes_with_all_that_it_starts(
+@pytest.mark.parametrize("commits", [True, False])
+async def test_a_child_that_is_being_started_while_its_task_ends_goes_with_a_cancelled_one_and_a_failed_one(
+    database: Database, open_driver: OpenDriver, commits: bool
+) -> None:
+    worker, starter = await open_driver(ONE), await open_driver(ONE)
+    for status in (Status.CANCELLED, Status.FAILED, Status.COMPLETED):
+        [parent] = await worker.start(1)
+        held = await worker.claim("only")
+        early = await start_child(starter, parent, "early")
+        transaction = await begin(starter)
+        late = await start_child(starter, parent, "late")
+        answer = await worker.finish(held, Report(status, reason="why", elapsed_us=1))
+        assert answer["cancels"] is (status is not Status.COMPLETED)
+        assert await start_child(worker, parent, "too late") is None
+        await (transaction.commit() if commits else transaction.rollback())
+        await carry_out(worker)
+        cancelled = {Status.CANCELLED: [3, 3], Status.FAILED: [0, 3], Status.COMPLETED: [0, 0]}[status]
+        assert read_status(database, *[early, late][: 1 + commits]) == cancelled[: 1 + commits]
+
+
+async def test_a_start_that_meets_the_end_of_its_task_waits_for_what_becomes_of_it(
     database: Database, open_driver: OpenDriver
 ) -> None:
-    """It had ended when the family was read, so it was not locked then."""
-    worker, canceller, locker, other = [await open_driver(ONE) for _ in range(4)]
+    worker, starter, watcher = [await open_driver(ONE) for _ in range(3)]
+    for status in (Status.FAILED, Status.CANCELLED):
+        [parent] = await worker.start(1)
+        held = await worker.claim("only")
+        ending = await begin(worker)
+        assert not (await worker.finish(held, Report(status, reason="why", elapsed_us=1)))["cancels"]
+        starting = asyncio.create_task(start_child(starter, parent))
+        await settle(starting, starter.pid, watcher.connection)
+        assert not starting.done()
+        await ending.commit()
+        assert await starting is None
+    assert database.count("cancellation") == 0
+
+
+async def test_what_is_to_be_cancelled_is_neither_replayed_nor_gets_children(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    worker, other = await open_driver(ONE), await open_driver(ONE)
+    parent = await start_parent(worker)
+    child, ended = await start_child(worker, parent), await start_child(worker, parent, "ended")
+    held = await worker.claim("only")
+    await worker.finish([one for one in held if one.run.id == ended], Report(Status.FAILED, error=b"{}"))
+    await worker.run("cancel_runs", [parent], "why")
+    assert child is not None
+    assert await start_child(worker, child) is None
+    assert ended is not None
+    assert not await replay(other, ended)
+    assert not await replay(other, parent)
+    await carry_out(worker)
+    assert read_status(database, parent, child, ended) == [3, 3, 4]
+    assert await replay(other, ended)
+    assert await replay(other, parent)
+
+
+async def test_a_child_that_is_being_replayed_while_its_parent_is_cancelled_is_cancelled_too(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    worker, other = await open_driver(ONE), await open_driver(ONE)
     parent = await start_parent(worker)
     child = await start_child(worker, parent)
     assert child is not None
     await cancel(other, child)
-    locked = await begin(locker)
-    await locker.connection.execute("SELECT 1 FROM plait.run WHERE id = $1 FOR UPDATE", parent)
-    cancelling = asyncio.create_task(cancel(canceller, parent))
-    await settle(cancelling, canceller.pid, locker.connection)
+    replaying = await begin(other)
     assert await replay(other, child)
-    [again] = await worker.claim("only")
-    starting = await begin(other)
-    [grandchild] = await start_rows(other, [None], [child], attempt=again.attempt)
-    await locked.rollback()
-    await settle(cancelling, canceller.pid, locker.connection)
-    await starting.commit()
-    assert await cancelling
-    assert read_status(database, parent, child, grandchild) == [3, 3, 3]
+    assert await cancel(worker, parent)
+    await replaying.commit()
+    await carry_out(worker)
+    assert read_status(database, parent, child) == [3, 3]
+    assert count_rooms(database) == {}
+
+
+async def test_descendants_of_a_child_that_has_ended_are_cancelled_too_page_by_page(
+    database: Database, open_driver: OpenDriver
+) -> None:
+    worker = await open_driver(ONE)
+    parent = await start_parent(worker)
+    children = [await start_child(worker, parent, key) for key in "abcdefg"]
+    held = await worker.claim("only")
+    grandchildren = [await start_child(worker, one.run.id) for one in held]
+    assert len(grandchildren) == 7
+    await worker.finish(held[:3])
+    await worker.run("cancel_runs", [parent], "why")
+    looked_at = []
+    while database.count("cancellation"):
+        [row] = await worker.run("carry_out_cancellations", 2)
+        looked_at.append(row["looked_at"])
+    assert max(looked_at) == 2
+    assert sum(looked_at) == 14
+    assert sorted(read_status(database, *children)) == [2] * 3 + [3] * 4
+    assert read_status(database, *grandchildren) == [3] * 7
     assert count_rooms(database) == {}
 
 
@@ -271,7 +345,7 @@ async def test_what_a_reaping_that_crossed_a_cancellation_left_stops_no_replay(
     await dead.claim("first")
     await reaper.run("end_worker", dead.id)
     reaping = await begin(reaper)
-    await reaper.run("reap_workers", 100)
+    await reaper.run("reap_workers", 100, 0)
     cancelling = asyncio.create_task(cancel(other, run_id))
     await settle(cancelling, other.pid, reaper.connection)
     await reaping.commit()

@@ -20,7 +20,7 @@ from support.oracle import check_oracle, check_outcomes
 from support.proxy import Proxy
 from support.server import OwnServer
 from support.waiting import eventually
-from support.workers import QUICK
+from support.workers import QUICK, Timings
 
 StartProcess = Callable[..., Any]
 
@@ -104,6 +104,30 @@ def test_after_an_outage_longer_than_the_lease_tasks_run_again_once(
     assert worker.process.poll() is None
     assert set(ledger.count_begins().values()) == {1, 2}
     check_oracle(database, ledger, pipeline.expect, runs=5, reruns=5)
+
+
+def test_results_that_waited_longer_than_the_lease_are_stored_if_nobody_has_taken_over(
+    own_server: OwnServer,
+    database: Database,
+    plait: Plait,
+    ledger: Ledger,
+    worker_process: StartProcess,
+    tmp_path: Path,
+) -> None:
+    declared = pipeline.declare(plait)
+    timings = Timings(heartbeat=2.5, lease=4, margin=0.5)
+    worker = worker_process("pipeline", hold="left", gates=str(tmp_path), slots=40, timings=timings)
+    items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(20)]
+    references = declared.flow.run_many_no_wait(items)
+    eventually(lambda: len(ledger.select("left", "begin")) == 20)
+    database.wait("SELECT count(*) = 60 FROM plait.attempt")
+    own_server.stop()
+    Gate(tmp_path, "left").open()
+    eventually(lambda: len(ledger.select("left", "end")) == 20, "they finish during the outage")
+    eventually(lambda: "lost its lease" in worker.read_log(), "the worker lets go by itself")
+    own_server.start()
+    assert [reference.result(30) for reference in references] == [pipeline.expect({"n": n}) for n in range(20)]
+    check_oracle(database, ledger, pipeline.expect, runs=20, reruns=0)
 
 
 @pytest.mark.parametrize("connection", ["plait claims", "plait finishes"])

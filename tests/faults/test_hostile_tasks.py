@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,9 @@ import pytest
 
 from flows import hostile
 from flows.steps import Number
-from plait import FailedTaskRunExceptionGroup, Plait
+from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait
+from plait.client import get_access
+from plait.errors import OperationError
 from support.database import Database
 from support.ledger import Ledger
 from support.oracle import check_at_rest
@@ -82,7 +86,9 @@ def test_a_task_that_kills_its_worker_again_and_again_fails_with_the_reason(
         eventually(lambda begins=begins: len(ledger.select("os_exit", "begin")) == begins)  # type: ignore[misc]
         previous = {"PLAIT_REPLACES_WORKER": str(worker.id)}
     survivor = worker_process("hostile", timings=QUICK, env=previous)
-    with pytest.raises(FailedTaskRunExceptionGroup, match="its worker was lost 5 times") as failure:
+    with pytest.raises(
+        FailedTaskRunExceptionGroup, match="lost 5 times while it ran: its worker's process ended"
+    ) as failure:
         run.result(30)
     assert failure.value.exceptions[0].exc_type == "WorkerLost"
     assert len(ledger.select("os_exit", "begin")) == 5
@@ -105,3 +111,57 @@ def test_a_task_that_blocks_the_loop_does_not_cost_the_worker_its_lease(
     assert worker.id == worker_id
     assert database.count("attempt") == 0
     assert "lost its lease" not in worker.read_log()
+
+
+def test_a_worker_whose_engine_has_died_ends_and_another_runs_its_tasks(
+    plait: Plait, database: Database, ledger: Ledger, worker_process: StartProcess
+) -> None:
+    declared = hostile.declare(plait)
+    worker = worker_process("hostile", timings=QUICK)
+    run = declared.engine_ender.run_no_wait(Number())
+    assert worker.wait() == 1
+    assert "the thread plait-engine of Plait's engine ended: SystemExit(3)" in worker.read_log()
+    run.cancel()
+    good = declared.good.run_no_wait(Number(n=3))
+    worker_process("hostile", timings=QUICK)
+    assert good.result(30) == 3
+    check_at_rest(database)
+
+
+def test_a_program_whose_engine_has_died_gets_another_one(plait: Plait, work: Any, ledger: Ledger) -> None:
+    declared = hostile.declare(plait)
+    thread = work(declared.good)
+    engine = get_access(plait).engine
+    engine.portal.loop.call_soon_threadsafe(sys.exit, 3)
+    eventually(lambda: engine.portal.has_died)
+    with pytest.raises(OperationError, match="the thread of its engine has ended"):
+        thread.stop()
+    work(declared.good)
+    assert declared.good.run(Number(n=4)) == 4
+    assert len(ledger.select("good", "end")) == 1
+
+
+def test_threads_that_go_on_after_their_tasks_are_over_are_counted(
+    plait: Plait, work: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = threading.Event()
+
+    @plait.task(execution_timeout="50ms")
+    def deaf(input: EmptyModel, ctx: Context) -> int:
+        door.wait(60)
+        return 1
+
+    @plait.task()
+    def brief(input: EmptyModel, ctx: Context) -> int:
+        return 2
+
+    executor = work(deaf, brief, slots=1).worker._session.executor
+    for count in (1, 2):
+        with pytest.raises(FailedTaskRunExceptionGroup, match="did not finish within"):
+            deaf.run()
+        assert executor.count_hung() == count
+    assert "2 threads are still busy with tasks that are over, more than the worker has slots (1)" in caplog.text
+    assert brief.run() == 2
+    assert executor.count_hung() == 2
+    door.set()
+    eventually(lambda: executor.count_hung() == 0)

@@ -127,7 +127,7 @@ async def test_finishers_and_the_reaper_at_a_barrier_accept_each_task_once(
     accepted = moved = 0
     for begin in range(0, 300, 10):
         batch = left[begin : begin + 10]
-        calls = [one.finish(batch), two.run("reap_workers", chance.randrange(1, 10))]
+        calls = [one.finish(batch), two.run("reap_workers", chance.randrange(1, 10), 0)]
         if chance.random() < 0.5:
             calls.reverse()
         for answer in await asyncio.gather(*calls):
@@ -135,7 +135,7 @@ async def test_finishers_and_the_reaper_at_a_barrier_accept_each_task_once(
                 moved += answer[0]["moved"]
             else:
                 accepted += len(answer["accepted"] or ())
-    while rest := (await two.run("reap_workers", 1000))[0]["moved"]:
+    while rest := (await two.run("reap_workers", 1000, 0))[0]["moved"]:
         moved += rest
     assert accepted + moved == 300
     assert database.count("ready") == moved == database.count("attempt", "status = -2")

@@ -10,9 +10,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait, RetryAfterException
+from plait import (
+    Context,
+    DefaultFilter,
+    EmptyModel,
+    FailedTaskRunExceptionGroup,
+    Plait,
+    RetryAfterException,
+    UserEventCondition,
+)
 from support.database import Database
 from support.oracle import check_at_rest
+from support.workers import QUICK
 
 Work = Callable[..., Any]
 
@@ -79,3 +88,33 @@ def test_an_error_that_lacks_its_own_fields_is_reported_as_what_it_is(plait: Pla
     with pytest.raises(FailedTaskRunExceptionGroup) as failure:
         task.run()
     assert failure.value.exceptions[0].exc_type == "Busy"
+
+
+def test_an_expression_that_takes_for_ever_holds_up_nobody(plait: Plait, work: Work, database: Database) -> None:
+    quadratic = "input.xs.all(x, input.xs.exists(y, y == x + 0))"
+    by_event = plait.workflow(
+        name="by_event", on_events=["doc"], default_filters=[DefaultFilter(expression=quadratic, scope="s", payload={})]
+    )
+
+    @by_event.task()
+    def started(input: EmptyModel, ctx: Context) -> int:
+        return 1
+
+    @plait.task(wait_for=[UserEventCondition("doc", expression=quadratic), UserEventCondition("go")])
+    def waits(input: EmptyModel, ctx: Context) -> int:
+        return 2
+
+    @plait.task()
+    def quick(input: EmptyModel, ctx: Context) -> int:
+        return 3
+
+    work(by_event, waits, quick, timings=QUICK)
+    waiting = waits.run_no_wait()
+    database.wait("SELECT count(*) = 1 FROM plait.waiting")
+    plait.event.push("doc", {"xs": list(range(12_000))}, scope="s")
+    plait.event.push("go", {})
+    assert quick.run_no_wait().result(20) == 3
+    database.wait("SELECT count(*) = 0 FROM plait.event_inbox")
+    assert database.count("run") == 2, "a filter that cannot be evaluated lets nothing through"
+    assert database.count("attempt", "status = -2") == 0, "no lease was lost"
+    waiting.cancel()

@@ -16,10 +16,12 @@ from uuid import UUID
 
 import pytest
 
+from plait.engine.transaction import render_rows
 from plait.graph.attempt import Report
 from plait.graph.definition import Status
 from plait.ids import new_run_id
 from plait.store.statements import load_sql
+from plait.store.store import StartRow
 from plait.worker.assignment import Assignment
 from support.database import Database
 from support.driver import Driver, make_definition, settle
@@ -64,11 +66,11 @@ async def retry_left(scene: Scene, driver: Driver) -> Any:
 
 
 async def reap(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("reap_workers", 1000)
+    return await driver.run("reap_workers", 1000, 0)
 
 
 async def claim(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000)
+    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000, 25, 25)
 
 
 async def claim_expired(scene: Scene, driver: Driver) -> Any:
@@ -214,9 +216,9 @@ async def test_no_pair_of_statements_deadlocks_in_either_order(
 
 
 async def start_with_keys(driver: Driver, keys: list[str]) -> Any:
-    ids = [new_run_id() for _ in keys]
-    rows = (ids, [driver.version.id] * 3, [b"{}"] * 3, [None] * 3, [1] * 3)
-    return await driver.run("start_runs", *rows, keys, False, *[None] * 5)
+    """As in a transaction of the user's: Plait's own statements do not wait for keys."""
+    rows = [StartRow(new_run_id(), driver.version.id, b"{}", None, 1, key) for key in keys]
+    return await driver.connection.fetchval("SELECT plait.enqueue($1)", render_rows(rows))
 
 
 async def test_starts_with_the_same_keys_in_opposite_orders_do_not_deadlock(
@@ -233,8 +235,8 @@ async def test_starts_with_the_same_keys_in_opposite_orders_do_not_deadlock(
         tasks.append(asyncio.create_task(start_with_keys(driver, keys)))
         await settle(tasks[-1], driver.pid, holder.connection)
     await transaction.rollback()
-    (first,), (second,) = await asyncio.wait_for(asyncio.gather(*tasks), 20)
-    assert first["run_ids"] == second["run_ids"][::-1]
+    first, second = await asyncio.wait_for(asyncio.gather(*tasks), 20)
+    assert first == second[::-1]
     assert database.count("run") == 3
     check_log(database)
 

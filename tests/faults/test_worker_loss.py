@@ -39,7 +39,7 @@ def test_after_kill_9_completed_tasks_are_not_run_again_and_the_rest_finishes_el
     assert {task for task, entry in begins.items() if entry.pid == second.pid} == set(declared.tasks) - others
     details = plait.runs.get_details(run.workflow_run_id).tasks[hold]
     assert [attempt.outcome for attempt in details.attempts] == ["LOST", "COMPLETED"]
-    assert details.attempts[0].reason == "worker lost"
+    assert details.attempts[0].reason == "worker lost: nothing was heard from it"
     assert details.attempts[1].retry == 0  # a lost worker costs no retry of the user's
     check_oracle(database, ledger, pipeline.expect, runs=1, reruns=1)
 

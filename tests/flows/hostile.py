@@ -11,6 +11,7 @@ from typing import Any
 
 from flows.steps import Gate, Number
 from plait import Context, Plait
+from plait.client import get_access
 from support.ledger import record
 
 
@@ -90,6 +91,13 @@ def declare(plait: Plait, *, gates: str = "") -> SimpleNamespace:
         record(ctx, "begin")
         os._exit(9)
 
+    @plait.task(input_validator=Number)
+    async def engine_ender(input: Number, ctx: Context) -> None:
+        """Ends the thread of the engine, and then blocks the loop of its worker."""
+        record(ctx, "begin")
+        get_access(plait).portal.loop.call_soon_threadsafe(sys.exit, 3)
+        time.sleep(60)  # noqa: ASYNC251 - the point
+
     @plait.task(input_validator=Number, retries=2)
     def stubborn(input: Number, ctx: Context) -> str:
         """A thread that hears nothing."""
@@ -131,5 +139,5 @@ def declare(plait: Plait, *, gates: str = "") -> SimpleNamespace:
         record(ctx, "end", input.n)
         return input.n
 
-    standalones += [os_exit, stubborn, deaf, blocker, patient, good]
+    standalones += [os_exit, engine_ender, stubborn, deaf, blocker, patient, good]
     return SimpleNamespace(**{standalone.name: standalone for standalone in standalones})

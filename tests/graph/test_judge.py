@@ -17,7 +17,7 @@ from plait.graph.definition import (
     TaskKind,
     WorkflowDefinition,
 )
-from plait.graph.judge import MAX_LOST_ATTEMPTS, RUN, Cancel, Fail, Run, Signals, Skip, WaitFor, judge
+from plait.graph.judge import RUN, Cancel, Fail, Run, Signals, Skip, WaitFor, judge, judge_losses
 
 TERMINAL = [Status.SKIPPED, Status.COMPLETED, Status.CANCELLED, Status.FAILED]
 
@@ -32,8 +32,6 @@ def expect(statuses: list[Status], signals: Signals) -> type[Any]:
     """What shall come out, written down independently: the worst thing decides."""
     if signals.run_ended or signals.cancel_requested:
         return Cancel
-    if signals.lost_attempts >= MAX_LOST_ATTEMPTS:
-        return Fail
     if any(status in (Status.FAILED, Status.CANCELLED) for status in statuses):
         return Cancel
     if statuses and all(status is Status.SKIPPED for status in statuses):
@@ -46,7 +44,6 @@ signals = st.builds(
     worst=st.sampled_from([Status.COMPLETED, Status.CANCELLED, Status.FAILED]),
     run_ended=st.booleans(),
     expired=st.booleans(),
-    lost_attempts=st.integers(0, MAX_LOST_ATTEMPTS + 1),
     cancel_requested=st.none() | st.just("because"),
 )
 
@@ -72,16 +69,41 @@ def test_a_hook_is_judged_by_the_outcome_of_the_run_alone(worst: Status, expired
         ([Status.COMPLETED, Status.FAILED], Signals(), "parent 'p1' failed"),
         ([Status.CANCELLED, Status.FAILED], Signals(), "parent 'p0' was cancelled"),
         ([Status.SKIPPED, Status.SKIPPED], Signals(), "all its parents were skipped"),
-        ([Status.COMPLETED], Signals(run_ended=True), "the run has ended"),
+        ([Status.COMPLETED], Signals(run_ended=True), "its run was cancelled with the run whose task started it"),
         ([Status.FAILED], Signals(cancel_requested="Ann cancelled it"), "Ann cancelled it"),
-        ([], Signals(lost_attempts=5, cancel_requested=""), ""),
+        ([], Signals(cancel_requested=""), ""),
         ([Status.COMPLETED], Signals(expired=True), "schedule timeout: no worker took it within 1.5 s"),
-        ([Status.COMPLETED], Signals(lost_attempts=5), "its worker was lost 5 times while it ran; not tried again"),
     ],
 )
 def test_the_reason_is_told(statuses: list[Status], signals: Signals, reason: str) -> None:
     definition, task = make_join(len(statuses))
     assert judge(definition, task, dict(enumerate(statuses)), signals).reason == reason  # type: ignore[union-attr]
+
+
+_ENDINGS = ["died", "silent", "stalled", "stopped", "unreachable"]
+
+
+@given(st.dictionaries(st.sampled_from(_ENDINGS), st.integers(0, 9)), st.integers(2, 9))
+def test_a_task_fails_once_so_many_workers_ended_that_it_may_have_ended(losses: dict[str, int], limit: int) -> None:
+    guilty = sum(times for ending, times in losses.items() if ending not in ("stopped", "unreachable"))
+    assert type(judge_losses(losses, limit)) is (Fail if guilty >= limit else Run)
+
+
+@pytest.mark.parametrize(
+    ("losses", "told"),
+    [
+        ({"died": 5}, "lost 5 times while it ran: its worker's process ended; not tried again (max_worker_losses=5)"),
+        ({"died": 5}, "look into the workers' logs for how they ended"),
+        ({"stalled": 5}, "lost 5 times while it ran: its worker stood still for longer than its lease;"),
+        ({"stalled": 5}, "look at what the task does without letting go of the interpreter"),
+        ({"died": 4, "stalled": 1}, "its worker's process ended (4 times), its worker stood still"),
+        ({"silent": 5}, "nothing was heard from its worker until its lease ended"),
+    ],
+)
+def test_a_task_that_ends_workers_is_told_how_often_how_and_what_to_do(losses: dict[str, int], told: str) -> None:
+    verdict = judge_losses(losses, 5)
+    assert isinstance(verdict, Fail)
+    assert told in verdict.reason
 
 
 def test_hooks_tell_why_they_did_not_run() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import psycopg
 import pytest
 
 from plait import Plait
 from plait.errors import SchemaError
+from plait.ids import new_run_id
 from plait.store import schema
 from plait.store.connection import connect
+from plait.store.store import Store, WorkerRow
 from support.database import Database
 
 NEXT = schema.Migration(
@@ -57,6 +62,65 @@ def test_an_older_schema_is_upgraded_at_first_use(database: Database) -> None:
     with Plait(database.url) as plait:
         assert plait.runs.list() == []
     check_upgraded(database)
+
+
+@pytest.mark.usefixtures("next_release")
+@pytest.mark.parametrize("who", ["worker", "session"])
+async def test_an_older_schema_that_others_work_with_is_not_upgraded_at_first_use(database: Database, who: str) -> None:
+    connection = await connect(database.url, application_name="plait" if who == "session" else "other")
+    if who == "worker":
+        store = Store(database.url)
+        await store.register_worker(WorkerRow(new_run_id(), "old", "here", 0, 1, None, [], "0", 60.0), None)
+        await store.close()
+    with pytest.raises(SchemaError, match=rf"others work with it \(.*{who}.*run `plait db upgrade`"):
+        await asyncio.to_thread(lambda: Plait(database.url).runs.list())
+    assert read_versions(database) == ALL
+    assert await schema.upgrade(connection) == [NEXT]
+    await connection.close()
+    check_upgraded(database)
+
+
+@pytest.mark.usefixtures("next_release")
+async def test_many_that_start_at_once_upgrade_an_older_schema_once(database: Database) -> None:
+    def start() -> list[Any]:
+        with Plait(database.url) as plait:
+            return list(plait.runs.list())
+
+    assert await asyncio.gather(*(asyncio.to_thread(start) for _ in range(5))) == [[]] * 5
+    check_upgraded(database)
+
+
+@pytest.mark.usefixtures("next_release")
+async def test_an_upgrade_behind_a_users_transaction_holds_up_nobody_and_is_done_once_that_ends(
+    database: Database,
+) -> None:
+    with psycopg.connect(database.url) as user:
+        user.execute("SELECT count(*) FROM plait.run")
+        connection = await connect(database.url)
+        upgrading = asyncio.create_task(schema.upgrade(connection))
+        waiting = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        for _ in range(2):  # it tries again and again
+            await asyncio.to_thread(database.wait, waiting)
+            assert await asyncio.to_thread(database.count, "run") == 0  # waits for it, and not for the user
+            assert not upgrading.done()
+    assert await asyncio.wait_for(upgrading, 20) == [NEXT]
+    await connection.close()
+    check_upgraded(database)
+
+
+@pytest.mark.usefixtures("next_release")
+async def test_an_upgrade_that_finds_no_moment_says_who_is_in_the_way(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "PATIENCE", 1.5)
+    connection = await connect(database.url)
+    with psycopg.connect(database.url, application_name="a user") as user:
+        user.execute("SELECT count(*) FROM plait.run")
+        with pytest.raises(SchemaError, match=rf"pid {user.info.backend_pid} \(a user\) since .*plait db upgrade"):
+            await schema.upgrade(connection)
+    assert read_versions(database) == ALL
+    assert await schema.upgrade(connection) == [NEXT]
+    await connection.close()
 
 
 @pytest.mark.usefixtures("next_release")

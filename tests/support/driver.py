@@ -52,7 +52,7 @@ class Driver:
 
     async def register(self, *, lease: float = 60.0) -> None:
         """Announce itself as a worker."""
-        row = WorkerRow(self.id, "driver", "test", 0, 1, None, list(self.version.actions), "0", lease)
+        row = WorkerRow(self.id, "driver", "test", 0, 1, None, list(self.version.actions), "0", lease, [])
         await self.store.register_worker(row, None)
 
     async def close(self) -> None:
@@ -68,12 +68,14 @@ class Driver:
         """Claim ready tasks of these names."""
         index = self.version.definition.index_by_name
         rows = await self.connection.fetch(
-            load_sql("claim_tasks"), self.id, [self.version.actions[index[task]] for task in tasks], limit
+            load_sql("claim_tasks"), self.id, [self.version.actions[index[task]] for task in tasks], limit, limit, 1
         )
         return [self.take(row) for row in rows if row["run_id"] is not None]  # a claim tells at least what it saw
 
     def take(self, row: Any) -> Assignment:
-        run = RunState(row["run_id"], self.version, b"", None, row["priority"], Status.COMPLETED, ended=False)
+        run = RunState(
+            row["run_id"], self.version, b"", None, row["priority"], Status.COMPLETED, ended=row["status"] != 0
+        )
         return Assignment(run, row["task"], row["attempt"], row["retry"], row["lost"], None)
 
     def plan(self, assignments: Sequence[Assignment], report: Reports = None) -> FinishArrays:

@@ -36,6 +36,7 @@ class Proxy:
         self._flowing.set()
         self._closed = threading.Event()
         self._to_lose: dict[str, int] = {}
+        self._to_spare: dict[str, int] = {}
         self._wires: list[_Wire] = []
         self.delay = 0.0
         self.rate = 0
@@ -50,8 +51,10 @@ class Proxy:
         port = self._listener.getsockname()[1]
         return f"postgresql://{user}@127.0.0.1:{port}/{database.name}?sslmode=disable"
 
-    def lose_reply(self, application: str, count: int = 1) -> None:
+    def lose_reply(self, application: str, count: int = 1, *, after: int = 0) -> None:
+        """Lose the next ``count`` replies, but let ``after`` of them through before."""
         with self._lock:
+            self._to_spare[application] = after
             self._to_lose[application] = self._to_lose.get(application, 0) + count
 
     def reset(self) -> int:
@@ -163,6 +166,9 @@ class Proxy:
     def _loses(self, application: str) -> bool:
         with self._lock:
             if not self._to_lose.get(application):
+                return False
+            if self._to_spare.get(application):
+                self._to_spare[application] -= 1
                 return False
             self._to_lose[application] -= 1
             self.lost.append(application)

@@ -1,14 +1,17 @@
 """``plait worker`` and the supervisor below it, with real processes that are killed."""
 
+import importlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from plait import Plait
+from plait import Context, EmptyModel, Plait
+from plait.client import get_access
 from plait.worker.child import Child, describe_end
 from plait.worker.supervisor import Supervisor
 from support import launcher
@@ -163,6 +166,34 @@ def test_a_second_signal_hands_back_at_once_without_spending_a_retry(serve, trig
     assert database.query("SELECT task, status, retry FROM plait.attempt WHERE task = 1") == [(1, -1, 0)]
 
 
+IMPATIENT = """
+import sys
+from plait.worker import supervisor
+supervisor.STALL_SECONDS, supervisor._LOOK_SECONDS = 6.0, 1.0
+from plait.__main__ import main
+sys.exit(main(["worker", "--processes", "2", "flows:plait"]))
+"""
+
+
+def test_a_process_whose_engine_shows_no_sign_of_life_is_killed_and_replaced(environment, database, tmp_path):
+    (tmp_path / "flows.py").write_bytes(FLOWS.read_bytes())
+    with (tmp_path / "service.log").open("ab") as log:
+        service = subprocess.Popen(
+            [sys.executable, "-c", IMPATIENT], cwd=tmp_path, env=environment, stdout=log, stderr=log
+        )
+    try:
+        database.wait("SELECT count(*) = 2 FROM plait.worker")
+        stopped, other = [pid for (pid,) in database.query("SELECT pid FROM plait.worker ORDER BY started_at")]
+        os.kill(stopped, signal.SIGSTOP)
+        database.wait("SELECT count(*) = 3 FROM plait.worker")
+        assert database.query("SELECT ending FROM plait.worker WHERE pid = %s", stopped) == [("died",)]
+        assert database.query("SELECT ending FROM plait.worker WHERE pid = %s", other) == [(None,)]
+        assert "has shown no sign of life for 6 s" in (tmp_path / "service.log").read_text()
+    finally:
+        service.terminate()
+        service.wait(30)
+
+
 def test_workers_drain_when_their_supervisor_is_killed(serve, database):
     service = serve("flows:plait", "--processes", "2")
     service.wait_for("serving", times=2)
@@ -260,3 +291,67 @@ def test_ends_are_described_in_words():
     assert describe_end(0) == "ended with exit code 0"
     assert describe_end(-9) == "was ended by SIGKILL"
     assert describe_end(-99) == "was ended by signal 99"
+
+
+LEAVING = """
+import os
+import subprocess
+import time
+
+from plait import Context, EmptyModel, Plait
+from plait.client import get_access
+
+plait = Plait()
+
+
+@plait.task(execution_timeout="5m")
+def starter(input: EmptyModel, ctx: Context) -> None:
+    left = subprocess.Popen(["sleep", "300"])
+    detached = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    with open(os.environ["GATE"] + ".new", "w") as file:
+        file.write(f"{left.pid} {detached.pid}")
+    os.rename(os.environ["GATE"] + ".new", os.environ["GATE"])
+    time.sleep(300)
+"""
+
+
+def test_what_a_killed_process_leaves_behind_goes_with_it_but_for_sessions_of_their_own(
+    serve, database, gate, tmp_path, monkeypatch
+):
+    (tmp_path / "leaving.py").write_text(LEAVING)
+    service = serve("leaving:plait")
+    service.wait_for("serving")
+    monkeypatch.syspath_prepend(tmp_path)
+    leaving = importlib.import_module("leaving")
+    get_access(leaving.plait).use_database(database.url)
+    run = leaving.starter.run_no_wait()
+    eventually(gate.exists)
+    left, detached = [psutil.Process(int(pid)) for pid in gate.read_text().split()]
+    [child] = service.children()
+    child.kill()
+    service.wait_for("serving", 2)
+    eventually(lambda: not left.is_running() or left.status() == psutil.STATUS_ZOMBIE)
+    assert detached.is_running()
+    detached.kill()
+    run.cancel()
+    leaving.plait.close()
+
+
+def test_a_schema_that_is_dropped_is_not_made_anew_but_waited_for(serve, database):
+    service = serve("flows:plait")
+    service.wait_for("serving")
+    [child] = service.children()
+    database.query("DROP SCHEMA plait CASCADE")
+    service.wait_for("takes no tasks until there is a schema again")
+    assert database.value("SELECT to_regnamespace('plait') IS NULL")
+    assert [one.pid for one in service.children()] == [child.pid]
+
+    restored = Plait(database.url)  # makes the schema, as whoever restores a backup does
+
+    @restored.task(name="hello")
+    def hello(input: EmptyModel, ctx: Context) -> dict: ...
+
+    run = hello.run_no_wait()
+    service.wait_for("serving", 2)
+    assert run.result(20)
+    restored.close()

@@ -79,6 +79,8 @@ def serve_target(text: str, *, name: str, slots: int, grace: float, health_socke
             link.tell_ready(worker.id)
 
     worker.on_registered = announce
+    if link is not None:
+        worker.on_pulse = lambda: link.tell_ready(worker.id)
     if health_socket is not None:
         worker.health = Address(path=health_socket)
     worker.start()

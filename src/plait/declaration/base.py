@@ -120,7 +120,13 @@ class BaseWorkflow(ABC, Generic[TInput]):
                 input_schema=self._input.make_schema(),
                 on_events=self.on_events,
                 filters=self.filters,
-                crons=define_crons(self.crons, self.cron_input, self._encode_input, f"workflow {self.name!r}"),
+                crons=define_crons(
+                    self.crons,
+                    self.cron_input,
+                    self._encode_input,
+                    encode_metadata(self.default_additional_metadata, where=f"workflow {self.name!r}"),
+                    f"workflow {self.name!r}",
+                ),
             )
         return self._definition
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from plait.engine.engine import Engine
 from plait.engine.portal import Portal
+from plait.engine.repeat import repeat
 from plait.engine.requests import RunRequest
 from plait.graph.definition import WorkflowDefinition
 from plait.values.encoding import DEFAULT_PAYLOAD_LIMIT
@@ -49,9 +50,10 @@ class Access:
 
     @property
     def engine(self) -> Engine:
-        """The engine of this process, not necessarily connected. A forked child gets its own."""
+        """The engine of this process, not necessarily connected. A forked child gets its own, and one whose thread has
+        died is replaced."""
         with self._lock:
-            if self._engine is None or self._engine.pid != os.getpid():
+            if self._engine is None or self._engine.pid != os.getpid() or self._engine.portal.has_died:
                 self._engine = Engine(self.database_url, auto_upgrade=self._auto_upgrade)
             return self._engine
 
@@ -68,6 +70,11 @@ class Access:
         engine = self.engine
         await engine.connect()
         return engine
+
+    async def open_patiently(self) -> Engine:
+        """``open_engine`` for calls that store something: an outage at a program's first use of the database is waited
+        out like any other."""
+        return await repeat(self.open_engine)
 
     def use_database(self, url: str | None) -> None:
         """Use another database; an engine that is connected is closed."""
@@ -112,11 +119,11 @@ class Access:
 
     async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs (engine's loop). Returns the effective ids once they are durable."""
-        return await (await self.open_engine()).starts.start_runs(requests)
+        return await (await self.open_patiently()).starts.start_runs(requests)
 
     async def run_to_end(self, requests: Sequence[RunRequest]) -> list[RunOutcome]:
         """Start runs and wait until they ended (engine's loop)."""
-        return await (await self.open_engine()).run_to_end(requests)
+        return await (await self.open_patiently()).run_to_end(requests)
 
     async def wait_runs(self, run_ids: Sequence[UUID], timeout: float | None) -> list[RunOutcome]:
         """Wait until runs ended (engine's loop). Raises ``ResultTimeoutError`` after ``timeout`` seconds."""
@@ -139,5 +146,5 @@ class Access:
     async def _render_requests(self, requests: Sequence[RunRequest]) -> str:
         from plait.engine import transaction  # noqa: PLC0415 - rarely used
 
-        engine = await self.open_engine()
+        engine = await self.open_patiently()
         return transaction.render_rows(await engine.starts.prepare_rows(requests))

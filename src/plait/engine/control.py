@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.engine.repeat import repeat
+from plait.engine.repeat import PATIENCE, repeat
 from plait.faultpoints import reach
 from plait.graph.definition import STATUS_BY_CODE, Status, WorkflowDefinition
 from plait.graph.replay import plan_replay
+from plait.maintenance.canceller import cancel_page
 from plait.store.hints import Hub
 from plait.store.store import Store
 
@@ -33,27 +36,38 @@ class Control:
         self._note_cancelled = note_cancelled
 
     async def cancel_runs(self, run_ids: Sequence[UUID], reason: str) -> list[UUID]:
-        """Cancel runs and their descendants, ``CONTROL_BATCH`` families in a transaction. Returns those that this
-        ended."""
-        if not run_ids:  # a hint about none would have everybody look at everything
-            return []
+        """Cancel runs, ``CONTROL_BATCH`` in a transaction, and then their descendants. Returns those that this ended.
+
+        From the first commit on no task of a descendant begins any more, and none gets further children. They are ended
+        here for up to ``PATIENCE`` seconds; what is left then, or is being started in a user's transaction that is
+        still open, is ended by whoever runs the maintenance.
+        """
         ended: list[UUID] = []
         for start in range(0, len(run_ids), CONTROL_BATCH):
-            ended += await repeat(self._store.control.cancel_runs, run_ids[start : start + CONTROL_BATCH], reason)
+            page = run_ids[start : start + CONTROL_BATCH]
+            ended += await repeat(self._store.control.cancel_runs, page, reason)
             reach("cancel committed")
-        # The asked ones too: when a request is sent again, because its reply was lost, it ends nothing.
+            # The asked ones too: when a request is sent again, because its reply was lost, it ends nothing.
+            names = [run_id.hex for run_id in {*ended, *page}]
+            self._hub.publish("cancel", names)
+            self._hub.publish("done", names)
+            ended += await self._cancel_descendants(page)
         self._note_cancelled(ended)
-        names = [run_id.hex for run_id in {*ended, *run_ids}]
-        self._hub.publish("cancel", names)
-        self._hub.publish("done", names)
         return ended
 
-    async def cancel_children(self, run_id: UUID, task: int, name: str) -> None:
-        """Cancel the child runs that a cancelled task of a run started."""
-        links = await self._store.control.read_children([run_id])
-        children = [link["run_id"] for link in links if link["parent_task"] == task]
-        if children:
-            await self.cancel_runs(children, f"the task that started it, {name!r}, was cancelled")
+    async def _cancel_descendants(self, run_ids: Sequence[UUID]) -> list[UUID]:
+        ended: list[UUID] = []
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            _, untouched = await repeat(self._store.control.read_cancellations, run_ids)
+            if not untouched:
+                return ended
+            page, looked_at = await repeat(cancel_page, self._store.control, self._hub)
+            ended += page
+            if not looked_at:  # somebody else is at it
+                await asyncio.sleep(0.01)
+        self._hub.publish("orders", [])
+        return ended
 
     async def replay_runs(self, run_ids: Sequence[UUID], choose: ReplayChoice | None = None) -> list[UUID]:
         """Replay ended runs: what did not complete, and the tasks that ``choose`` adds. Returns those replayed; runs

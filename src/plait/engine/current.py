@@ -25,6 +25,8 @@ class Host:
     """What a worker offers to the code of its tasks. The calls return at once, from any thread."""
 
     worker_id: str
+    lease: float
+    """In seconds: while the database is away for no longer, the worker keeps its tasks."""
     lifespan: Any
     release_slot: Callable[[Attempt], None]
     cancel: Callable[[Attempt], None]

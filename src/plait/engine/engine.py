@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from plait.engine.portal import Portal
-from plait.engine.repeat import repeat
+from plait.engine.repeat import persist, repeat, repeat_briefly
 from plait.errors import UnknownVersionError
 from plait.faultpoints import reach
 from plait.settings import find_database
@@ -112,11 +112,11 @@ class Engine:
         from plait.store import schema  # noqa: PLC0415 - see _connect
         from plait.store.connection import connect, translate_error  # noqa: PLC0415
 
-        connection = await connect(url)
+        connection = await connect(url, application_name=schema.CHECKING)
         try:
             # Asked first: a role that may only use the schema cannot even say CREATE … IF NOT EXISTS.
             if self._auto_upgrade and await schema.read_version(connection) < schema.latest_version():
-                for migration in await schema.upgrade(connection):
+                for migration in await schema.upgrade_alone(connection):
                     logger.info("applied migration %04d %s", migration.version, migration.name)
             await schema.check_version(connection)
         except Exception as error:
@@ -156,10 +156,10 @@ class Engine:
 
     async def push_events(self, rows: Sequence[EventRow]) -> None:
         """Store events durably; returns when they are committed. Concurrent calls share commits."""
-        await self._pushes.submit(rows)
+        await persist(self._pushes.submit, rows)
 
     async def _write_events(self, rows: list[EventRow]) -> list[None]:
-        await repeat(self.store.events.push, rows)
+        await repeat_briefly(self.store.events.push, rows)
         reach("push committed")
         self.hub.publish("event", [])
         return [None] * len(rows)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+logger = logging.getLogger("plait.engine")
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -30,8 +33,16 @@ class Portal:
 
     def __init__(self, name: str = "plait-engine") -> None:
         self.loop = new_event_loop()
+        self.on_death: Callable[[BaseException | None], None] | None = None
+        """Called on the dying thread when the loop ends although nobody stopped it."""
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def has_died(self) -> bool:
+        """Whether the thread has ended although nobody stopped it."""
+        return not self._stopped and not self._thread.is_alive()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the engine's loop and block until it is done.
@@ -59,6 +70,7 @@ class Portal:
 
     def stop(self) -> None:
         """Cancel what still runs and end the thread; bounded to two seconds."""
+        self._stopped = True
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             with suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(self.loop.stop)
@@ -66,15 +78,25 @@ class Portal:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
+        error: BaseException | None = None
         try:
             self.loop.run_forever()
+        except BaseException as raised:
+            error = raised  # reported below; there is nobody to raise it to
         finally:
+            if not self._stopped:
+                self._report_death(error)
             pending = asyncio.all_tasks(self.loop)
             for task in pending:
                 task.cancel()
             if pending:
                 self.loop.run_until_complete(asyncio.wait(pending, timeout=1))
             self.loop.close()
+
+    def _report_death(self, error: BaseException | None) -> None:
+        logger.critical("the thread %s of Plait's engine ended: %r", self._thread.name, error, exc_info=error)
+        if self.on_death is not None:
+            self.on_death(error)
 
     def _refuse_own_thread(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         if threading.current_thread() is self._thread:

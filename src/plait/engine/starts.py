@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
 from plait.engine.control import Control
-from plait.engine.repeat import repeat
+from plait.engine.repeat import PATIENCE, persist, repeat_briefly
 from plait.engine.requests import RunRequest
 from plait.engine.versions import Versions
-from plait.errors import PARENT_ENDED, InvalidInputError, ParentEndedError, UnknownVersionError
+from plait.errors import PARENT_ENDED, InvalidInputError, KeyHeldError, ParentEndedError, UnknownVersionError
 from plait.faultpoints import reach
 from plait.graph.triggers import read_child_key
 from plait.store.batcher import Batcher
+from plait.store.connection import iter_backoff
 from plait.store.hints import Hub
-from plait.store.store import StartRow, Store
+from plait.store.store import KEY_HELD, StartRow, Store
 from plait.values.encoding import decode_json
+from plait.wording import shorten
 
 START_BATCH = 1000
 START_BYTES = 16 << 20
@@ -38,16 +41,20 @@ class Starts:
         self._hub = hub
         self._versions = versions
         self._control = control
-        self._batcher: Batcher[StartRow, UUID | None] = Batcher(
-            self._write, cap=START_BATCH, weigh=lambda row: len(row.input), heaviest=START_BYTES
+        self._plain, self._keyed = (
+            Batcher[StartRow, UUID | None](
+                self._write, cap=START_BATCH, weigh=lambda row: len(row.input), heaviest=START_BYTES
+            )
+            for _ in range(2)
         )
+        """Runs with keys go in commits of their own: these wait, a little, for other transactions that hold a key."""
         self._last_start = 0.0
 
     async def start_runs(self, requests: Sequence[RunRequest]) -> list[UUID]:
         """Start runs durably; returns when they are committed, with the effective ids in order.
 
-        Sent again while the database is away for up to ``PATIENCE`` seconds, then raises
-        ``DatabaseUnavailableError``. The run ids make that harmless.
+        Sent again while the database is away for up to ``PATIENCE`` seconds, inside a task for as long as its worker's
+        lease; then raises ``DatabaseUnavailableError``. The run ids make that harmless.
         """
         run_ids = await self.start_rows(await self.prepare_rows(requests))
         found = {
@@ -61,11 +68,41 @@ class Starts:
 
     async def start_rows(self, rows: Sequence[StartRow]) -> list[UUID]:
         """Start runs of stored versions; as ``start_runs``. Raises ``ParentEndedError`` for child runs whose parent
-        task does not run any more."""
-        run_ids = [run_id for run_id in await self._batcher.submit(rows) if run_id is not None]
+        task does not run any more, and ``KeyHeldError`` when a transaction that stays open holds one of their keys."""
+        answers = await persist((self._keyed if any(map(_read_key, rows)) else self._plain).submit, rows)
+        if KEY_HELD in answers:
+            answers = await self._ask_again(rows, answers)
+        run_ids = [run_id for run_id in answers if run_id is not None]
         if len(run_ids) < len(rows):
             raise ParentEndedError(PARENT_ENDED)
         return run_ids
+
+    async def _ask_again(self, rows: Sequence[StartRow], answers: Sequence[UUID | None]) -> list[UUID | None]:
+        """Those whose key was held, until none is, or for up to ``PATIENCE`` seconds."""
+        answers, deadline = list(answers), time.monotonic() + PATIENCE
+        delays = iter_backoff(ceiling=0.5)
+        while held := [place for place, answer in enumerate(answers) if answer == KEY_HELD]:
+            if time.monotonic() > deadline:
+                raise await self._explain_held(rows[held[0]], len(rows) - len(held))
+            await asyncio.sleep(next(delays))
+            for place, answer in zip(held, await self._keyed.submit([rows[place] for place in held]), strict=True):
+                answers[place] = answer
+        return answers
+
+    async def _explain_held(self, row: StartRow, others: int) -> KeyHeldError:
+        name = (await self._store.read_version(row.version_id)).definition.name
+        if row.idempotency_key is not None:
+            what = f"the idempotency key {shorten(row.idempotency_key)} of workflow {name!r}"
+        else:
+            what = (
+                f"the key of this child run of workflow {name!r}: an earlier attempt of the same task started it there,"
+            )
+        also = f" The {others} other runs of this call were started." if others else ""
+        return KeyHeldError(
+            f"a transaction that has been open for more than {PATIENCE:g} s holds {what} and was neither committed nor "
+            f"rolled back. No run was started under this key.{also} End that transaction (pg_stat_activity shows those "
+            "that are 'idle in transaction'), then trigger again"
+        )
 
     async def prepare_rows(self, requests: Sequence[RunRequest]) -> list[StartRow]:
         """Requests as rows, their workflow versions stored."""
@@ -112,7 +149,7 @@ class Starts:
         now = time.monotonic()
         quiet, self._last_start = len(rows) == 1 and now - self._last_start > QUIET_SECONDS, now
         try:
-            started = await repeat(partial(self._store.start_runs, notify=quiet), rows)
+            started = await repeat_briefly(partial(self._store.start_runs, notify=quiet), rows)
             reach("start committed")
         except UnknownVersionError:
             self._versions.forget()
@@ -140,3 +177,8 @@ class Starts:
             if version is not None:
                 actions.update(version.actions[root] for root in version.definition.roots)
         return [str(action) for action in actions]
+
+
+def _read_key(row: StartRow) -> str | None:
+    """What a transaction of somebody else's may hold."""
+    return row.idempotency_key or (row.trigger.child_key if row.trigger is not None else None)

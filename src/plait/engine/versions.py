@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plait.engine.repeat import repeat
 from plait.graph.attempt import StoredVersion
 from plait.graph.definition import WorkflowDefinition
 from plait.store.store import Store
@@ -22,7 +23,8 @@ class Versions:
         """The stored version of a definition."""
         version = self._found.get(definition.digest)
         if version is None:
-            version = self._found[definition.digest] = await self._store.register_version(definition)
+            version = await repeat(self._store.register_version, definition)
+            self._found[definition.digest] = version
         return version
 
     def forget(self) -> None:

@@ -111,7 +111,7 @@ class CronClient(FeatureClient):
         """
         definition = _define(Cron(expression, timezone, cron_name, catch_up, catch_up_bound), workflow_name)
         planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
-        return await self._read(await _insert(self._access, planned, definition))
+        return _build(await _insert(self._access, planned, definition), previews=self._previews)
 
     create = sync_twin(aio_create)
 
@@ -271,19 +271,21 @@ class CronClient(FeatureClient):
 async def store_cron(access: Access, request: RunRequest, cron: Cron) -> CronDetails:
     """Store a cron whose input is checked and encoded: ``workflow.create_cron`` (engine's loop)."""
     definition = _define(cron, request.definition.name)
-    return await _read(access, await _insert(access, await plan_request(access, request), definition))
+    return _build(await _insert(access, await plan_request(access, request), definition), previews=False)
 
 
-async def _insert(access: Access, planned: PlannedRun, definition: CronDefinition) -> UUID:
-    engine = await access.open_engine()
+async def _insert(access: Access, planned: PlannedRun, definition: CronDefinition) -> Record:
+    engine = await access.open_patiently()
     _, now = await engine.store.schedules.find_version(planned.workflow)
     row = _make_row(new_run_id(), planned, definition, now)
-    if not await engine.change_schedule(engine.store.schedules.insert_cron, row):
+    # The statement gives the cron: to read it afterwards could fail, though it was stored.
+    stored = await engine.change_schedule(engine.store.schedules.insert_cron, row)
+    if stored is None:
         raise InvalidInputError(
             f"workflow {planned.workflow!r} already has a cron named {definition.name!r}: give this one another name, "
             f"or change that one with plait.cron.update"
         )
-    return row.id
+    return stored
 
 
 async def _read(access: Access, key: UUID, *, previews: bool = False) -> CronDetails:

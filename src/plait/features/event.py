@@ -103,7 +103,7 @@ class EventClient(FeatureClient):
         if connection is None:
             return self._access.portal.call(self._push([row]))[0]
 
-        self._access.portal.call(self._access.open_engine())
+        self._access.portal.call(self._access.open_patiently())
         transaction.enqueue_events(connection, transaction.render_events([row]))
         return _build_pushed(row)
 
@@ -122,7 +122,7 @@ class EventClient(FeatureClient):
         if connection is None:
             return (await self._access.portal.acall(self._push([row])))[0]
 
-        await self._access.portal.acall(self._access.open_engine())
+        await self._access.portal.acall(self._access.open_patiently())
         await transaction.aio_enqueue_events(connection, transaction.render_events([row]))
         return _build_pushed(row)
 
@@ -196,7 +196,7 @@ class EventClient(FeatureClient):
         return row
 
     async def _push(self, rows: builtins.list[EventRow]) -> builtins.list[Event]:
-        await (await self._access.open_engine()).push_events(rows)
+        await (await self._access.open_patiently()).push_events(rows)
         return [_build_pushed(row) for row in rows]
 
     def _make_row(

@@ -32,7 +32,7 @@ class PlannedRun:
 
 async def plan_request(access: Access, request: RunRequest) -> PlannedRun:
     """What a workflow made of the arguments of its caller (engine's loop)."""
-    version = await (await access.open_engine()).versions.register(request.definition)
+    version = await (await access.open_patiently()).versions.register(request.definition)
     return PlannedRun(request.definition.name, version.id, request.input, request.metadata, request.priority)
 
 

@@ -93,8 +93,12 @@ class RunControl(FeatureClient):
 
     @on_engine
     async def aio_cancel(self, workflow_run_id: str, *, reason: str = CANCELLED) -> bool:
-        """Cancel a run with its child runs: in one transaction, whatever is not terminal becomes CANCELLED.
+        """Cancel a run with its child runs: whatever is not terminal becomes CANCELLED, of the run in one transaction,
+        of its descendants right after it.
 
+        When it returns, the run has ended, no task of a descendant begins any more, and the descendants have ended,
+        too, with two exceptions: when there are so many that it takes more than ten seconds, and when one is being
+        started in a transaction of yours that is still open. Those the workers' maintenance ends as soon as it can.
         Asynchronous code that runs gets ``CancelledError``, synchronous code sees ``ctx.is_cancelled``; what they
         return is discarded. Returns True if this call ended the run, False if it had ended before.
         """
@@ -123,7 +127,6 @@ class RunControl(FeatureClient):
             )
         engine.hub.publish("cancel", [row["id"].hex])
         engine.hub.publish("timer", [])
-        await engine.control.cancel_children(row["id"], task, definition.tasks[task].name)
 
     cancel_task = sync_twin(aio_cancel_task)
 
@@ -180,7 +183,8 @@ class RunControl(FeatureClient):
                 its origin. ``additional_metadata`` and ``priority`` can be given with it; if left out, they are those
                 of this run.
 
-        Raises ``ReplayError`` while the run is active, and when it has no task to run again.
+        Raises ``ReplayError`` while the run is active, while its child runs are still being cancelled, and when it has
+        no task to run again.
         """
         row, definition = await read_run(self._access, workflow_run_id)
         if input is not UNSET:
@@ -196,6 +200,12 @@ class RunControl(FeatureClient):
             again, _ = await read_run(self._access, workflow_run_id)
             if again["status"] == ACTIVE:
                 raise ReplayError(f"run {workflow_run_id} is active: somebody else replayed it just now")
+            if await (await self._open_store()).control.is_being_cancelled(row["id"]):
+                raise ReplayError(
+                    f"run {workflow_run_id} is still being cancelled, with its child runs or with the run whose task "
+                    "started it: replay it when that is done. (A child run that is being started in a transaction of "
+                    "yours holds it up until that transaction ends)"
+                )
             raise ReplayError(
                 f"every task of run {workflow_run_id} completed: pass from_start=True or tasks=[...] to run some again"
             )

@@ -21,7 +21,7 @@ from plait.features.planned import PlannedRun, plan_by_name, plan_request
 from plait.features.shapes import LIST_BYTES, Answer, Id, Json, JsonObject, Page, make_page, show_json
 from plait.ids import new_run_id
 from plait.types import UNSET
-from plait.values.encoding import decode_json, encode_metadata
+from plait.values.encoding import encode_metadata
 from plait.wording import shorten
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ScheduledClient(FeatureClient):
         """
         check_moment(trigger_at, f"workflow {workflow_name!r}: trigger_at")
         planned = await plan_by_name(self._access, workflow_name, input, additional_metadata, priority)
-        return await self._read(await _insert(self._access, planned, trigger_at))
+        return await _insert(self._access, planned, trigger_at, previews=self._previews)
 
     create = sync_twin(aio_create)
 
@@ -239,28 +239,34 @@ async def aio_store_scheduled(access: Access, request: RunRequest, run_at: datet
 
 
 async def _insert_request(access: Access, request: RunRequest, run_at: datetime) -> ScheduledRun:
-    return await _read(access, await _insert(access, await plan_request(access, request), run_at))
+    return await _insert(access, await plan_request(access, request), run_at)
 
 
-async def _insert(access: Access, planned: PlannedRun, run_at: datetime) -> UUID:
+async def _insert(access: Access, planned: PlannedRun, run_at: datetime, *, previews: bool = False) -> ScheduledRun:
     row = _make_row(planned, run_at)
-    engine = await access.open_engine()
-    await engine.change_schedule(engine.store.schedules.schedule_runs, [row])
-    return row.id
+    engine = await access.open_patiently()
+    # Not read afterwards: that could fail, and whoever tries again then has two.
+    stored_at = await engine.change_schedule(engine.store.schedules.schedule_runs, [row])
+    return _show(planned, row, stored_at, previews=previews)
 
 
 async def _prepare(access: Access, request: RunRequest, run_at: datetime) -> tuple[ScheduledRow, ScheduledRun]:
     planned = await plan_request(access, request)
     row = _make_row(planned, run_at)
-    return row, ScheduledRun(
+    return row, _show(planned, row, None, previews=False)
+
+
+def _show(planned: PlannedRun, row: ScheduledRow, created_at: datetime | None, *, previews: bool) -> ScheduledRun:
+    """A scheduled run as it is when it is stored."""
+    return ScheduledRun(
         id=str(row.id),
         workflow=planned.workflow,
-        run_at=run_at,
+        run_at=row.run_at,
         status=ScheduledRunStatus.SCHEDULED,
-        input=decode_json(planned.input),
+        input=show_json(planned.input, previews, LIST_BYTES),
         metadata=json.loads(planned.metadata) if planned.metadata else {},
         priority=planned.priority,
-        created_at=None,
+        created_at=created_at,
         run_id=None,
     )
 

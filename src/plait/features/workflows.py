@@ -32,7 +32,7 @@ _MOST_NAMES = 1000
 class WorkflowSummary(Answer):
     """One workflow as its served version declares it, or its newest where none is served (``served_at`` is None).
 
-    ``created_at`` is when that version was stored, ``served_at`` when a worker last announced it. ``crons`` are
+    ``created_at`` is when that version was stored, ``served_at`` when it last came to be served. ``crons`` are
     expressions.
     """
 

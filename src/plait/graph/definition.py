@@ -94,7 +94,8 @@ class FilterDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CronDefinition:
-    """A timetable that starts runs. ``input`` is JSON text; ``catch_up`` says what becomes of missed times."""
+    """A timetable that starts runs. ``input`` and ``metadata`` are JSON text; ``catch_up`` says what becomes of missed
+    times."""
 
     name: str
     expression: str
@@ -102,6 +103,7 @@ class CronDefinition:
     catch_up: str = "latest"
     catch_up_bound_seconds: float = 86_400.0
     input: str = "{}"
+    metadata: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """The one place that decides what becomes of a task whose parents are terminal.
 
 A task is judged when it is claimed (or continued) with its parents' outcomes in hand. Pure: no I/O, no clock. A
-failed parent, an ended run, a hook whose moment did not come, a condition that does not hold and a task that killed
-too many workers all pass here.
+failed parent, an ended run, a hook whose moment did not come and a condition that does not hold all pass here; a task
+that ended too many workers is judged once it would run.
 """
 
 from __future__ import annotations
@@ -21,8 +21,15 @@ from plait.graph.conditions import (
 )
 from plait.graph.definition import ConditionGroups, Status, TaskDefinition, TaskKind, WorkflowDefinition
 
-MAX_LOST_ATTEMPTS = 5
-"""After so many lost workers a task fails: it is likely what kills them."""
+LOSS_LIMIT = 5
+"""After so many lost workers a task fails, unless a setting says otherwise: it is likely what ends them."""
+
+_LOSSES = {
+    "died": "its worker's process ended",
+    "stalled": "its worker stood still for longer than its lease",
+    "silent": "nothing was heard from its worker until its lease ended",
+}
+"""How a worker may have ended because of a task, in the words of plait.worker.ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,6 @@ class Signals:
     worst: Status = Status.COMPLETED
     run_ended: bool = False
     expired: bool = False
-    lost_attempts: int = 0
     conditions: Sequence[Truth] = ()
     conditions_settled: bool = False
     cancel_requested: str | None = None
@@ -96,11 +102,9 @@ def judge(
     """
     spec = definition.tasks[task]
     if signals.run_ended:
-        return Cancel("the run has ended")
+        return Cancel("its run was cancelled with the run whose task started it")
     if signals.cancel_requested is not None:
         return Cancel(signals.cancel_requested)
-    if signals.lost_attempts >= MAX_LOST_ATTEMPTS:
-        return Fail(f"its worker was lost {signals.lost_attempts} times while it ran; not tried again")
     verdict = (
         _judge_hook(spec.kind, signals.worst)
         if spec.kind is not TaskKind.TASK
@@ -113,6 +117,28 @@ def judge(
     if signals.conditions_settled or not (spec.wait_for or spec.skip_if or spec.cancel_if):
         return RUN
     return _judge_conditions(definition, task, spec, signals.conditions)
+
+
+def judge_losses(losses: Mapping[str, int], limit: int) -> Run | Fail:
+    """What becomes of a task that was lost with its worker: ``losses`` says how often, by how the worker ended. That one
+    stopped or could not reach the database is not the task's fault. From ``limit`` on, this is told as a failure."""
+    counted = {how: losses[how] for how in _LOSSES if losses.get(how)}
+    total = sum(counted.values())
+    if total < limit:
+        return RUN
+    told = ", ".join(
+        f"{_LOSSES[how]} ({times} times)" if len(counted) > 1 else _LOSSES[how] for how, times in counted.items()
+    )
+    advice = (
+        "look at what the task does without letting go of the interpreter (a call into native code, a huge regular "
+        "expression); isolate it in a process of its own"
+        if counted.get("stalled", 0) * 2 > total
+        else "look into the workers' logs for how they ended: out of memory, a crash in native code, os._exit"
+    )
+    return Fail(
+        f"lost {total} times while it ran: {told}; not tried again (max_worker_losses={limit}). Probably this task is "
+        f"the cause: {advice}. If it is not, replay the run"
+    )
 
 
 def _judge_hook(kind: TaskKind, worst: Status) -> Verdict:

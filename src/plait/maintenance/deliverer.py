@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from plait.ids import new_run_id
 from plait.maintenance.periodic import PeriodicService
 from plait.store.connection import REFUSALS
 from plait.store.events import Delivery
-from plait.values.expressions import evaluate
+from plait.values.evaluator import Evaluator, Question
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -41,24 +41,24 @@ LONGEST_SLEEP, LOCKED_PAUSE, SICK_SECONDS = 5.0, 0.05, 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """One event of the inbox, its payload and metadata parsed."""
+    """One event of the inbox, its metadata parsed."""
 
     row: Record
-    payload: Any
     metadata: dict[str, Any]
 
     @classmethod
     def read(cls, row: Record) -> _Event:
-        return cls(row, from_json(row["payload"]), json.loads(row["metadata"]) if row["metadata"] else {})
+        from_json(row["payload"])  # what cannot be read is not delivered
+        return cls(row, json.loads(row["metadata"]) if row["metadata"] else {})
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A filter, its payload parsed."""
+    """A filter. ``payload`` is JSON."""
 
     scope: str
     expression: str
-    payload: dict[str, Any]
+    payload: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,9 @@ class Deliverer(PeriodicService):
     name = "deliverer"
     hint = "event"
 
-    def __init__(self, store: Store, hub: Hub) -> None:
+    def __init__(self, store: Store, hub: Hub, evaluator: Evaluator) -> None:
         super().__init__()
+        self._evaluator = evaluator
         self._store = store
         self._hub = hub
         self._sick: dict[UUID, float] = {}
@@ -174,7 +175,8 @@ class Deliverer(PeriodicService):
             version = await self._store.read_version(workflow["version_id"])
             priority = event.row["priority"] or version.definition.default_priority
             starts += [
-                (position, new_run_id(), version.id, metadata, priority) for metadata in _choose_metadata(event, rules)
+                (position, new_run_id(), version.id, metadata, priority)
+                for metadata in await self._choose_metadata(event, rules)
             ]
         return starts
 
@@ -184,7 +186,44 @@ class Deliverer(PeriodicService):
             version = await self._store.read_version(task["version_id"])
         except (PlaitError, ValueError):
             return True
-        return _concerns(event, version.definition.tasks[task["task"]].conditions)
+        expressions = _list_expressions(event, version.definition.tasks[task["task"]].conditions)
+        if None in expressions:
+            return True
+        return True in await self._ask(event, [(text, {}) for text in expressions if text is not None])
+
+    async def _choose_metadata(self, event: _Event, rules: Sequence[_Rule]) -> list[str | None]:
+        """One run's metadata for each filter that lets the event through; one run if no filter is asked.
+
+        Asked are the filters of the event's scope. An event without a scope, or of one that the workflow has no filter
+        for, starts one run.
+        """
+        asked = [rule for rule in rules if rule.scope == event.row["scope"]]
+        if not asked:
+            return [event.row["metadata"]]
+        metadata = event.row["metadata"] or "{}"
+        answers = await self._ask(
+            event,
+            [
+                (rule.expression, {"payload": rule.payload, "metadata": metadata, "additional_metadata": metadata})
+                for rule in asked
+            ],
+        )
+        chosen: list[str | None] = []
+        for rule, holds in zip(asked, answers, strict=True):
+            if holds:
+                payload = json.loads(rule.payload)
+                told = {**event.metadata, FILTER_PAYLOAD: payload} if payload else None
+                chosen.append(json.dumps(told) if told else event.row["metadata"])
+        return chosen
+
+    async def _ask(self, event: _Event, asked: Sequence[tuple[str, Mapping[str, str]]]) -> list[bool]:
+        """Which expressions hold for an event, given more variables. One that cannot be evaluated does not."""
+        questions = [Question(text, {"input": event.row["payload"], **variables}) for text, variables in asked]
+        answers = await self._evaluator.evaluate(questions)
+        for answer in answers:
+            if isinstance(answer, ExpressionError):
+                logger.info("event %s (%s): %s", event.row["key"], event.row["id"], answer)
+        return [answer is True for answer in answers]
 
     def _set_aside(self, row: Record, error: Exception) -> None:
         self._sick[row["id"]] = time.monotonic() + SICK_SECONDS
@@ -199,40 +238,15 @@ class Deliverer(PeriodicService):
 
 def _read_rules(workflow: Record) -> list[_Rule]:
     filters = json.loads(workflow["filters"] or "[]")
-    return [_Rule(one["scope"], one["expression"], json.loads(one["payload"])) for one in filters]
+    return [_Rule(one["scope"], one["expression"], one["payload"]) for one in filters]
 
 
-def _choose_metadata(event: _Event, rules: Sequence[_Rule]) -> list[str | None]:
-    """One run's metadata for each filter that lets the event through; one run if no filter is asked.
-
-    Asked are the filters of the event's scope. An event without a scope, or of one that the workflow has no filter
-    for, starts one run.
-    """
-    asked = [rule for rule in rules if rule.scope == event.row["scope"]]
-    if not asked:
-        return [event.row["metadata"]]
-    chosen: list[str | None] = []
-    for rule in asked:
-        variables = {"payload": rule.payload, "metadata": event.metadata, "additional_metadata": event.metadata}
-        if _holds(rule.expression, event, **variables):
-            told = {**event.metadata, FILTER_PAYLOAD: rule.payload} if rule.payload else None
-            chosen.append(json.dumps(told) if told else event.row["metadata"])
-    return chosen
-
-
-def _concerns(event: _Event, conditions: Sequence[Condition]) -> bool:
-    """Whether the event may meet one of the conditions. A key with placeholders may stand for any."""
-    return any(
-        condition.expression is None or _holds(condition.expression, event)
+def _list_expressions(event: _Event, conditions: Sequence[Condition]) -> list[str | None]:
+    """The expressions of the conditions that an event may meet; None where there is none. A key with placeholders may
+    stand for any."""
+    return [
+        condition.expression
         for condition in conditions
         if condition.kind is ConditionKind.EVENT
         and ("{" in (condition.event_key or "") or condition.event_key == event.row["key"])
-    )
-
-
-def _holds(expression: str, event: _Event, **variables: Any) -> bool:
-    try:
-        return evaluate(expression, input=event.payload, **variables)
-    except ExpressionError as error:
-        logger.info("event %s (%s): %s", event.row["key"], event.row["id"], error)
-        return False
+    ]

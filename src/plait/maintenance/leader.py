@@ -13,17 +13,20 @@ if TYPE_CHECKING:
     from plait.store.store import Store
 
 LEASE = "maintenance"
-LEASE_SECONDS = 6.0
-RENEW_SECONDS = 2.0
+LEASE_SECONDS = 3.0
+RENEW_SECONDS = 1.0
+"""Those who do not lead look as often: together with the lease, how long nothing is due where a leader is killed."""
 
 
 class Leader(PeriodicService):
     """Holds the lease while it can and runs ``services`` while it holds it.
 
-    Two leaders for a moment would do no harm: every loop takes its rows with SKIP LOCKED. The lease saves work.
+    Two leaders for a moment would do no harm: every loop takes its rows with SKIP LOCKED. The lease saves work. Whoever
+    hears that a leader has gone, by a hint, tries to become the next at once.
     """
 
     name = "leader"
+    hint = "leader"
 
     def __init__(self, store: Store, get_holder: Callable[[], UUID], services: Sequence[PeriodicService]) -> None:
         super().__init__()

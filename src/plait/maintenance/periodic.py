@@ -35,8 +35,12 @@ class PeriodicService(ABC):
         """Have the next round now. A subscriber of hints."""
         self._poked.set()
 
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
     def start(self) -> None:
-        if self._task is None or self._task.done():
+        if not self.is_running:
             self._task = asyncio.create_task(self._run(), name=f"plait-{self.name}")
 
     async def stop(self) -> None:

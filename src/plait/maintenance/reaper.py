@@ -20,7 +20,11 @@ SWEEP_SECONDS = 15.0
 
 
 class Reaper(PeriodicService):
-    """Declares silent workers dead and puts back what dead workers hold; sweeps up what ended runs left behind."""
+    """Declares silent workers dead and puts back what dead workers hold; sweeps up what ended runs left behind.
+
+    For a moment after it has come to work it is patient: the database may just be back after it was away for everybody,
+    and who comes back first shall not take from the others what they hold.
+    """
 
     name = "reaper"
     hint = "orphans"
@@ -31,9 +35,16 @@ class Reaper(PeriodicService):
         self._hub = hub
         self._every = every
         self._sweep_at = 0.0
+        self._patient_until = 0.0
+
+    def start(self) -> None:
+        if not self.is_running:
+            self._patient_until = time.monotonic() + self._every
+        super().start()
 
     async def run_once(self) -> float:
-        dead, moved, actions = await self._store.reap_workers(BATCH)
+        patience = self._every if time.monotonic() < self._patient_until else 0.0
+        dead, moved, actions = await self._store.reap_workers(BATCH, patience)
         if moved:
             reach("tasks reaped")
         if time.monotonic() >= self._sweep_at:

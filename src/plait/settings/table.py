@@ -66,6 +66,11 @@ class Settings:
         "How long running tasks have to finish after SIGTERM or Ctrl-C.",
         argument="plait.worker(timings), --grace",
     )
+    max_worker_losses = Setting(
+        Whole(2, 1000, 5),
+        5,
+        "A task that was lost with so many workers, because they died or stood still while it ran, fails.",
+    )
     capture_logs = Setting(
         Flag(),
         False,

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 
@@ -18,7 +22,7 @@ from plait.errors import (
     UnknownVersionError,
 )
 from plait.store.codecs import SharingConnection
-from plait.store.schema import check_not_moved
+from plait.store.schema import check_not_moved, check_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +31,21 @@ T = TypeVar("T")
 
 CALL_TIMEOUT = 10.0
 """Seconds that one statement may take, connecting included; a black-holed connection is given up after that."""
+call_limit: ContextVar[float] = ContextVar("plait_call_limit", default=CALL_TIMEOUT)
+"""Of the calls made here: less than ``CALL_TIMEOUT`` where another try is to come."""
+IDLE_SECONDS = 15.0
+"""A connection that was idle for longer is asked whether it is still there before a statement is trusted to it:
+firewalls forget idle connections, and say so to neither end."""
+PROBE_SECONDS = 2.0
+STATEMENT_SECONDS = 60
+"""When the server ends a statement of ours. Far longer than it may take: a reply over a slow link counts too."""
+HOST_SECONDS = 3.0
+"""How long one of several hosts may take to connect."""
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}
+_READERS = ("read-only", "standby", "prefer-standby")
+_HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?")
+_last_hosts: dict[str, tuple[str, int]] = {}
+"""By URL: the host that was connected to last."""
 
 # Plans are made once (they do not depend on values) and must use the indexes even while a room is empty: a plan that
 # was right for ten rows would stay for ten million.
@@ -38,7 +57,18 @@ SESSION_SETTINGS = {
     "jit": "off",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
+    # The statements are made for it. Under another default of the database or the role, what waited for a lock would
+    # not see what it waited for.
+    "default_transaction_isolation": "read committed",
+    # What a client gives up ends in the server too, and not only when it is done: its locks are in others' way. So the
+    # server looks whether the connection is still open while it works, and asks a silent one.
+    "client_connection_check_interval": "1s",
+    "tcp_keepalives_idle": "10s",
+    "tcp_keepalives_interval": "3s",
+    "tcp_keepalives_count": "3",
 }
+_CHECK_INTERVAL = "client_connection_check_interval"
+"""Not on every system that PostgreSQL runs on."""
 
 # Up to the last @: no parser is to be trusted with a URL whose password may be written wrongly.
 _USER_PASSWORD = re.compile(r"^(.*?://[^:]*|(?!.*://)[^:]*):.*@", re.DOTALL)
@@ -121,18 +151,21 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
         )
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
         return None  # a value that the driver cannot encode
+    place = hide_password(url)
     if isinstance(error, _NO_SCHEMA):
         return SchemaError(f"the database has no (complete) Plait schema: run `plait db upgrade` ({error})")
     if isinstance(error, asyncpg.exceptions.InsufficientPrivilegeError):
         return DatabaseUnavailableError(
-            f"PostgreSQL at {hide_password(url)} refused: {error}. Grant that to the role (to use Plait: USAGE on "
-            "schema plait, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` must be able to create it"
+            f"PostgreSQL at {place} refused: {error}. Grant that to the role (to use Plait: USAGE on "
+            "schema plait, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` must be able to create it",
+            database=place,
+            refused=True,
         )
     if isinstance(error, _REFUSED):
-        return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} refused: {error}")
+        return DatabaseUnavailableError(f"PostgreSQL at {place} refused: {error}", database=place, refused=True)
     if isinstance(error, _BROKEN) or (_read_sqlstate(error)[:2] in _TRANSIENT_CLASSES):
         what = str(error) or type(error).__name__
-        return DatabaseUnavailableError(f"PostgreSQL at {hide_password(url)} is not available: {what}")
+        return DatabaseUnavailableError(f"PostgreSQL at {place} is not available: {what}", database=place)
     return None
 
 
@@ -140,18 +173,84 @@ def _read_sqlstate(error: BaseException) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
-async def connect(url: str, *, application_name: str = "plait", timeout: float = CALL_TIMEOUT) -> asyncpg.Connection:
-    """Open a connection with Plait's session settings. Raises ``DatabaseUnavailableError``."""
+async def connect(
+    url: str,
+    *,
+    application_name: str = "plait",
+    statement_timeout: str = "0",
+) -> asyncpg.Connection:
+    """Open a connection with Plait's session settings. Raises ``DatabaseUnavailableError``.
+
+    Of several hosts in the URL each gets its turn, first the one that was connected to last. ``statement_timeout`` is
+    PostgreSQL's; without one, a statement takes as long as it takes, whatever the database's default.
+    """
+    wanted = {**SESSION_SETTINGS, "application_name": application_name, "statement_timeout": statement_timeout}
     try:
-        return await asyncpg.connect(
-            url,
-            timeout=timeout,  # pyright: ignore[reportArgumentType]
-            connection_class=SharingConnection,
-            server_settings={**SESSION_SETTINGS, "application_name": application_name},
-        )
+        async with asyncio.timeout(call_limit.get()):
+            connection = await _connect_somewhere(url, wanted)
     except (*_BROKEN, *_REFUSED, ValueError) as error:
         translated = translate_error(error, url)
         raise translated or OperationError(f"cannot connect to {hide_password(url)}: {error}") from error
+    _keep_alive(connection)
+    return connection
+
+
+async def _connect_somewhere(url: str, wanted: dict[str, str]) -> asyncpg.Connection:
+    """A connection to a host of the URL that takes writes (or whatever the URL asks of it)."""
+    hosts = list_hosts(url)
+    if len(hosts) < 2:
+        return await _connect_with(url, wanted)
+    # The driver would give all of them one time limit together, which a dead host that says nothing uses up alone.
+    last = _last_hosts.get(url)
+    failure: BaseException = OSError("no host")
+    for host in sorted(hosts, key=lambda host: host != last):
+        try:
+            async with asyncio.timeout(HOST_SECONDS):
+                connection = await _connect_with(url, wanted, host=host[0], port=host[1])
+        except (*_BROKEN, asyncpg.exceptions.TargetServerAttributeNotMatched) as error:
+            failure = error
+        else:
+            _last_hosts[url] = host
+            return connection
+    raise failure
+
+
+async def _connect_with(url: str, wanted: dict[str, str], **place: Any) -> asyncpg.Connection:
+    try:
+        return await asyncpg.connect(url, connection_class=SharingConnection, server_settings=wanted, **place)
+    except asyncpg.exceptions.InvalidParameterValueError:
+        if _CHECK_INTERVAL not in wanted:
+            raise
+    wanted = {name: value for name, value in wanted.items() if name != _CHECK_INTERVAL}
+    return await asyncpg.connect(url, connection_class=SharingConnection, server_settings=wanted, **place)
+
+
+def list_hosts(url: str) -> list[tuple[str, int]]:
+    """Hosts and ports of a URL that names several, in its order; empty when it names one, or the environment does."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    if "host" in query:
+        names, ports = query["host"].split(","), query.get("port", "").split(",")
+    else:
+        places = [_HOST_PORT.fullmatch(place) for place in parts.netloc.rpartition("@")[2].split(",")]
+        names, ports = [place[1] if place else "" for place in places], [(place and place[2]) or "" for place in places]
+    if len(ports) == 1:
+        ports *= len(names)
+    if len(names) < 2 or len(ports) != len(names) or not all(names) or query.get("target_session_attrs") in _READERS:
+        return []  # one host, or what the driver shall judge
+    return [(unquote(name).strip("[]"), int(port or 5432)) for name, port in zip(names, ports, strict=True)]
+
+
+def _keep_alive(connection: asyncpg.Connection) -> None:
+    """Have the system ask an idle connection whether it is there: that keeps firewalls from forgetting it, and finds
+    out about a dead host."""
+    found = connection._transport.get_extra_info("socket")
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in _KEEPALIVE.items():
+        if hasattr(socket, name):
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
 
 
 async def _find_move(connection: asyncpg.Connection) -> SchemaError | None:
@@ -163,6 +262,23 @@ async def _find_move(connection: asyncpg.Connection) -> SchemaError | None:
     except (*_BROKEN, asyncpg.PostgresError):
         pass
     return None
+
+
+async def is_schema_back(url: str) -> bool:
+    """Whether there is a schema this Plait works with, or it is known to have moved elsewhere for good. A database that
+    does not answer has none."""
+    try:
+        connection = await connect(url)
+    except (DatabaseUnavailableError, TimeoutError):
+        return False
+    try:
+        if await _find_move(connection) is None:
+            await check_version(connection)
+        return True
+    except (SchemaError, *_BROKEN, asyncpg.PostgresError):
+        return False
+    finally:
+        connection.terminate()
 
 
 class Link:
@@ -177,6 +293,7 @@ class Link:
         self._name = name
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
+        self._used = 0.0
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of a statement."""
@@ -190,6 +307,16 @@ class Link:
         """Run a statement for its effect."""
         await self._call(lambda connection: connection.execute(sql, *args))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a connection that is not known to be broken."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def open(self) -> None:
+        """Have a connection, so that the first call needs not wait for one, nor find that there is none left."""
+        if not self.is_open:
+            await self._call(_do_nothing)
+
     async def close(self) -> None:
         """Close the connection, gracefully for two seconds, then at once."""
         connection, self._connection = self._connection, None
@@ -200,20 +327,22 @@ class Link:
                 connection.terminate()
 
     async def _call(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        limit = call_limit.get()
         try:
-            async with asyncio.timeout(CALL_TIMEOUT), self._lock:
+            async with asyncio.timeout(limit), self._lock:
                 return await self._send(send)
         except TimeoutError as error:
             raise DatabaseUnavailableError(
-                f"PostgreSQL at {hide_password(self._url)} did not answer within {CALL_TIMEOUT:g} s"
+                f"PostgreSQL at {hide_password(self._url)} did not answer within {limit:.3g} s",
+                database=hide_password(self._url),
             ) from error
 
     async def _send(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        connection = self._connection
-        if connection is None or connection.is_closed():
-            connection = self._connection = await connect(self._url, application_name=self._name)
+        connection = await self._find_connection()
         try:
-            return await send(connection)
+            answer = await send(connection)
+            self._used = time.monotonic()
+            return answer
         except BaseException as error:
             if isinstance(error, (asyncio.CancelledError, *_BROKEN)):
                 self._drop()
@@ -224,10 +353,29 @@ class Link:
                 raise
             raise translated from error
 
+    async def _find_connection(self) -> asyncpg.Connection:
+        """The connection, opened if there is none, or none that still answers after it was idle."""
+        connection = self._connection
+        if connection is not None and time.monotonic() - self._used > IDLE_SECONDS:
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await connection.execute("SELECT 1")
+            except (*_BROKEN, asyncpg.PostgresError):
+                self._drop()
+        if self._connection is None or self._connection.is_closed():
+            # Behind a proxy that keeps its connection open, this is what ends a statement that was given up here.
+            limit = f"{STATEMENT_SECONDS}s"
+            self._connection = await connect(self._url, application_name=self._name, statement_timeout=limit)
+        return self._connection
+
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+async def _do_nothing(_connection: asyncpg.Connection) -> None:
+    pass
 
 
 class LinkPool:

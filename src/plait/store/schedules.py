@@ -107,19 +107,19 @@ class ScheduleStore:
 
     # crons
 
-    async def insert_cron(self, row: CronRow) -> bool:
-        """Store a cron made at run time. False when its workflow has another one of this name."""
-        return await self._pool.fetchrow(load_sql("insert_cron"), *_spread_cron(row)) is not None
+    async def insert_cron(self, row: CronRow) -> Record | None:
+        """Store a cron made at run time, and return it. None when its workflow has another one of this name."""
+        return await self._pool.fetchrow(load_sql("insert_cron"), *_spread_cron(row))
 
     async def list_declared_crons(self, workflows: Sequence[str]) -> list[Record]:
         """The declared crons of workflows."""
         return await self._pool.fetch(load_sql("list_declared_crons"), workflows)
 
-    async def sync_crons(self, workflow: str, rows: Sequence[CronRow]) -> None:
-        """Make ``rows`` the declared crons of a workflow. Those paused stay so."""
+    async def sync_crons(self, workflow: str, version_id: int, rows: Sequence[CronRow]) -> None:
+        """Make ``rows`` the declared crons of a workflow, if that version is still served. Those paused stay so."""
         columns = [list(column) for column in zip(*map(_spread_cron, rows), strict=True)] or [[] for _ in range(11)]
         del columns[1]
-        await self._pool.execute(load_sql("sync_crons"), workflow, *columns)
+        await self._pool.execute(load_sql("sync_crons"), workflow, *columns, version_id)
 
     async def read_cron(self, cron_id: UUID) -> Record | None:
         """One cron, or None."""
@@ -150,9 +150,9 @@ class ScheduleStore:
 
     # scheduled runs
 
-    async def schedule_runs(self, rows: Sequence[ScheduledRow]) -> None:
-        """Store scheduled runs in one commit."""
-        await self._pool.execute(
+    async def schedule_runs(self, rows: Sequence[ScheduledRow]) -> datetime:
+        """Store scheduled runs in one commit. Returns when they were stored."""
+        answer = await self._pool.fetchrow(
             load_sql("schedule_runs"),
             [row.id for row in rows],
             [row.version_id for row in rows],
@@ -161,6 +161,10 @@ class ScheduleStore:
             [row.metadata for row in rows],
             [row.priority for row in rows],
         )
+        if answer is None:
+            raise OperationError("plait.schedule_runs returned nothing")
+        stored_at: datetime = answer["stored_at"]
+        return stored_at
 
     async def read_scheduled(self, ids: Sequence[UUID]) -> list[Record]:
         """Scheduled runs by id, those there are."""

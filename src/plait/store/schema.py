@@ -7,7 +7,10 @@ in the same transaction. So a function is changed in its file, with a migration 
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
+import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,14 @@ from plait.store.statements import list_sql, read_sql
 
 if TYPE_CHECKING:
     from asyncpg import Connection
+
+logger = logging.getLogger("plait.store")
+
+CHECKING = "plait schema"
+"""The name of sessions that only look whether the schema is right, and upgrade it."""
+LOCK_WAIT = "500ms"
+PATIENCE = 60.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 
 _LOCK_KEY = 0x706C616974  # "plait"
 
@@ -143,6 +154,9 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
     Safe to call by any number of processes at once: an advisory lock lets one go first, the others then find nothing
     to do. All is one transaction: an upgrade that fails leaves everything as it was. A newer schema is left alone;
     raises ``SchemaError`` if it does not work with this Plait.
+
+    Whoever uses a table waits behind an upgrade that waits for it. So it gives up after ``LOCK_WAIT``, and tries again,
+    in between leaving room, for up to ``PATIENCE`` seconds; then raises ``SchemaError`` with who is in the way.
     """
     if dry_run:
         return await _read_pending(connection)
@@ -150,14 +164,69 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
     try:
         pending = await _read_pending(connection)
         if pending:
-            async with connection.transaction():
-                await connection.execute(_build_script(pending))
-                reach("migration applied")
-            reach("migration committed")
+            await _apply(connection, _build_script(pending))
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK_KEY)
     return pending
+
+
+async def upgrade_alone(connection: Connection) -> list[Migration]:
+    """``upgrade``, unless somebody works with the schema that is there: raises ``SchemaError`` then. An upgrade under load
+    is for people to choose the time of."""
+    others: str | None = None
+    if await read_version(connection):
+        others = await connection.fetchval(_OTHERS, CHECKING)
+    pending = await _read_pending(connection)  # read after it: one of the others may just have upgraded it
+    if pending and others:
+        raise SchemaError(
+            f"the database has Plait schema {pending[0].version - 1}, this Plait needs {latest_version()}, and others "
+            f"work with it ({others}): run `plait db upgrade` when it suits, they can go on meanwhile"
+        )
+    return await upgrade(connection)
+
+
+_OTHERS = """
+SELECT string_agg(what, ', ' ORDER BY what) FROM (
+    SELECT 'worker ' || name || ' on ' || host AS what FROM plait.worker
+    WHERE ended_at IS NULL AND heartbeat_at > plait.now() - lease_us * interval '1 microsecond'
+    UNION
+    SELECT 'a session ' || quote_literal(application_name) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE 'plait%' AND application_name <> $1
+    LIMIT 5
+) o
+"""
+
+_IN_THE_WAY = """
+SELECT string_agg(format('pid %s (%s) since %s', pid, application_name, xact_start), ', ' ORDER BY xact_start)
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '1 second'
+"""
+
+
+async def _apply(connection: Connection, script: str) -> None:
+    import asyncpg  # noqa: PLC0415 - frameworks apply migrations without it
+
+    deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL statement_timeout = 0")
+                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+                await connection.execute(script)
+                reach("migration applied")
+            reach("migration committed")
+            return
+        except asyncpg.LockNotAvailableError as error:
+            others = await connection.fetchval(_IN_THE_WAY)
+            if time.monotonic() + pause > deadline:
+                raise SchemaError(
+                    f"the schema was not upgraded: for {PATIENCE:g} s transactions were open that use its tables "
+                    f"({others or error}). Nothing was changed. End them, then run `plait db upgrade` again"
+                ) from error
+            logger.warning("the upgrade waits for open transactions: %s; again in %.1f s", others or error, pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 async def _read_pending(connection: Connection) -> list[Migration]:

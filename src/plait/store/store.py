@@ -44,6 +44,10 @@ class StartRow:
     trigger: RunTrigger | None = None
 
 
+KEY_HELD = UUID(int=0)
+"""In the place of a run's id: a transaction that is still open holds its key (``plait.held()``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
     """What a worker process announces of itself."""
@@ -57,6 +61,7 @@ class WorkerRow:
     actions: list[int]
     plait: str
     lease_seconds: float
+    versions: list[int]
 
 
 class FinishArrays(NamedTuple):
@@ -89,14 +94,18 @@ class Finished:
     ended: tuple[UUID, ...]
     queued_actions: tuple[int, ...]
     next_due: datetime | None
+    cancels: bool
+    """Whether child runs are to be cancelled: that is ordered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The tasks that a claim took. ``seen``: how many it found before it locked; others may have taken the rest."""
+    """The tasks that a claim took. ``seen``: how many it found before it locked; others may have taken the rest.
+    ``alive``: False, the worker was declared dead and gets nothing."""
 
     rows: list[Record]
     seen: int
+    alive: bool
 
 
 class Store:
@@ -118,6 +127,11 @@ class Store:
         self.retention = RetentionStore(self.pool)
         self.observation = ObservationStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
+
+    async def open(self) -> None:
+        """Open the connections that a worker must not be without once it holds tasks."""
+        for link in (self.finishes, self.beats, self.claims):
+            await link.open()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -166,7 +180,8 @@ class Store:
     async def start_runs(self, rows: Sequence[StartRow], *, notify: bool = False) -> list[UUID | None]:
         """Start runs in one commit; a run that exists already starts nothing. Returns the effective ids in order:
         another id than the given one where an idempotency key or a child's key was taken, None for a child whose
-        parent task does not run any more. ``notify``: the commit carries the hint."""
+        parent task does not run any more, ``KEY_HELD`` where a transaction that is still open holds the key.
+        ``notify``: the commit carries the hint."""
         keys = [row.idempotency_key for row in rows]
         triggers = _spread_triggers(rows) if any(row.trigger for row in rows) else (None,) * 5
         answer = await self.pool.fetchrow(
@@ -184,11 +199,15 @@ class Store:
             raise OperationError("plait.start_runs returned nothing")
         return list(answer["run_ids"])
 
-    async def claim_tasks(self, worker_id: UUID, actions: list[int], limit: int) -> Claimed:
-        """Take up to ``limit`` ready tasks of ``actions`` for a worker."""
-        rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit)
-        seen: int = rows[0]["seen"]
-        return Claimed(rows if rows[0]["run_id"] is not None else [], seen)
+    async def claim_tasks(
+        self, worker_id: UUID, actions: list[int], limit: int, room: int = 1, parts: int = 1
+    ) -> Claimed:
+        """Take up to ``limit`` ready tasks of ``actions`` for a worker; of ``parts`` that it has for suspects in all,
+        ``room`` are free. Nothing is taken without a connection on which results can be stored."""
+        await self.finishes.open()
+        rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit, room, parts)
+        first = rows[0]
+        return Claimed(rows if first["run_id"] is not None else [], first["seen"], first["alive"])
 
     async def claim_expired(self, worker_id: UUID, limit: int) -> list[Record]:
         """Take ready tasks whose schedule timeout has passed, whatever their action."""
@@ -205,6 +224,7 @@ class Store:
             tuple(row["ended_runs"] or ()),
             tuple(row["queued_actions"] or ()),
             row["next_due"],
+            row["cancels"],
         )
 
     async def wake_tasks(self, limit: int) -> tuple[int, list[int]]:
@@ -242,8 +262,8 @@ class Store:
 
     # workers and maintenance
 
-    async def register_worker(self, worker: WorkerRow, replaces: UUID | None) -> None:
-        """Announce a worker, and that the one it replaces is known to be dead."""
+    async def register_worker(self, worker: WorkerRow, replaces: UUID | None, ending: str = "died") -> None:
+        """Announce a worker, and that the one it replaces has ended, and how; see ``plait.worker.ending``."""
         await self.pool.execute(
             load_sql("register_worker"),
             worker.id,
@@ -256,7 +276,17 @@ class Store:
             replaces,
             worker.plait,
             round(worker.lease_seconds * 1e6),
+            ending,
+            worker.versions,
         )
+
+    async def begin_suspect(
+        self, worker_id: UUID, key: tuple[UUID, int, int], begun: Sequence[str]
+    ) -> dict[str, int] | None:
+        """Note which suspects a worker has begun, this one (run, task, attempt) too. Returns how often it was lost, by
+        how its worker ended; None when it is not this worker's any more."""
+        rows = await self.pool.fetch(load_sql("begin_suspect"), worker_id, *key, begun)
+        return {row["ending"]: row["losses"] for row in rows} if rows else None
 
     async def beat_worker(self, worker_id: UUID, pace: list[int] | None = None) -> bool | None:
         """Renew a worker's lease, and tell its pace. Returns whether it is alone with its actions; None when it was
@@ -268,9 +298,10 @@ class Store:
         """A worker stops; what it still holds goes back at the next reaping."""
         await self.pool.execute(load_sql("end_worker"), worker_id)
 
-    async def reap_workers(self, limit: int) -> tuple[int, int, list[int]]:
-        """Declare silent workers dead and put back what the dead hold. Returns workers, tasks, actions."""
-        row = await self.pool.fetchrow(load_sql("reap_workers"), limit)
+    async def reap_workers(self, limit: int, patience: float = 0.0) -> tuple[int, int, list[int]]:
+        """Declare workers dead that are silent for so many seconds more than their lease, and put back what the dead
+        hold. Returns workers, tasks, actions."""
+        row = await self.pool.fetchrow(load_sql("reap_workers"), limit, round(patience * 1e6))
         return (row["dead"], row["moved"], row["actions"] or []) if row else (0, 0, [])
 
     async def sweep_ended(self, limit: int) -> None:

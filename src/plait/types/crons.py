@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, TypedDict
 
@@ -84,7 +84,11 @@ def define_cron(cron: Cron, input: str, where: str) -> CronDefinition:
 
 
 def define_crons(
-    crons: Sequence[Cron], default_input: Any | Unset, encode_input: Callable[[Any], bytes], where: str
+    crons: Sequence[Cron],
+    default_input: Any | Unset,
+    encode_input: Callable[[Any], bytes],
+    metadata: str | None,
+    where: str,
 ) -> tuple[CronDefinition, ...]:
     """The crons of a workflow with their inputs, which ``encode_input`` validates. Raises ``DefinitionError``."""
     defined = []
@@ -96,7 +100,7 @@ def define_crons(
             raise DefinitionError(
                 f"{failure} (cron {cron.name or cron.expression!r}: give an input that validates as cron_input)"
             ) from failure
-        defined.append(define_cron(cron, data.decode(), where))
+        defined.append(replace(define_cron(cron, data.decode(), where), metadata=metadata))
     return tuple(defined)
 
 

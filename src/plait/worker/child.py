@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 logger = logging.getLogger("plait.supervisor")
@@ -23,7 +24,8 @@ REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
 LINK_VARIABLE = "PLAIT_SUPERVISOR_LINK"
 
 _ID_BYTES = 16
-"""A worker says its id when it begins to take tasks, and again when a lost lease made it take another id."""
+"""A worker says its id when it begins to take tasks, when a lost lease made it take another id, and every few seconds, as
+a sign that its engine runs."""
 
 
 class Child:
@@ -32,7 +34,8 @@ class Child:
     Attributes: ``number`` (1, 2, …); ``start_at``, when its next process is due on the monotonic clock, None
     while it has one or waits for something else; ``asked``, whether it was told to stop, and ``kill_at``, when it is
     killed then;
-    ``ready_at``, since when its process takes tasks; ``failures``, processes in a row that did not serve.
+    ``ready_at``, since when its process takes tasks; ``heard_at``, when it last said so; ``failures``, processes in a row
+    that did not serve.
     """
 
     def __init__(self, number: int) -> None:
@@ -43,6 +46,7 @@ class Child:
         self.asked = False
         self.kill_at: float | None = None
         self.ready_at: float | None = None
+        self.heard_at = 0.0
         self.failures = 0
         self._replaces: UUID | None = None
         self._heard = b""
@@ -81,8 +85,21 @@ class Child:
         self._heard += data
         while len(self._heard) >= _ID_BYTES:
             self._replaces, self._heard = UUID(bytes=self._heard[:_ID_BYTES]), self._heard[_ID_BYTES:]
-            self.ready_at = self.ready_at or time.monotonic()
+            self.heard_at = time.monotonic()
+            self.ready_at = self.ready_at or self.heard_at
         return bool(data)
+
+    def poll(self) -> int | None:
+        """How its process ended; None while it runs. What a process that died leaves in its group, started by its tasks,
+        goes with it: those tasks run again. What wants to outlive it has a session of its own."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            # Not reaped yet, so that its number is nobody else's.
+            end = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if end is not None and not (end.si_code == os.CLD_EXITED and end.si_status == 0):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+        return self.process.poll()
 
     def terminate(self, patience: float) -> None:
         """Ask the process to stop; it is due to be killed after ``patience`` seconds."""
@@ -91,12 +108,14 @@ class Child:
             self.process.send_signal(signal.SIGTERM)
             self.kill_at = time.monotonic() + patience
 
-    def kill(self) -> None:
+    def kill(self, why: str = "does not stop") -> None:
         """End the process, whatever it does."""
-        if self.process is not None and self.process.poll() is None:
-            logger.error("process %d (pid %d) does not stop: killing it", self.number, self.process.pid)
+        if self.process is not None and self.poll() is None:
+            logger.error("process %d (pid %d) %s: killing it", self.number, self.process.pid, why)
             self.process.kill()
-            self.process.wait()
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+            self.poll()
 
     def forget(self, code: int) -> None:
         """Its process ended with ``code``: with 0 it handed back all it held, nothing is to be replaced."""
@@ -120,9 +139,9 @@ class ParentLink:
         return cls(int(descriptor)) if descriptor else None
 
     def tell_ready(self, worker_id: UUID) -> None:
-        """This worker takes tasks now, under this id."""
+        """This worker takes tasks now, under this id. A supervisor that does not read is not waited for."""
         try:
-            self._socket.sendall(worker_id.bytes)
+            self._socket.send(worker_id.bytes, socket.MSG_DONTWAIT)
         except OSError:
             logger.debug("the supervisor is gone")
 

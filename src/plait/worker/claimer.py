@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -35,7 +35,8 @@ LOOK_SECONDS = 10.0
 
 
 class Claimer:
-    """The one claimer of a worker. It asks for as many tasks as there are free slots, never for more."""
+    """The one claimer of a worker. It asks for as many tasks as there are free slots, never for more. ``note_dead`` is
+    called when it hears that its worker was declared dead."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Claimer:
         revoker: Revoker,
         actions: list[int],
         meter: Meter | None,
+        note_dead: Callable[[], None],
     ) -> None:
         self._store = store
         self._identity = identity
@@ -64,7 +66,9 @@ class Claimer:
         self._known_doubts = 0
         self._unknown: set[tuple[UUID, int, int]] = set()
         self._meter = meter
+        self._note_dead = note_dead
         self._hub = hub
+        holdings.note_relief = self._hinted.set
         hub.subscribe("ready", self._receive)
 
     def stop(self) -> None:
@@ -78,7 +82,8 @@ class Claimer:
     async def run(self) -> None:
         """Claim until stopped."""
         while not self._identity.is_stopping:
-            if not self._identity.is_registered:  # between a lost lease and the next registration
+            # Between a lost lease and the next registration; while nothing could be stored of what it takes.
+            if not self._identity.is_registered or self._flusher.is_stuck:
                 await asyncio.sleep(PEEK_SECONDS)
                 continue
             try:
@@ -113,7 +118,12 @@ class Claimer:
         used, hints = 0, self._revoker.hints
         sent = time.monotonic()
         try:
-            claimed = await self._store.claim_tasks(worker_id, self._actions, limit)
+            suspects = self._holdings.suspects
+            # What an answer that was lost may have brought is not known yet.
+            room = 0 if self._holdings.doubts else suspects.room
+            claimed = await self._store.claim_tasks(worker_id, self._actions, limit, room, suspects.parts)
+            if not claimed.alive:
+                self._note_dead()
             reach("claim committed")
             if self._meter is not None:
                 self._meter.note_claim(len(claimed.rows), time.monotonic() - sent)

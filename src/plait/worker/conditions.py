@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import ExpressionError, PlaitError
-from plait.graph.attempt import ConditionState
+from plait.graph.attempt import ConditionState, TaskResult
 from plait.graph.conditions import render_event_key
 from plait.graph.definition import Condition, ConditionKind, Status
 from plait.store.events import ParkRow
 from plait.values.encoding import decode_json
-from plait.values.expressions import evaluate
+from plait.values.evaluator import Evaluator, Question
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -35,8 +35,9 @@ EVENTS_PAGE, EVENTS_BYTES = 200, 256 * 1024
 class ConditionReader:
     """Finds out about the conditions of assignments, many at a time."""
 
-    def __init__(self, events: EventStore) -> None:
+    def __init__(self, events: EventStore, evaluator: Evaluator) -> None:
         self._events = events
+        self._evaluator = evaluator
 
     async def read(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
         """Fill in ``assignment.conditions`` for tasks as they were claimed, their parents' outcomes being known."""
@@ -51,8 +52,29 @@ class ConditionReader:
                 open_ones.append(assignment)
             except PlaitError as error:
                 state.fault = str(error)
+        await self._evaluate_outputs(open_ones)
+        open_ones = [one for one in open_ones if one.conditions is not None and one.conditions.fault is None]
         await self._read_events(open_ones)
         await self._read_payloads(open_ones)
+
+    async def _evaluate_outputs(self, assignments: Sequence[Assignment]) -> None:
+        """What expressions say about the outputs of parents that completed."""
+        asked = [
+            (assignment, number, Question(condition.expression, {"output": result.output or b"null"}))
+            for assignment in assignments
+            for number, condition in enumerate(_list_conditions(assignment))
+            if condition.kind is ConditionKind.PARENT
+            and condition.expression is not None
+            and (result := _find_completed(assignment, condition)) is not None
+        ]
+        answers = await self._evaluator.evaluate([question for _, _, question in asked])
+        for (assignment, number, _), answer in zip(asked, answers, strict=True):
+            state = assignment.conditions
+            assert state is not None
+            if isinstance(answer, bool):
+                state.truth[number] = answer
+            elif state.fault is None:
+                state.fault = str(answer)
 
     async def _read_events(self, assignments: Sequence[Assignment]) -> None:
         asking = [assignment for assignment in assignments if _list_open_keys(assignment)]
@@ -64,11 +86,27 @@ class ConditionReader:
             for row in rows:
                 pages.setdefault(row["question"] - 1, []).append(row)
             for place, page in pages.items():
+                fitting = await self._find_fitting(asking[place], page)
                 for row in page:
-                    _take_event(asking[place], row)
+                    _take_event(asking[place], row, fitting)
             asking = [
                 assignment for place, assignment in enumerate(asking) if place in pages and _list_open_keys(assignment)
             ]
+
+    async def _find_fitting(self, assignment: Assignment, page: Sequence[Record]) -> set[tuple[int, UUID]]:
+        """By their expressions: which conditions of a task events meet, as pairs of number and event."""
+        conditions = _list_conditions(assignment)
+        asked = [
+            ((number, row["id"]), Question(expression, {"input": row["payload"]}))
+            for row in page
+            for number in _list_concerned(assignment, row)
+            if (expression := conditions[number].expression) is not None
+        ]
+        answers = await self._evaluator.evaluate([question for _, question in asked])
+        for ((_, event_id), _), answer in zip(asked, answers, strict=True):
+            if isinstance(answer, ExpressionError):
+                logger.debug("event %s does not match: %s", event_id, answer)
+        return {pair for (pair, _), answer in zip(asked, answers, strict=True) if answer is True}
 
     async def _read_payloads(self, assignments: Sequence[Assignment]) -> None:
         """The payloads of events that were met in earlier looks, for the task's trigger data."""
@@ -127,14 +165,9 @@ def _judge_time_and_parents(assignment: Assignment, state: ConditionState) -> No
                 due = state.since + timedelta(microseconds=round((condition.seconds or 0.0) * 1e6))
                 state.truth[number] = True if due <= state.now else None
             case ConditionKind.PARENT:
-                assert condition.parent is not None
-                result = run.results.get(condition.parent)
-                if result is None or result.status is not Status.COMPLETED:
+                if _find_completed(assignment, condition) is None:
                     state.truth[number] = False
-                elif condition.expression is not None:
-                    output = decode_json(result.output or b"null")
-                    state.truth[number] = evaluate(condition.expression, output=output)
-                else:
+                elif condition.expression is None:
                     state.truth[number] = True
             case ConditionKind.EVENT:
                 source = source or {
@@ -143,6 +176,13 @@ def _judge_time_and_parents(assignment: Assignment, state: ConditionState) -> No
                 }
                 scope = None if condition.scope is None else render_event_key(condition.scope, **source)
                 state.keys[number] = render_event_key(condition.event_key or "", **source), scope
+
+
+def _find_completed(assignment: Assignment, condition: Condition) -> TaskResult | None:
+    """The result of the parent that a condition is about, if it completed."""
+    assert condition.parent is not None
+    result = assignment.run.results.get(condition.parent)
+    return result if result is not None and result.status is Status.COMPLETED else None
 
 
 def _list_open_keys(assignment: Assignment) -> list[str]:
@@ -164,26 +204,25 @@ def _ask(assignment: Assignment) -> tuple[str, datetime, int]:
     return json.dumps(_list_open_keys(assignment)), state.run_created_at, state.position
 
 
-def _take_event(assignment: Assignment, row: Record) -> None:
+def _list_concerned(assignment: Assignment, row: Record) -> list[int]:
+    """The conditions of a task that are open and wait for such an event."""
+    state = assignment.conditions
+    assert state is not None
+    return [
+        number
+        for number, (key, scope) in state.keys.items()
+        if state.truth[number] is None and key == row["key"] and scope in (None, row["scope"])
+    ]
+
+
+def _take_event(assignment: Assignment, row: Record, fitting: set[tuple[int, UUID]]) -> None:
     state = assignment.conditions
     assert state is not None
     state.position = max(state.position, row["position"])
     conditions = _list_conditions(assignment)
-    for number, (key, scope) in state.keys.items():
-        if state.truth[number] is not None or key != row["key"] or scope not in (None, row["scope"]):
-            continue
-        if _fits(conditions[number].expression, row):
+    for number in _list_concerned(assignment, row):
+        if conditions[number].expression is None or (number, row["id"]) in fitting:
             state.truth[number] = True
             state.met[number] = str(row["id"])
             if row["payload"] is not None:
                 state.payloads[number] = row["payload"]
-
-
-def _fits(expression: str | None, row: Record) -> bool:
-    if expression is None:
-        return True
-    try:
-        return evaluate(expression, input=decode_json(row["payload"]))
-    except ExpressionError as error:
-        logger.debug("event %s does not match: %s", row["id"], error)
-        return False

@@ -66,6 +66,7 @@ class Executor:
     """Hands assignments to the user's side in batches, and their reports back to the engine in batches.
 
     ``conclude`` is called on the engine's loop, once per assignment, unless it was concluded by something else first.
+    ``database``: the worker's, as errors name it.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class Executor:
         open_log: Callable[[Attempt], LineLog],
         conclude: Concluder,
         changes: ChangeTeller,
+        database: str,
     ) -> None:
+        self._database = database
         self._engine_loop = engine_loop
         self._user_loop = user.loop
         self._holdings = holdings
@@ -90,7 +93,13 @@ class Executor:
         self._payload_limit = user.payload_limit
         self._caller = user.caller
         self._host = Host(
-            str(identity.id), user.lifespan, release_slot, cancel, open_log=open_log, capture_logs=user.capture_logs
+            str(identity.id),
+            identity.timings.lease,
+            user.lifespan,
+            release_slot,
+            cancel,
+            open_log=open_log,
+            capture_logs=user.capture_logs,
         )
         self._tracing = find_tracing()
         self._threads = ThreadPool("plait-task")
@@ -98,6 +107,11 @@ class Executor:
         self._done: deque[tuple[Assignment, Report]] = deque()
         self._signalled = False
         self._strong: set[asyncio.Task[None]] = set()
+        self._on_threads: set[Execution] = set()
+
+    def count_hung(self) -> int:
+        """Threads whose task is over, by its timeout, a cancellation or a lost lease, and whose code still runs."""
+        return sum(execution.assignment.concluded for execution in list(self._on_threads))
 
     def submit(self, assignments: list[Assignment]) -> None:
         """Start executions; of a worker that stops, hand them back instead (engine's loop)."""
@@ -192,6 +206,7 @@ class Executor:
         code = self._enter(execution)
         if code is None:
             return
+        self._on_threads.add(execution)
         try:
             execution.begin()
             reach("before the body")
@@ -200,6 +215,7 @@ class Executor:
             report = self._report_output(execution, code, value)
         except BaseException as error:
             report = self._report_error(execution, error)
+        self._on_threads.discard(execution)
         self._hand_back(execution.assignment, report)
 
     def _enter(self, execution: Execution) -> TaskCode[Any] | None:
@@ -220,7 +236,7 @@ class Executor:
 
     def _report_error(self, execution: Execution, error: BaseException) -> Report:
         # Everything, SystemExit included: what a task raises is its outcome and never the end of the worker.
-        report = report_failure(execution.assignment, error, execution.elapsed_us)
+        report = report_failure(execution.assignment, error, execution.elapsed_us, database=self._database)
         if execution.trace is not None:
             execution.trace.end_code(report, error)
         return report

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
 from plait.faultpoints import reach
@@ -38,6 +39,8 @@ logger = logging.getLogger("plait.worker")
 FLUSH_CAP = 500
 FLUSH_BYTES = 16 * 1024 * 1024
 """Outputs of one batch: what a statement can carry well within its time limit."""
+OFFER_CAP = 16
+"""Outcomes of one batch after the lease was lost: even with the largest outputs it is no larger."""
 
 
 class Flusher:
@@ -53,7 +56,6 @@ class Flusher:
         codes: CodeBook,
         *,
         admit: Callable[[list[Assignment]], None],
-        cancel_children: Callable[[Assignment], object],
         changes: ChangeTeller,
         lifetimes: LifetimeReader | None,
         meter: Meter | None,
@@ -65,8 +67,6 @@ class Flusher:
         self._outbox = outbox
         self._codes = codes
         self._admit = admit
-        self._cancel_children = cancel_children
-        """Told of an attempt that had begun, once its cancellation is committed: it starts no child run any more."""
         self._changes = changes
         self._lifetimes = lifetimes
         self._meter = meter
@@ -75,6 +75,9 @@ class Flusher:
         self.least_priority = 1
         """Of a run that may be continued locally; raised while something more urgent waits."""
         self.pace = Pace()
+        self._writing: list[Outcome] = []
+        self.is_stuck = False
+        """Whether the database does not take results; then the worker takes no tasks either."""
 
     @property
     def idle(self) -> bool:
@@ -87,7 +90,34 @@ class Flusher:
             await self._outbox.wait()
             while self._outbox.outcomes:
                 async with self.lock:
-                    await self._write_isolating(self._outbox.take(FLUSH_CAP, FLUSH_BYTES))
+                    self._writing = self._outbox.take(FLUSH_CAP, FLUSH_BYTES)
+                    await self._write_isolating(self._writing)
+                    self._writing = []
+
+    def list_unstored(self) -> list[Outcome]:
+        """Outcomes of what is held whose commit was not answered yet."""
+        return [
+            entry for entry in (*self._writing, *self._outbox.outcomes) if self._holdings.find(entry[0]) is not None
+        ]
+
+    async def offer(self, worker_id: UUID, outcomes: Sequence[Outcome]) -> None:
+        """Store outcomes under an id whose lease is lost. The fence refuses those whose tasks were taken over; where the
+        database was away for everybody, that is none. Nothing that they free is gone on with here."""
+        for start in range(0, len(outcomes), OFFER_CAP):
+            await self._offer(worker_id, sorted(outcomes[start : start + OFFER_CAP], key=lambda entry: entry[0].key))
+
+    async def _offer(self, worker_id: UUID, batch: list[Outcome]) -> None:
+        plan = plan_finish(batch, Room((), 0, 0, stopping=True))
+        try:
+            finished = await self._store.finish_tasks(worker_id, plan.arrays)
+        except REFUSALS as error:
+            if len(batch) == 1:
+                logger.error("the database refused the outcome of task %s, it runs again: %s", batch[0][0].name, error)
+            for entry in batch if len(batch) > 1 else ():
+                await self._offer(worker_id, [entry])
+            return
+        self._note(batch, plan, finished)
+        self._tell(batch, plan, finished)
 
     async def _write_isolating(self, batch: list[Outcome]) -> None:
         """Write a batch; if the database refuses what is in it, by halves, until the poison outcome stands alone and
@@ -151,6 +181,7 @@ class Flusher:
             try:
                 reach("before finish")
                 finished = await self._store.finish_tasks(worker_id, arrays)
+                self.is_stuck = False
                 reach("finish committed")
                 return finished if self._identity.worker_id == worker_id else None
             except DatabaseUnavailableError as error:
@@ -158,12 +189,26 @@ class Flusher:
                 # is found again by asking what we hold.
                 logger.warning("waiting for the database to store results (%d): %s", len(arrays.tasks), error)
                 self._holdings.doubt()
+                self.is_stuck = True
                 await asyncio.sleep(delay)
                 if self._identity.worker_id != worker_id:
                     return None
         raise AssertionError("iter_backoff never ends")
 
     def _settle(self, batch: list[Outcome], plan: FinishPlan, finished: Finished, handed_on: int) -> None:
+        self._note(batch, plan, finished)
+        continued = self._build_continued(batch, plan, finished)
+        for assignment, _ in batch:
+            self._holdings.remove(assignment)
+        taken = sum(assignment.slot for assignment in continued)
+        self._holdings.release(plan.reserved + handed_on - taken)
+        reach("outcomes settled")
+        if continued:
+            self._admit(continued)
+        self._tell(batch, plan, finished)
+
+    def _note(self, batch: list[Outcome], plan: FinishPlan, finished: Finished) -> None:
+        """Take note of what the database made of a batch."""
         self.pace.note(len(finished.accepted), plan.failures)
         if self._meter is not None:
             self._meter.note_outcomes(batch, finished.accepted)
@@ -177,16 +222,9 @@ class Flusher:
                 assignment.run.results[assignment.task] = TaskResult(
                     report.status, report.output, report.error, report.reason
                 )
-                if report.status is Status.CANCELLED and assignment.execution is not None:
-                    self._cancel_children(assignment)
-        continued = self._build_continued(batch, plan, finished)
-        for assignment, _ in batch:
-            self._holdings.remove(assignment)
-        taken = sum(assignment.slot for assignment in continued)
-        self._holdings.release(plan.reserved + handed_on - taken)
-        reach("outcomes settled")
-        if continued:
-            self._admit(continued)
+
+    def _tell(self, batch: list[Outcome], plan: FinishPlan, finished: Finished) -> None:
+        """Tell whoever waits for what a batch has done."""
         self._publish(finished, plan)
         if self._lifetimes is not None and finished.ended:
             self._lifetimes.note_ended(finished.ended, (assignment.run for assignment, _ in batch))
@@ -209,6 +247,8 @@ class Flusher:
     def _publish(self, finished: Finished, plan: FinishPlan) -> None:
         if finished.ended:
             self._hub.publish("done", [run_id.hex for run_id in finished.ended])
+        if finished.cancels:
+            self._hub.publish("orders", [])
         if finished.queued_actions:
             self._hub.publish("ready", [str(action) for action in finished.queued_actions])
         if finished.next_due is not None or (finished.queued_actions and plan.sets_timers):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from plait.worker.address import Address
@@ -20,12 +21,20 @@ class WorkerHealth:
     """Answers on the health port, on the engine's loop. ``meter`` has what the parts of the session count."""
 
     def __init__(
-        self, address: Address, identity: Identity, holdings: Holdings, heartbeat: Heartbeat, meter: Meter
+        self,
+        address: Address,
+        identity: Identity,
+        holdings: Holdings,
+        heartbeat: Heartbeat,
+        meter: Meter,
+        *,
+        count_hung: Callable[[], int],
     ) -> None:
         self.meter = meter
         self._identity = identity
         self._holdings = holdings
         self._heartbeat = heartbeat
+        self._count_hung = count_hung
         self.is_starting = True
         self._endpoint = Endpoint(address, readiness=self.find_obstacle, metrics=self._render)
 
@@ -54,6 +63,7 @@ class WorkerHealth:
             "plait_worker_ready": float(self.find_obstacle() is None),
             "plait_worker_slots": self._holdings.slots,
             "plait_worker_slots_in_use": self._holdings.occupied,
+            "plait_worker_hung_threads": self._count_hung(),
             "plait_worker_heartbeat_age_seconds": self._heartbeat.age,
         }
         # The counters are read on the loop; the text, which takes longer the more tasks there are, holds nobody up.

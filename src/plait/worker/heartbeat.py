@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
@@ -18,7 +19,8 @@ logger = logging.getLogger("plait.worker")
 
 
 class Heartbeat:
-    """Renews the lease; calls ``lose`` when it was lost, by the database's word or by the clock."""
+    """Renews the lease; calls ``lose`` when it was lost, by the database's word or by the clock, with the reason for people
+    and the ending for the database (see ``plait.worker.ending``)."""
 
     def __init__(
         self,
@@ -26,7 +28,7 @@ class Heartbeat:
         identity: Identity,
         *,
         read_pace: Callable[[], list[int]] | None = None,
-        lose: Callable[[str], Awaitable[None]],
+        lose: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._store = store
         self._identity = identity
@@ -34,10 +36,18 @@ class Heartbeat:
         self._read_pace = read_pace
         self._lose = lose
         self._last_ok = time.monotonic()
+        self._stood = 0.0
+        """Seconds by which this loop came late since then: the process stood still."""
+        self._hurried = asyncio.Event()
 
     def begin(self) -> None:
         """The lease of a freshly registered worker begins now."""
         self._last_ok = time.monotonic()
+        self._stood = 0.0
+
+    def hurry(self) -> None:
+        """Beat at once: somebody heard that the worker was declared dead."""
+        self._hurried.set()
 
     @property
     def age(self) -> float:
@@ -58,20 +68,44 @@ class Heartbeat:
             except (TimeoutError, DatabaseUnavailableError) as error:
                 logger.warning("the database did not answer the heartbeat: %s", error or "timed out")
             if time.monotonic() - self._last_ok > self._timings.lease - self._timings.margin:
-                await self._lose("the database did not answer before the lease was about to end")
+                await self._end("the database did not answer before the lease was about to end")
             pause = self._timings.heartbeat if self._last_ok == sent else min(1.0, self._timings.heartbeat)
-            await asyncio.sleep(pause)
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        due = time.monotonic() + seconds
+        self._hurried.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
+        self._stood += max(0.0, time.monotonic() - due)
+
+    async def _end(self, why: str) -> None:
+        """The lease is lost, by standing still or by what ``why`` says."""
+        if self._stood > (self._timings.lease - self._timings.margin) / 2:
+            why = (
+                f"this process stood still for {self._stood:.0f} s: a task held the interpreter (a call into native code, "
+                "a huge regular expression), or the process was stopped, or the machine"
+            )
+            await self._lose(why, "stalled")
+        else:
+            await self._lose(why, "unreachable")
 
     async def _beat(self, sent: float) -> None:
         worker_id = self._identity.worker_id
         assert worker_id is not None
         left = self._timings.lease - self._timings.margin - (sent - self._last_ok)
-        async with asyncio.timeout(max(0.05, left)):
-            alone = await self._store.beat_worker(worker_id, self._read_pace() if self._read_pace else None)
+        limit = max(0.05, left)
+        try:
+            async with asyncio.timeout(limit):
+                alone = await self._store.beat_worker(worker_id, self._read_pace() if self._read_pace else None)
+        finally:
+            self._stood += max(0.0, time.monotonic() - sent - limit)
         if worker_id != self._identity.worker_id:
             return
         if alone is None:
-            await self._lose("it was declared dead because the database had not heard from it")
+            await self._end("it was declared dead because the database had not heard from it")
             return
         self._last_ok = sent
+        self._stood = 0.0
         self._identity.is_alone = alone

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID
 
 from plait.graph.attempt import Attempt, RunState
+from plait.graph.judge import LOSS_LIMIT
 from plait.worker.assignment import Assignment
+from plait.worker.suspects import Suspects
 
 
 class Holdings:
-    """The slots of a worker and what occupies them. ``changed`` is set whenever slots may have become free."""
+    """The slots of a worker and what occupies them. ``changed`` is set whenever slots may have become free;
+    ``note_relief`` is called when a suspect leaves, and another one may come."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, *, loss_limit: int = LOSS_LIMIT) -> None:
         self.slots = slots
+        self.suspects = Suspects(slots, loss_limit)
+        self.note_relief: Callable[[], None] = lambda: None
         self.occupied = 0
         self.assignments: dict[tuple[UUID, int], Assignment] = {}
         self.runs: dict[UUID, RunState] = {}
@@ -41,6 +47,8 @@ class Holdings:
         """Hold an assignment; its slot, if any, was reserved before."""
         self.assignments[assignment.key] = assignment
         assignment.run.users += 1
+        if assignment.lost and assignment.slot:  # without one it is only judged
+            self.suspects.add(assignment)
 
     def remove(self, assignment: Assignment) -> None:
         """Forget an assignment and its run with the last one. The caller settles the slot."""
@@ -49,6 +57,8 @@ class Holdings:
             del self.assignments[assignment.key]
         assignment.gone = True
         assignment.execution = None  # breaks the cycle, so that nothing waits for the garbage collector
+        if assignment.lost and self.suspects.remove(assignment):
+            self.note_relief()
         run = assignment.run
         run.users -= 1
         if run.users <= 0 and self.runs.get(run.id) is run:
@@ -85,6 +95,7 @@ class Holdings:
             assignment.gone = True
         self.assignments.clear()
         self.runs.clear()
+        self.suspects.clear()
         self.occupied = 0
         self.epoch += 1
         self.changed.set()

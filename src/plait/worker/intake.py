@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError, InvalidValueError
 from plait.graph.attempt import Report, RunState, TaskResult
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
-from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge
+from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge, judge_losses
 from plait.store.connection import CALL_TIMEOUT, iter_backoff
 from plait.values.failures import describe_failure
 from plait.worker.assignment import Assignment, CodeBook
 from plait.worker.holdings import Holdings
+from plait.worker.identity import Identity
 from plait.worker.reports import CANCELLED_BY_REQUEST
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.store import Store
+    from plait.values.evaluator import Evaluator
     from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
@@ -31,7 +33,7 @@ RESULTS_PAGE = 250
 CONDITIONS_PAGE = 100
 """Tasks whose conditions are looked at together."""
 
-"""What this worker has code for: tasks by action id."""
+_COMPANY = "its worker has another task that was lost with a worker"
 
 
 class Intake:
@@ -44,6 +46,7 @@ class Intake:
     def __init__(
         self,
         store: Store,
+        identity: Identity,
         holdings: Holdings,
         codes: CodeBook,
         *,
@@ -51,14 +54,20 @@ class Intake:
         conclude: Callable[[Assignment, Report], None],
         park: Callable[[Assignment, Sequence[int]], None],
         let_go: Callable[[Assignment], None],
+        loss_limit: int,
+        evaluator: Evaluator,
     ) -> None:
         self._store = store
+        self._identity = identity
+        self._evaluator = evaluator
         self._holdings = holdings
         self._codes = codes
         self._execute = execute
         self._conclude = conclude
         self._park = park
         self._let_go = let_go
+        self._loss_limit = loss_limit
+        self._noting = asyncio.Lock()
         self._reader: ConditionReader | None = None
         self._condition_reads = asyncio.Semaphore(2)  # of the pool's few connections, some are for others
         self._fetching: set[asyncio.Task[None]] = set()
@@ -80,9 +89,7 @@ class Intake:
         ]
         if conditional:
             waiting = {assignment for assignment, _ in conditional}
-            task = asyncio.create_task(self._judge_conditional(conditional), name="plait-conditions")
-            self._fetching.add(task)
-            task.add_done_callback(self._end_fetch)
+            self._spawn(self._judge_conditional(conditional), "plait-conditions")
             assignments = [assignment for assignment in assignments if assignment not in waiting]
         await self._judge_all(assignments, expired=expired)
 
@@ -94,9 +101,7 @@ class Intake:
         if _list_missing(assignments):
             incomplete = [assignment for assignment in assignments if _list_missing([assignment])]
             waiting = set(incomplete)
-            task = asyncio.create_task(self._judge_all(incomplete, expired=False), name="plait-intake")
-            self._fetching.add(task)
-            task.add_done_callback(self._end_fetch)
+            self._spawn(self._judge_all(incomplete, expired=False), "plait-intake")
             assignments = [assignment for assignment in assignments if assignment not in waiting]
         self._judge_complete(assignments, expired=False)
 
@@ -105,10 +110,15 @@ class Intake:
         if self._fetching:
             await asyncio.wait(self._fetching, timeout=CALL_TIMEOUT)
 
+    def _spawn(self, reads: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(reads, name=name)
+        self._fetching.add(task)
+        task.add_done_callback(self._end_fetch)
+
     def _end_fetch(self, task: asyncio.Task[None]) -> None:
         self._fetching.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("outcomes of parents could not be read", exc_info=task.exception())
+            logger.error("what the tasks need to begin could not be read", exc_info=task.exception())
 
     def _admit_row(self, row: Record, *, slot: bool) -> Assignment:
         run_id = row["run_id"]
@@ -149,7 +159,7 @@ class Intake:
         if self._reader is None:
             from plait.worker.conditions import ConditionReader  # noqa: PLC0415 - where there are conditions at all
 
-            self._reader = ConditionReader(self._store.events)
+            self._reader = ConditionReader(self._store.events, self._evaluator)
         missing = _list_missing([assignment for assignment, _ in claimed])
         async with self._condition_reads:
             for start in range(0, len(missing), RESULTS_PAGE):
@@ -189,8 +199,41 @@ class Intake:
             # The lease may have been lost while outcomes were fetched.
             if held.get(assignment.key) is assignment and self._judge_safely(assignment, expired)
         ]
+        for suspect in [assignment for assignment in ready if assignment.lost]:
+            ready.remove(suspect)
+            self._spawn(self._begin_suspect(suspect), "plait-suspect")
         if ready:
             self._execute(ready)
+
+    async def _begin_suspect(self, assignment: Assignment) -> None:
+        """Run a task that was lost with its worker before, unless that was too often. That it begins is noted first, so
+        that another loss can count."""
+        suspects = self._holdings.suspects
+        for delay in iter_backoff():
+            worker_id = self._identity.worker_id
+            if worker_id is None or assignment.concluded or self._holdings.find(assignment) is None:
+                return
+            if not suspects.fits(assignment):  # it came in an answer that was lost
+                self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=_COMPANY))
+                return
+            key = (assignment.run.id, assignment.task, assignment.attempt)
+            try:
+                async with self._noting:
+                    losses = await self._store.begin_suspect(worker_id, key, suspects.begin(assignment))
+                break
+            except DatabaseUnavailableError as error:
+                logger.warning("task %s waits for the database to begin: %s", assignment.name, error)
+                await asyncio.sleep(delay)
+        if assignment.concluded or self._holdings.find(assignment) is None:
+            return
+        if losses is None:
+            self._let_go(assignment)
+            return
+        verdict = judge_losses(losses, self._loss_limit)
+        if verdict is RUN:
+            self._execute([assignment])
+        else:
+            self._conclude(assignment, _report_verdict(verdict))
 
     def _judge_safely(self, assignment: Assignment, expired: bool) -> bool:
         """One task that cannot be judged fails alone, with the reason; the others go on."""
@@ -207,7 +250,7 @@ class Intake:
         results = run.results
         parents = run.version.definition.tasks[assignment.task].parents
         conditional = assignment.task in run.version.definition.conditional
-        if parents or expired or run.ended or assignment.lost or conditional or run.cancel_tasks:
+        if parents or expired or run.ended or conditional or run.cancel_tasks:
             verdict = judge(
                 run.version.definition,
                 assignment.task,
@@ -248,14 +291,13 @@ class Intake:
 def _read_signals(assignment: Assignment, expired: bool) -> Signals:
     run = assignment.run
     state = assignment.conditions
-    plain = not (expired or run.ended or assignment.lost or run.cancel_tasks) and state is None
+    plain = not (expired or run.ended or run.cancel_tasks) and state is None
     if plain and run.worst is Status.COMPLETED:
         return NO_SIGNALS
     return Signals(
         run.worst,
         run_ended=run.ended,
         expired=expired,
-        lost_attempts=assignment.lost,
         conditions=() if state is None else state.truth,
         conditions_settled=assignment.retry > 0 or (state is not None and state.fault is not None),
         cancel_requested=CANCELLED_BY_REQUEST if assignment.task in run.cancel_tasks else None,

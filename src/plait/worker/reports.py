@@ -7,7 +7,7 @@ import logging
 import random
 from datetime import timedelta
 
-from plait.errors import NonRetryableException, RetryAfterException
+from plait.errors import DatabaseUnavailableError, NonRetryableException, RetryAfterException
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.graph.retry import choose_retry
@@ -15,16 +15,29 @@ from plait.values.failures import describe_exception
 
 logger = logging.getLogger("plait.worker")
 
+OUTAGE = "the database was not available to its code"
+OUTAGE_PAUSE_US = 1_000_000
+
 CANCELLED_BY_REQUEST = "somebody cancelled this task"
 
 
-def report_failure(attempt: Attempt, error: BaseException, elapsed_us: int) -> Report:
-    """The report of an attempt that raised: retried while retries remain, else failed."""
+def report_failure(attempt: Attempt, error: BaseException, elapsed_us: int, *, database: str) -> Report:
+    """The report of an attempt that raised: retried while retries remain, else failed. It did not fail when a call of
+    its code to ``database``, its worker's own, met an outage: then it is handed back."""
+    if _is_outage(error, database):
+        logger.info("task %s of run %s is handed back: %s", attempt.name, attempt.run.id, error)
+        return Report(Status.RELEASED, elapsed_us=elapsed_us, retry_us=OUTAGE_PAUSE_US, reason=OUTAGE)
     data = describe_exception(error)
     retryable = not isinstance(error, NonRetryableException)
     wanted = getattr(error, "after", None) if isinstance(error, RetryAfterException) else None
     after = wanted.total_seconds() if isinstance(wanted, timedelta) else None
     return choose_failure(attempt, data, elapsed_us, retryable=retryable, after=after)
+
+
+def _is_outage(error: BaseException, database: str) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_outage(one, database) for one in error.exceptions)
+    return isinstance(error, DatabaseUnavailableError) and error.database == database and not error.refused
 
 
 def choose_failure(

@@ -13,25 +13,27 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError
+from plait.errors import DatabaseUnavailableError, SchemaError
 from plait.faultpoints import reach
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
+from plait.maintenance.canceller import Canceller
 from plait.maintenance.deliverer import Deliverer
 from plait.maintenance.leader import Leader
 from plait.maintenance.periodic import PeriodicService
 from plait.maintenance.pruner import Pruner
 from plait.maintenance.reaper import Reaper
 from plait.maintenance.schedules import Schedules
+from plait.maintenance.serving import Serving
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
-from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.store.connection import CALL_TIMEOUT, hide_password, is_schema_back, iter_backoff
 from plait.store.store import Store, WorkerRow
+from plait.values.evaluator import Evaluator
 from plait.worker.address import Address
 from plait.worker.assignment import CodeBook
 from plait.worker.background import Background
-from plait.worker.children import ChildCanceller
 from plait.worker.claimer import Claimer
 from plait.worker.executor import WORKER_STOPPED, Executor, UserSide
 from plait.worker.flusher import Flusher
@@ -52,6 +54,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("plait.worker")
 
+SCHEMA_SECONDS = 1.0
+"""How often a worker looks whether a schema that is gone is back."""
+
+PULSE_SECONDS = 2.0
+"""How often a worker tells its supervisor that its engine runs."""
+
 DRAIN_FLUSH_SECONDS = 10.0
 """How long a stopping worker tries to store its last outcomes; what it cannot store runs again elsewhere."""
 
@@ -59,7 +67,8 @@ DRAIN_FLUSH_SECONDS = 10.0
 class Session:
     """One stay of a worker at the database. All of it runs on the engine's loop, but for the ``*_soon`` methods.
 
-    ``announce`` is called whenever the worker takes tasks under another id, ``fail`` when a part of the engine fails.
+    ``announce`` is called whenever the worker takes tasks under another id, ``pulse`` now and then while its engine runs,
+    ``fail`` when a part of the engine fails.
     """
 
     def __init__(
@@ -67,22 +76,27 @@ class Session:
         engine: Engine,
         identity: Identity,
         codes: CodeBook,
+        versions: list[int],
         user: UserSide,
         *,
         health: Address | None,
         announce: Callable[[], None],
+        pulse: Callable[[], None] | None,
         fail: Callable[[BaseException | None], None],
     ) -> None:
         self._engine = engine
         self._hub = hub = engine.hub
         self._loop = engine.portal.loop
         self._announce = announce
+        self._pulse = pulse
         self._fail = fail
         self.identity = identity
         self.actions = list(codes)
+        self._versions = versions
         # A store of its own: a busy client in the same process must not wait for the worker's statements.
         self.store = Store(engine.store.url)
-        self.holdings = Holdings(identity.slots)
+        loss_limit = settings.max_worker_losses
+        self.holdings = Holdings(identity.slots, loss_limit=loss_limit)
         self.changes = ChangeTeller(hub)
         self.logs = LogWriter(engine.store.url, hub, self._loop)
         self._background = Background()
@@ -98,21 +112,25 @@ class Session:
             open_log=self.logs.open_log,
             conclude=outbox.conclude,
             changes=self.changes,
+            database=hide_password(engine.store.url),
         )
         self.parker = Parker(self.store, hub, identity, self.holdings, conclude=outbox.conclude, changes=self.changes)
         self.revoker = Revoker(
             self.store, hub, identity, self.holdings, cancel=self.executor.cancel, let_go=self.executor.let_go
         )
+        self._evaluator = Evaluator()
         self.intake = Intake(
             self.store,
+            identity,
             self.holdings,
             codes,
             execute=self.executor.submit,
             conclude=outbox.conclude,
             park=self.parker.park,
             let_go=self.executor.let_go,
+            loss_limit=loss_limit,
+            evaluator=self._evaluator,
         )
-        children = ChildCanceller(self.store, engine.control, identity, self._background)
         self.flusher = Flusher(
             self.store,
             hub,
@@ -121,11 +139,11 @@ class Session:
             outbox,
             codes,
             admit=self.intake.admit_continued,
-            cancel_children=children.cancel,
             changes=self.changes,
             lifetimes=engine.lifetimes,
             meter=meter,
         )
+        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
         self.claimer = Claimer(
             self.store,
             hub,
@@ -136,24 +154,31 @@ class Session:
             revoker=self.revoker,
             actions=self.actions,
             meter=meter,
+            note_dead=self.heartbeat.hurry,
         )
-        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
         self.health: WorkerHealth | None = None
         if health is not None and meter is not None:
             from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
 
-            self.health = WorkerHealth(health, identity, self.holdings, self.heartbeat, meter)
+            self.health = WorkerHealth(
+                health, identity, self.holdings, self.heartbeat, meter, count_hung=self.executor.count_hung
+            )
+        self._serving = Serving(self.store, hub)
         self._services = self._make_services()
         self.leader = Leader(self.store, lambda: identity.id, self._services)
+        self._hinted = [service for service in (self.leader, *self._services) if service.hint is not None]
         self._tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
+        self._is_mourning = False
 
     def _make_services(self) -> list[PeriodicService]:
         """What the leader among the workers runs."""
         services: list[PeriodicService] = [
+            self._serving,
             Timers(self.store, self._hub, self._cancel_expired),
             Reaper(self.store, self._hub, every=min(5.0, self.identity.timings.heartbeat)),
-            Deliverer(self.store, self._hub),
+            Deliverer(self.store, self._hub, self._evaluator),
+            Canceller(self.store, self._hub),
             Schedules(self.store),
         ]
         if (retention := settings.retention) is not None:
@@ -165,6 +190,7 @@ class Session:
         try:
             if self.health is not None:
                 await self.health.open()
+            await self.store.open()
             await self._register(replaces)
         except BaseException:  # nothing of it works, and the port is free for the next try
             if self.health is not None:
@@ -174,9 +200,8 @@ class Session:
         if self.health is not None:
             self.health.is_starting = False
         self._hub.start()
-        for service in self._services:
-            if service.hint is not None:
-                self._hub.subscribe(service.hint, service.poke)
+        for service in self._hinted:
+            self._hub.subscribe(str(service.hint), service.poke)
         self.changes.start()
         self.logs.start()
         self._hub.publish("worker", [])
@@ -185,15 +210,23 @@ class Session:
         self._tasks.append(self._claiming)
         for part in (self.flusher, self.heartbeat, watchdog):
             self._tasks.append(asyncio.create_task(part.run(), name=f"plait-{type(part).__name__.lower()}"))
+        if self._pulse is not None:
+            self._tasks.append(asyncio.create_task(self._beat_pulse(self._pulse), name="plait-pulse"))
         for task in self._tasks:
             task.add_done_callback(self._report_crash)
         self.leader.start()
 
+    async def _beat_pulse(self, pulse: Callable[[], None]) -> None:
+        while True:
+            pulse()
+            await asyncio.sleep(PULSE_SECONDS)
+
     async def close(self, grace: float) -> None:
         """Stop claiming, give running tasks ``grace`` seconds, hand back the rest, store all outcomes, sign off."""
         self.claimer.stop()
-        with suppress(DatabaseUnavailableError):
+        with suppress(DatabaseUnavailableError, SchemaError):
             await self.leader.stop()
+            self._hub.publish("leader", [])
         # What a claim in flight still brings is held too.
         await asyncio.wait([self._claiming, *self._background.list_open()], timeout=CALL_TIMEOUT)
         await self._wait_until_empty(grace, interruptible=True)
@@ -212,12 +245,13 @@ class Session:
         self.revoker.close()
         await self.intake.close()
         await self.parker.close()
-        for service in self._services:
-            if service.hint is not None:
-                self._hub.unsubscribe(service.hint, service.poke)
-        with suppress(DatabaseUnavailableError):
+        await self._evaluator.close()
+        for service in self._hinted:
+            self._hub.unsubscribe(str(service.hint), service.poke)
+        with suppress(DatabaseUnavailableError, SchemaError):
             await self.store.end_worker(self.identity.id)
         self._hub.publish("orphans", [])
+        self._hub.publish("worker", [])
         if self.health is not None:
             await self.health.close()
         await self.store.close()
@@ -267,7 +301,7 @@ class Session:
             raise
         return len(rows)
 
-    async def _register(self, replaces: UUID | None) -> None:
+    async def _register(self, replaces: UUID | None, ending: str = "died") -> None:
         identity = self.identity
         row = WorkerRow(
             id=identity.id,
@@ -279,20 +313,26 @@ class Session:
             actions=self.actions,
             plait=version("plait"),
             lease_seconds=identity.timings.lease,
+            versions=self._versions,
         )
-        await self.store.register_worker(row, replaces)
+        await self.store.register_worker(row, replaces, ending)
+        await self._serving.settle(self._versions)
         reach("worker registered")
         identity.begin()
         self.heartbeat.begin()
         if replaces is not None:
             self._hub.publish("orphans", [])
+            self._hub.publish("leader", [])
 
-    async def _lose(self, why: str) -> None:
-        """The lease is lost: what was held is somebody else's now. Stop it, and begin again under a new name."""
+    async def _lose(self, why: str, ending: str) -> None:
+        """The lease is lost: what runs here may be somebody else's now. Stop it, and begin again under a new name; but
+        first offer what has ended under the old one."""
         logger.error("worker %s lost its lease: %s; its tasks are stopped here", self.identity.name, why)
         if self.health is not None:
             self.health.meter.lost_leases += 1
         lost = self.identity.lose()
+        unstored = self.flusher.list_unstored()
+        self.flusher.is_stuck = False
         self._outbox.discard()
         self.parker.discard()
         for assignment in self.holdings.abandon():
@@ -302,7 +342,8 @@ class Session:
             self.executor.stop(assignment)
         for delay in iter_backoff():
             try:
-                await self._register(lost)
+                await self.flusher.offer(lost, unstored)
+                await self._register(lost, ending)
                 self._announce()
                 return
             except DatabaseUnavailableError:
@@ -317,6 +358,26 @@ class Session:
 
     def _report_crash(self, task: asyncio.Task[None]) -> None:
         """A part of the engine ended by an error nobody foresaw: better no worker than half a worker."""
-        if not task.cancelled() and task.exception() is not None:
-            logger.critical("the worker's %s failed; stopping", task.get_name(), exc_info=task.exception())
-            self._fail(task.exception())
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, SchemaError):
+            self._mourn(error)
+        else:
+            logger.critical("the worker's %s failed; stopping", task.get_name(), exc_info=error)
+            self._fail(error)
+
+    def _mourn(self, error: SchemaError) -> None:
+        """The schema is gone: somebody restores the database perhaps. This worker ends, for what it knows of the database
+        may not hold any more; but not before there is a schema again, or the next worker would make an empty one."""
+        self.claimer.stop()
+        if not self._is_mourning:
+            self._is_mourning = True
+            logger.error(
+                "worker %s takes no tasks until there is a schema again, then it ends: %s", self.identity.name, error
+            )
+            self._background.spawn(self._await_schema(error))
+
+    async def _await_schema(self, error: SchemaError) -> None:
+        while not await is_schema_back(self._engine.store.url):
+            await asyncio.sleep(SCHEMA_SECONDS)
+        self._fail(error)

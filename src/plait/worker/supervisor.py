@@ -24,6 +24,11 @@ LONGEST_PAUSE = 30.0
 KILL_MARGIN = 25.0
 """Seconds that a process has on top of its grace, to store its last results, before it is killed."""
 
+STALL_SECONDS = 60.0
+"""A process whose engine shows no sign of life for this long is killed: its lease has ended long before that, and what it
+holds runs elsewhere."""
+
+_LOOK_SECONDS = 5.0
 EXIT_USAGE = 2
 _WATCH_SECONDS = 0.5
 
@@ -62,6 +67,7 @@ class Supervisor:
         self._grace = grace
         self._watcher = watcher
         self._watch_at = 0.0
+        self._look_at = 0.0
         self._children = [Child(number) for number in range(1, processes + 1)]
         self._selector = selectors.DefaultSelector()
         self._proven = False
@@ -109,6 +115,7 @@ class Supervisor:
             self._stop(self._signals.pop(0))
         for child in self._children:
             self._look_after(child)
+        self._end_stalled()
         if self._stopping:
             return any(child.process is not None for child in self._children)
         if self._watcher is not None and time.monotonic() >= self._watch_at:
@@ -120,11 +127,32 @@ class Supervisor:
                 self._selector.register(child.link, selectors.EVENT_READ, child)
         return True
 
+    def _end_stalled(self) -> None:
+        """Kill processes whose engine does not run any more, though they live: a task holds the interpreter, or the
+        engine is stuck."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        stood_still = now > self._look_at + _LOOK_SECONDS  # with the children perhaps: they are to be heard first
+        self._look_at = now + _LOOK_SECONDS
+        for child in self._children:
+            if child.ready_at is None or child.asked:
+                continue
+            if stood_still:
+                child.heard_at = now
+            elif now - child.heard_at > STALL_SECONDS and self._listen(child) and now - child.heard_at > STALL_SECONDS:
+                child.kill(
+                    f"has shown no sign of life for {STALL_SECONDS:g} s (a task holds the interpreter, or it was stopped)"
+                )
+                self._look_after(child)
+
     def _may_start(self, child: Child) -> bool:
         return self._proven or child is self._children[0]
 
     def _wait(self, wakeup: int) -> None:
         moments = [child.kill_at for child in self._children if child.kill_at is not None]
+        if any(child.ready_at is not None for child in self._children):
+            moments.append(self._look_at)
         if not self._stopping:
             moments += [
                 child.start_at for child in self._children if child.start_at is not None and self._may_start(child)
@@ -154,7 +182,7 @@ class Supervisor:
     def _look_after(self, child: Child) -> None:
         if child.process is None:
             return
-        code = child.process.poll()
+        code = child.poll()
         if code is None:
             if child.kill_at is not None and time.monotonic() >= child.kill_at:
                 child.kill_at = None

@@ -68,3 +68,10 @@ class Watchdog:
             assignment, choose_failure(assignment, describe_failure("TaskTimeoutError", message), execution.elapsed_us)
         )
         self._executor.stop(assignment)
+        if (hung := self._executor.count_hung()) > self._holdings.slots:
+            logger.warning(
+                "%d threads are still busy with tasks that are over, more than the worker has slots (%d): their code does "
+                "not end when it is told to. It can look at ctx.is_cancelled, and bound its own calls",
+                hung,
+                self._holdings.slots,
+            )

@@ -20,7 +20,7 @@ from plait.declaration.code import TaskCode
 from plait.declaration.task import get_code
 from plait.engine.access import Access
 from plait.engine.portal import new_event_loop
-from plait.errors import DefinitionError, InvalidInputError
+from plait.errors import DefinitionError, InvalidInputError, OperationError
 from plait.values.encoding import encode_metadata
 from plait.worker.executor import Caller, UserSide
 from plait.worker.identity import Identity, Timings
@@ -46,8 +46,9 @@ class Worker:
     """Runs the tasks of ``workflows``. Made by ``plait.worker(...)``; ``start()`` blocks until it is told to stop.
 
     Attributes, to be set before the start: ``health``, the address of its health port, or None; ``on_registered``,
-    called when it takes tasks under its ``id``, and again whenever a lost lease gave it another one; ``caller``, an
-    object that calls the code of tasks, for integrations.
+    called when it takes tasks under its ``id``, and again whenever a lost lease gave it another one; ``on_pulse``, called
+    every two seconds while its engine runs, on the engine's thread; ``caller``, an object that calls the code of tasks, for
+    integrations.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Worker:
         labels_text = encode_metadata(labels, where=f"worker {name!r}: labels")
         self.health = health
         self.on_registered: Callable[[], None] | None = None
+        self.on_pulse: Callable[[], None] | None = None
         self.caller = Caller()
         self._identity = Identity(name, slots, timings, labels_text)
         self._access = access
@@ -79,6 +81,7 @@ class Worker:
         self._stop_requested: asyncio.Event | None = None
         self._user_loop: asyncio.AbstractEventLoop | None = None
         self._portal: Portal | None = None
+        self._is_ruin = False
         self._hurry = False
         self._failure: BaseException | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -174,6 +177,7 @@ class Worker:
         self._stop_requested = asyncio.Event()
         # Kept: asking for it takes a lock, which whoever is interrupted by a signal may hold.
         portal = self._portal = self._access.portal
+        portal.on_death = self._die
         async with AsyncExitStack() as stack:
             stack.enter_context(self._access.serving())
             if handle_signals:
@@ -191,7 +195,8 @@ class Worker:
             try:
                 await self._stop_requested.wait()
             finally:
-                await portal.acall(self._close(session))
+                if not self._is_ruin:
+                    await portal.acall(self._close(session))
                 self._drop_leaver()  # the loop lives; the user's own clean-up takes the time it takes
                 self._session = None
                 logger.info("worker %s stopped", self.name)
@@ -205,7 +210,7 @@ class Worker:
             with suppress(RuntimeError):
                 self._user_loop.call_soon_threadsafe(self._stop_requested.set)
         session = self._session
-        if session is not None and self._portal is not None:
+        if session is not None and self._portal is not None and not self._is_ruin:
             if self._hurry:
                 session.hurry_soon()
             # Not left to the user's loop: a task may be blocking it.
@@ -248,10 +253,22 @@ class Worker:
         self._failure = error
         self.stop(hurry=True)
 
+    def _die(self, error: BaseException | None) -> None:
+        """The engine's thread has ended (called on it): this worker can store nothing any more, and holds its lease no
+        longer. Better that its process ends, and another one takes its tasks."""
+        self._is_ruin = True
+        self._failure = OperationError(
+            f"worker {self.name!r} ends because the thread of its engine has ended ({error!r}): start it again. Its tasks "
+            "run again elsewhere"
+        )
+        self._failure.__cause__ = error
+        self.stop()
+        self._set_leaver()  # in case the user's loop does not come to it
+
     def _on_signal(self) -> None:
         again, self._signalled = self._signalled, True
         # At once, not when the user's loop comes to it: a task may be blocking it.
-        if self._session is not None:
+        if self._session is not None and not self._is_ruin:
             self._session.stop_claiming_soon()
         self.stop(hurry=again)
         # Not from here: the signal may have come in the middle of a line that this very thread is writing, and what it
@@ -266,21 +283,28 @@ class Worker:
                 tell(logger.info, "stopping: running tasks have %g s to finish", self.timings.grace)
 
     async def _open_session(self, lifespan: Any) -> Session:
-        from plait.worker.cron_sync import sync_crons  # noqa: PLC0415 - asyncpg comes with these
-        from plait.worker.session import Session  # noqa: PLC0415
+        from plait.worker.session import Session  # noqa: PLC0415 - asyncpg comes with it
 
         engine = await self._access.open_engine()
         codes: dict[int, TaskCode[Any]] = {}
+        versions = []
         for workflow in self._workflows:
             version = await engine.versions.register(workflow.definition)
-            await engine.store.control.serve_workflow(version.definition, version.id)
+            versions.append(version.id)
             for action, spec in zip(version.actions, version.definition.tasks, strict=True):
                 codes[action] = get_code(workflow.task_by_name[spec.name])
-        await sync_crons(engine, self._workflows)
         assert self._user_loop is not None
         user = UserSide(self._user_loop, self.caller, lifespan, self._capture_logs, self._access.payload_limit)
         session = Session(
-            engine, self._identity, codes, user, health=self.health, announce=self._announce, fail=self._fail
+            engine,
+            self._identity,
+            codes,
+            versions,
+            user,
+            health=self.health,
+            announce=self._announce,
+            pulse=self.on_pulse,
+            fail=self._fail,
         )
         await session.open(_take_id(REPLACES_VARIABLE))
         return session

@@ -1,39 +1,25 @@
--- Cancel runs and their descendants: all of it, in one transaction. Returns the runs that this ended.
--- Locks: the runs FOR UPDATE in id order, so that no child can be started meanwhile; should one have come between looking
--- and locking, the locks are given back and all begins anew. Then the rooms, each in a statement of its own, in the
--- direction in which tasks move: a task that moves on while it is looked for is met in the next room. Waiting before
--- what is awaited, as everywhere.
-CREATE OR REPLACE FUNCTION plait.cancel_runs(wanted uuid[], why text) RETURNS uuid[] LANGUAGE plpgsql AS $function$
+-- Cancel runs, each with its own reason: their rooms are emptied, and they end. Returns those that this ended.
+-- Runs that their tasks started are not looked for here. Where there are some, or may be, an order is left for them in
+-- plait.cancellation, which carry_out_cancellations works off; `asked` says whose cancellation it is part of.
+-- Locks: the runs in id order, as a finish does, so nobody waits for a user's transaction that is starting a child of one
+-- (see find_children.sql). Then the rooms, each in a statement of its own, in the direction in which tasks move: a task that
+-- moves on while it is looked for is met in the next room. Waiting before what is awaited, as everywhere.
+CREATE OR REPLACE FUNCTION plait.cancel_runs(wanted uuid[], whys text[], asked uuid[]) RETURNS uuid[]
+LANGUAGE plpgsql AS $function$
 DECLARE
-    family uuid[];
-    locked uuid[];
     active uuid[];
-    inherited constant text := 'the run whose task started it was cancelled';
 BEGIN
-    LOOP
-        family := plait.list_family(wanted);
-        BEGIN
-            locked := ARRAY(
-                SELECT id FROM (
-                    SELECT id FROM plait.run WHERE id = ANY (family) AND status = plait.open() ORDER BY id FOR UPDATE
-                ) r
-            );
-            active := ARRAY(SELECT id FROM plait.run WHERE id = ANY (family) AND status = plait.open());
-            IF plait.list_family(wanted) <> family OR NOT active <@ locked THEN
-                RAISE EXCEPTION 'the family grew' USING ERRCODE = 'PLT03';
-            END IF;
-            EXIT;
-        EXCEPTION WHEN SQLSTATE 'PLT03' THEN
-            NULL;
-        END;
-    END LOOP;
+    active := ARRAY(
+        SELECT id FROM (
+            SELECT id FROM plait.run WHERE id = ANY (wanted) AND status = plait.open() ORDER BY id FOR NO KEY UPDATE
+        ) r
+    );
 
     WITH gone AS (
         DELETE FROM plait.waiting WHERE run_id = ANY (active) RETURNING run_id, task, attempt, retry
     )
     INSERT INTO plait.attempt (run_id, task, attempt, retry, status, finished_at, reason)
-    SELECT run_id, task, attempt, retry, plait.cancelled(), plait.now(),
-           CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
+    SELECT run_id, task, attempt, retry, plait.cancelled(), plait.now(), whys[array_position(wanted, run_id)]
     FROM gone;
 
     -- Twice: a reaping that is under way moves a task from running to ready.
@@ -50,8 +36,7 @@ BEGIN
             RETURNING q.run_id, q.task, q.attempt, q.retry, q.queued_at
         )
         INSERT INTO plait.attempt (run_id, task, attempt, retry, status, queued_at, finished_at, reason)
-        SELECT run_id, task, attempt, retry, plait.cancelled(), queued_at, plait.now(),
-               CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
+        SELECT run_id, task, attempt, retry, plait.cancelled(), queued_at, plait.now(), whys[array_position(wanted, run_id)]
         FROM gone;
 
         WITH gone AS (
@@ -60,11 +45,19 @@ BEGIN
         )
         INSERT INTO plait.attempt (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, reason)
         SELECT run_id, task, attempt, retry, plait.cancelled(), worker_id, queued_at, started_at, plait.now(),
-               CASE WHEN run_id = ANY (wanted) THEN why ELSE inherited END
+               whys[array_position(wanted, run_id)]
         FROM gone;
     END LOOP;
 
     DELETE FROM plait.awaited_event WHERE run_id = ANY (active);
+    -- Also for those that had ended: what they started may still run. Where somebody beside us holds a run, a child of it is
+    -- being started in a transaction that is not committed.
+    INSERT INTO plait.cancellation (run_id, asked_id, reason)
+    SELECT r.id, asked[array_position(wanted, r.id)], 'the run whose task started it was cancelled'
+    FROM plait.run r
+    WHERE r.id = ANY (wanted)
+      AND (r.id = ANY (active) AND r.xmax <> pg_current_xact_id()::xid
+           OR (SELECT true FROM plait.child c WHERE c.parent_run_id = r.id LIMIT 1));
     UPDATE plait.run
     SET status = greatest(worst, plait.cancelled()), worst = greatest(worst, plait.cancelled()), finished_at = plait.now()
     WHERE id = ANY (active);

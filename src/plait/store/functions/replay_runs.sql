@@ -1,7 +1,8 @@
 -- Replay runs that have ended, as planned from their outcomes: one JSON text, a plan an element: run_id, finished_at (as
 -- it was when the plan was made), tasks (to run again), ready (those of them that may start now), pending, worst, anew (those
--- whose child runs are not to be found again). Outcomes of these tasks become history. Returns the runs replayed: one that is active, or ended again, is left alone.
--- Locks: runs in id order.
+-- whose child runs are not to be found again). Outcomes of these tasks become history. Returns the runs replayed: one that is active, or ended again, is left
+-- alone; so is one whose child runs are still to be cancelled, and one that is such a child run itself.
+-- Locks: runs in id order, the parent of each FOR KEY SHARE.
 CREATE OR REPLACE FUNCTION plait.replay_runs(plans text) RETURNS uuid[] LANGUAGE plpgsql AS $function$
 DECLARE
     plan jsonb;
@@ -11,9 +12,12 @@ DECLARE
     replayed uuid[] := '{}';
 BEGIN
     FOR plan IN SELECT p FROM jsonb_array_elements(plans::jsonb) AS e(p) ORDER BY (p ->> 'run_id')::uuid LOOP
-        SELECT * INTO old FROM plait.run WHERE id = (plan ->> 'run_id')::uuid FOR UPDATE;
+        SELECT * INTO old FROM plait.run WHERE id = (plan ->> 'run_id')::uuid FOR NO KEY UPDATE;
         CONTINUE WHEN NOT FOUND OR old.status = plait.open()
             OR old.finished_at <> (plan ->> 'finished_at')::timestamptz;
+        -- As at the start of a child: a cancellation of the parent comes before this or meets what comes of it.
+        PERFORM FROM plait.run WHERE id = old.trigger_id AND old.trigger_kind = plait.by_parent() FOR KEY SHARE;
+        CONTINUE WHEN EXISTS (SELECT FROM plait.cancellation WHERE run_id = old.id) OR plait.is_being_cancelled(old.id);
         again := ARRAY(SELECT t::int2 FROM jsonb_array_elements_text(plan -> 'tasks') AS e(t));
         SELECT coalesce(max(attempt), 0) + 1 INTO begun FROM plait.attempt WHERE run_id = old.id;
         UPDATE plait.attempt SET status = plait.supersede(status)

@@ -1,7 +1,9 @@
 -- Start runs: insert them and their root tasks, in one commit; a run id that is there already starts nothing.
 -- An idempotency key that is taken starts nothing either, and gives the id of the run that has it; so does a child's key.
 -- A child whose parent task does not run any more is refused: NULL in the place of its id.
--- Locks: a child's parents FOR KEY SHARE in id order (a cancellation of the parent comes before or after), keys in key order.
+-- So is one whose key a transaction that is still open holds (but for the user's own transaction, which waits for it):
+-- plait.held() in the place of its id. Nobody who shares its commit waits for it.
+-- Locks: a child's parents FOR KEY SHARE in id order (see find_children.sql), keys in key order.
 -- Called by Plait and, through any driver, inside the transaction of the user.
 CREATE OR REPLACE FUNCTION plait.start_runs(
     run_ids uuid[], version_ids integer[], inputs bytea[], metadatas text[], priorities smallint[],
@@ -16,31 +18,34 @@ DECLARE
     woken text;
     timed boolean;
     known integer;
+    workflows text[];
+    keys text[];
+    ids uuid[];
+    -- For a transaction that holds a key and has not ended. In their own transaction users wait as they like to.
+    wait constant text := CASE WHEN own_transaction THEN NULL ELSE '10ms' END;
 BEGIN
     IF child_keys IS NOT NULL THEN
-        effective := plait.find_children(run_ids, trigger_ids, trigger_tasks, trigger_attempts, child_keys);
+        effective := plait.find_children(run_ids, trigger_ids, trigger_tasks, trigger_attempts, child_keys, wait);
     END IF;
 
     IF idempotency_keys IS NOT NULL THEN
-        -- DO UPDATE, not DO NOTHING: it waits for a concurrent holder and returns that holder's row.
-        WITH wanted AS (
-            SELECT w.ord, v.workflow, w.key, w.run_id
+        SELECT coalesce(array_agg(f.workflow), '{}'), array_agg(f.key), array_agg(f.run_id) INTO workflows, keys, ids
+        FROM (
+            SELECT DISTINCT ON (v.workflow, w.key) v.workflow, w.key, w.run_id
             FROM unnest(run_ids, effective, version_ids, idempotency_keys) WITH ORDINALITY
                  AS w(run_id, found_id, version_id, key, ord)
             JOIN plait.workflow_version v ON v.id = w.version_id
             WHERE w.key IS NOT NULL AND w.run_id = w.found_id
-        ), first AS (
-            SELECT DISTINCT ON (workflow, key) workflow, key, run_id FROM wanted ORDER BY workflow, key, ord
-        ), held AS (
-            INSERT INTO plait.idempotency_key AS k (workflow, key, run_id)
-            SELECT workflow, key, run_id FROM first ORDER BY workflow, key
-            ON CONFLICT (workflow, key) DO UPDATE SET run_id = k.run_id
-            RETURNING k.workflow, k.key, k.run_id
-        )
-        SELECT array_agg(coalesce(h.run_id, r.found_id) ORDER BY r.ord) INTO effective
-        FROM unnest(effective) WITH ORDINALITY AS r(found_id, ord)
-        LEFT JOIN wanted w ON w.ord = r.ord
-        LEFT JOIN held h ON h.workflow = w.workflow AND h.key = w.key;
+            ORDER BY v.workflow, w.key, w.ord
+        ) f;
+        ids := plait.hold_keys(workflows, keys, ids, wait);
+        SELECT array_agg(CASE WHEN h.key IS NULL THEN r.found_id ELSE coalesce(h.run_id, plait.held()) END ORDER BY r.ord)
+        INTO effective
+        FROM unnest(run_ids, effective, version_ids, idempotency_keys) WITH ORDINALITY
+             AS r(run_id, found_id, version_id, key, ord)
+        LEFT JOIN plait.workflow_version v ON v.id = r.version_id
+        LEFT JOIN unnest(workflows, keys, ids) AS h(workflow, key, run_id)
+               ON h.workflow = v.workflow AND h.key = r.key AND r.run_id = r.found_id;
         IF child_keys IS NOT NULL THEN
             -- A run that somebody else started is no child: it is found again by its idempotency key.
             DELETE FROM plait.child c

@@ -51,11 +51,15 @@ COMMENT ON COLUMN plait.workflow_version.pending IS 'the counters that a run sta
 CREATE TABLE plait.workflow (
     name       text PRIMARY KEY,
     version_id integer NOT NULL,
+    crons_of   integer,
     on_events  text[] NOT NULL,
     served_at  timestamptz NOT NULL DEFAULT plait.now()
 );
 COMMENT ON TABLE plait.workflow IS
     'A workflow that workers serve, with the version that events, crons and schedules start.';
+COMMENT ON COLUMN plait.workflow.version_id IS
+    'the newest version that a live worker has, or the last one that had been that';
+COMMENT ON COLUMN plait.workflow.crons_of IS 'the version whose declared crons are in plait.cron';
 COMMENT ON COLUMN plait.workflow.on_events IS 'patterns of the event keys that start it';
 
 CREATE TABLE plait.run (
@@ -118,12 +122,14 @@ CREATE TABLE plait.ready (
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000);
 CREATE UNIQUE INDEX ready_order ON plait.ready (action_id, priority DESC, run_id, task);
+CREATE INDEX ready_suspect ON plait.ready (action_id, priority DESC, run_id, task) WHERE lost > 0;
 CREATE INDEX ready_expiry ON plait.ready (expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON TABLE plait.ready IS 'A task that may start now: the queue.';
 COMMENT ON COLUMN plait.ready.expires_at IS 'the end of its schedule timeout, where there is one';
 COMMENT ON COLUMN plait.ready.task IS 'its number in the workflow, from 0';
 COMMENT ON COLUMN plait.ready.retry IS 'how many of its retries are spent';
-COMMENT ON COLUMN plait.ready.lost IS 'how many of its attempts were lost with their worker';
+COMMENT ON COLUMN plait.ready.lost IS
+    'how many of its attempts were lost with their worker; above 0 it is a suspect: it may be what ended them';
 COMMENT ON COLUMN plait.ready.priority IS '1 low, 2 medium, 3 high';
 
 CREATE TABLE plait.waiting (
@@ -212,17 +218,26 @@ CREATE TABLE plait.worker (
     lease_us     bigint NOT NULL,
     labels       jsonb,
     actions      integer[] NOT NULL,
+    versions     integer[] NOT NULL,
     plait        text NOT NULL,
     started_at   timestamptz NOT NULL DEFAULT plait.now(),
     heartbeat_at timestamptz NOT NULL DEFAULT plait.now(),
     ended_at     timestamptz,
-    pace         integer[]
+    pace         integer[],
+    ending       text,
+    begun        text[],
+    CONSTRAINT worker_ending_known CHECK (ending IN ('stopped', 'died', 'silent', 'stalled', 'unreachable'))
 ) WITH (fillfactor = 50);
 CREATE INDEX worker_live ON plait.worker (id) WHERE ended_at IS NULL;
 COMMENT ON TABLE plait.worker IS 'A worker process.';
 COMMENT ON COLUMN plait.worker.lease_us IS 'the silence after which it is declared dead, in microseconds';
+COMMENT ON COLUMN plait.worker.versions IS 'the versions of its workflows that it declares';
 COMMENT ON COLUMN plait.worker.plait IS 'the version of Plait that it runs';
 COMMENT ON COLUMN plait.worker.ended_at IS 'when it stopped or was declared dead';
+COMMENT ON COLUMN plait.worker.ending IS
+    'how it ended: stopped in good order; died, as its supervisor saw; silent, its lease ended and nothing was heard since; '
+    'stalled or unreachable, its lease ended because the process stood still, or because the database did not answer it';
+COMMENT ON COLUMN plait.worker.begun IS 'of the suspects that it holds: run, task and attempt of those whose code has begun';
 -- By its own counting, written with the heartbeat: whoever watches adds up a row per worker and reads no history.
 COMMENT ON COLUMN plait.worker.pace IS
     'of the last 10, 60 and 300 seconds each: how many attempts ended, and how many of these failed (retries to come or '
@@ -240,9 +255,37 @@ CREATE TABLE plait.child (
     run_id        uuid NOT NULL,
     parent_task   smallint NOT NULL,
     key           text NOT NULL,
+    started_in    xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (parent_run_id, parent_task, key)
 );
 COMMENT ON TABLE plait.child IS 'A run that a task started, by what finds it again when that task runs again.';
+COMMENT ON COLUMN plait.child.started_in IS 'the transaction that started it';
+
+CREATE TABLE plait.cancellation (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id     uuid NOT NULL,
+    asked_id   uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT plait.now(),
+    due_at     timestamptz NOT NULL DEFAULT plait.now(),
+    as_of      pg_snapshot,
+    task       smallint,
+    after_task smallint NOT NULL DEFAULT -1,
+    settled    boolean NOT NULL DEFAULT false,
+    after_key  text NOT NULL DEFAULT '',
+    reason     text NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX cancellation_run ON plait.cancellation (run_id);
+CREATE INDEX cancellation_due ON plait.cancellation (due_at, id);
+CREATE INDEX cancellation_asked ON plait.cancellation (asked_id);
+COMMENT ON TABLE plait.cancellation IS
+    'An order to cancel the child runs of a run. It is gone once it is carried out: usually there is none.';
+COMMENT ON COLUMN plait.cancellation.asked_id IS 'the run whose cancellation, or whose task''s, it is part of';
+COMMENT ON COLUMN plait.cancellation.as_of IS
+    'NULL: all child runs; else those only that were not committed at this moment: the task that was starting one had failed';
+COMMENT ON COLUMN plait.cancellation.task IS 'NULL: whichever task started them';
+COMMENT ON COLUMN plait.cancellation.after_task IS 'with after_key, how far it has come in the order of child''s key';
+COMMENT ON COLUMN plait.cancellation.settled IS
+    'whether no child run was being started when this look through them began: then it is the last';
 
 CREATE TABLE plait.filter (
     id         uuid PRIMARY KEY,

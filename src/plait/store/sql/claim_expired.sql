@@ -1,8 +1,9 @@
 -- Claim up to $2 ready tasks whose schedule timeout has passed, for worker $1, which will only judge them.
--- Locks: the ready rows taken, skipping locked ones. Index: ready_expiry.
+-- One that was declared dead gets none.
+-- Locks: the ready rows taken, skipping locked ones. Indexes: ready_expiry; worker's key.
 WITH picked AS MATERIALIZED (
     SELECT ctid AS row_id FROM plait.ready
-    WHERE expires_at <= plait.now()
+    WHERE expires_at <= plait.now() AND EXISTS (SELECT 1 FROM plait.worker WHERE id = $1 AND ended_at IS NULL)
     ORDER BY expires_at LIMIT $2
     FOR UPDATE SKIP LOCKED
 ),

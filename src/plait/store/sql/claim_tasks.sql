@@ -1,38 +1,76 @@
 -- Claim up to $3 ready tasks of the actions $2 for worker $1: ready -> running, and what is needed to judge them.
 -- Order: priority, then run (age), then task, over all actions together.
--- Locks: the ready rows taken, skipping locked ones. Index: ready_order, once per action and never beyond $3 entries,
--- so that a backlog the worker cannot run costs nothing. `share` first decides how many tasks each action gives,
--- without locking; then exactly that many are locked, so nothing is locked and left. `seen` tells a claimer that came
--- second to ask again: what it saw was taken by another, but there may be more. A run's input comes once.
-WITH head AS MATERIALIZED (
-    SELECT h.action_id
-    FROM unnest($2::int[]) AS a(action_id)
-    CROSS JOIN LATERAL (
-        SELECT r.action_id, r.priority, r.run_id, r.task
-        FROM plait.ready r
-        WHERE r.action_id = a.action_id
-        ORDER BY r.priority DESC, r.run_id, r.task
-        LIMIT $3
+-- A worker that was declared dead gets nothing: `alive` is false. Of suspects, tasks that were lost with a worker, only as
+-- many are taken as fit into $4 of the $5 parts that a worker has for them: one that was lost once takes one part, one that
+-- was lost more often all of them. The first that does not fit lets none pass, so that it gets its turn.
+-- Locks: the ready rows taken, skipping locked ones. Indexes: ready_order, once per action and never beyond $3 entries,
+-- so that a backlog the worker cannot run costs nothing; ready_suspect, which is empty as a rule, so too; worker's key.
+-- `share` first decides how many tasks each action gives, without locking; then exactly that many are locked, so nothing
+-- is locked and left. `seen` tells a claimer that came second to ask again: what it saw was taken by another, but there
+-- may be more. A run's input comes once.
+WITH alive AS MATERIALIZED (
+    SELECT id FROM plait.worker WHERE id = $1 AND ended_at IS NULL
+), suspect AS MATERIALIZED (
+    SELECT action_id, priority, run_id, task
+    FROM (
+        SELECT h.action_id, h.priority, h.run_id, h.task,
+               sum(CASE h.lost WHEN 1 THEN 1 ELSE $5::int END) OVER (ORDER BY h.priority DESC, h.run_id, h.task) AS parts
+        FROM unnest($2::int[]) AS a(action_id)
+        CROSS JOIN LATERAL (
+            SELECT r.action_id, r.priority, r.run_id, r.task, r.lost
+            FROM plait.ready r
+            WHERE r.action_id = a.action_id AND r.lost > 0
+            ORDER BY r.priority DESC, r.run_id, r.task
+            LIMIT $4
+        ) h
+    ) w
+    WHERE parts <= $4
+), head AS MATERIALIZED (
+    SELECT h.action_id, h.priority, h.run_id, h.task, h.suspect
+    FROM (
+        SELECT o.*
+        FROM unnest($2::int[]) AS a(action_id)
+        CROSS JOIN LATERAL (
+            SELECT r.action_id, r.priority, r.run_id, r.task, false AS suspect
+            FROM plait.ready r
+            WHERE r.action_id = a.action_id AND r.lost = 0
+            ORDER BY r.priority DESC, r.run_id, r.task
+            LIMIT $3
+        ) o
+        UNION ALL
+        SELECT action_id, priority, run_id, task, true FROM suspect
     ) h
+    WHERE (SELECT id FROM alive) IS NOT NULL
     ORDER BY h.priority DESC, h.run_id, h.task
     LIMIT $3
 ), share AS (
-    SELECT action_id, count(*) AS n FROM head GROUP BY action_id
+    SELECT action_id, count(*) AS n FROM head WHERE NOT suspect GROUP BY action_id
 ), picked AS MATERIALIZED (
     SELECT p.row_id
     FROM share s
     CROSS JOIN LATERAL (
         SELECT r.ctid AS row_id
         FROM plait.ready r
-        WHERE r.action_id = s.action_id
+        WHERE r.action_id = s.action_id AND r.lost = 0
         ORDER BY r.priority DESC, r.run_id, r.task
         LIMIT s.n
         FOR UPDATE SKIP LOCKED
     ) p
+    UNION ALL
+    SELECT p.row_id
+    FROM head h
+    CROSS JOIN LATERAL (
+        SELECT r.ctid AS row_id
+        FROM plait.ready r
+        WHERE r.action_id = h.action_id AND r.priority = h.priority AND r.run_id = h.run_id AND r.task = h.task AND r.lost > 0
+        LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    ) p
+    WHERE h.suspect
 ),
 -- Include fragments/hold_taken.sql.
-SELECT h.seen, t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at,
-       plait.now() AS started_at,
+SELECT h.seen, (SELECT id FROM alive) IS NOT NULL AS alive, t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority,
+       t.action_id, t.queued_at, plait.now() AS started_at,
 -- Include fragments/run_of_claim.sql.
 FROM (SELECT count(*)::int AS seen FROM head) h
 LEFT JOIN (taken t JOIN plait.run r ON r.id = t.run_id) ON true

@@ -1,12 +1,14 @@
--- Declare workers dead whose lease ran out, and put back what dead workers still hold:
+-- Declare workers dead whose lease ran out more than $2 microseconds ago, and put back what dead workers still hold:
 -- running -> ready, the attempt recorded as lost. Costs no retry of the user.
+-- Whether the task may be what ended its worker: not if that stopped in good order or only could not reach the database,
+-- nor if the task was a suspect already, and its worker had not begun its code. For those that were none nobody notes that.
 -- Locks: worker rows in id order, then running rows in (run, task) order, skipping those a finisher has just now.
 WITH late AS MATERIALIZED (
     SELECT id FROM plait.worker
-    WHERE ended_at IS NULL AND heartbeat_at < plait.now() - lease_us * interval '1 microsecond'
+    WHERE ended_at IS NULL AND heartbeat_at < plait.now() - (lease_us + $2) * interval '1 microsecond'
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), dead AS (
-    UPDATE plait.worker w SET ended_at = plait.now() FROM late WHERE w.id = late.id RETURNING w.id
+    UPDATE plait.worker w SET ended_at = plait.now(), ending = 'silent' FROM late WHERE w.id = late.id RETURNING w.id
 ), orphan AS MATERIALIZED (
     SELECT r.ctid AS row_id
     FROM plait.running r
@@ -17,16 +19,31 @@ WITH late AS MATERIALIZED (
 ), taken AS (
     DELETE FROM plait.running r USING orphan o WHERE r.ctid = o.row_id
     RETURNING r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.worker_id, r.queued_at, r.started_at
+), judged AS MATERIALIZED (
+    SELECT t.*, e.ending,
+           t.lost = 0 OR concat_ws(' ', t.run_id, t.task, t.attempt) = ANY (e.begun) AS begun
+    FROM taken t
+    LEFT JOIN LATERAL (
+        SELECT coalesce(w.ending, 'silent') AS ending, coalesce(w.begun, '{}') AS begun
+        FROM (SELECT 1) one LEFT JOIN plait.worker w ON w.id = t.worker_id
+    ) e ON true
 ), history AS (
     INSERT INTO plait.attempt
         (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, reason)
-    SELECT run_id, task, attempt, retry, plait.lost(), worker_id, queued_at, started_at, plait.now(), 'worker lost'
-    FROM taken
+    SELECT run_id, task, attempt, retry, CASE WHEN begun THEN plait.lost() ELSE plait.released() END, worker_id, queued_at,
+           started_at, plait.now(),
+           CASE WHEN NOT begun THEN 'worker lost before it ran'
+                WHEN ending = 'died' THEN 'worker lost: its process ended'
+                WHEN ending = 'stalled' THEN 'worker lost: it stood still'
+                WHEN ending = 'unreachable' THEN 'worker lost: the database did not answer it'
+                WHEN ending = 'stopped' THEN 'worker lost: it stopped'
+                ELSE 'worker lost: nothing was heard from it' END
+    FROM judged
 ), queued AS (
     INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
     SELECT t.run_id, plait.now(), plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]), t.action_id, t.task,
-           t.attempt + 1, t.retry, t.lost + 1, t.priority
-    FROM taken t
+           t.attempt + 1, t.retry, t.lost + (t.begun AND plait.is_suspicious(t.ending))::int, t.priority
+    FROM judged t
     JOIN plait.run r ON r.id = t.run_id
     JOIN plait.workflow_version v ON v.id = r.version_id
 )

@@ -1,8 +1,10 @@
--- Make version $2 the one that events, crons and schedules of workflow $1 start: a worker with this code has come. $3: the
--- patterns of events that start it; $4 to $6: its declared filters (scope, expression, payload), which replace the former.
--- Locks: the workflow's row first, so that two workers coming together do it one after the other.
+-- Make version $2 the one that events, crons and schedules of workflow $1 start, if it is (still) the newest that a live
+-- worker has. $3: the patterns of events that start it; $4 to $6: its declared filters (scope, expression, payload), which
+-- replace the former. Locks: the workflow's row first, so that two who do this at a time do it one after the other.
 WITH served AS (
-    INSERT INTO plait.workflow (name, version_id, on_events) VALUES ($1, $2, $3::text[])
+    INSERT INTO plait.workflow (name, version_id, on_events)
+    SELECT $1, $2, $3::text[]
+    WHERE $2 = coalesce(plait.find_live_version($1), $2)
     ON CONFLICT (name) DO UPDATE SET version_id = excluded.version_id, on_events = excluded.on_events, served_at = plait.now()
     RETURNING name
 ), dropped AS (

@@ -1,0 +1,89 @@
+"""Connections run out: a worker that takes tasks can store their results, or it takes none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from plait import Context, EmptyModel, Plait
+from plait.errors import DatabaseUnavailableError
+from support.database import Database
+from support.waiting import eventually
+from support.workers import serve
+
+
+@pytest.fixture
+def role(database: Database) -> Iterator[str]:
+    """A role that may use Plait, for the database's name."""
+    name = f"{database.name}_few"
+    database.query(f"CREATE ROLE {name} LOGIN")
+    database.query(f"GRANT USAGE ON SCHEMA plait TO {name}")
+    database.query(f"GRANT ALL ON ALL TABLES IN SCHEMA plait TO {name}")
+    database.query(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA plait TO {name}")
+    yield name
+    database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", name)
+    database.query(f"DROP OWNED BY {name}")
+    database.query(f"DROP ROLE {name}")
+
+
+def build_url(database: Database, role: str) -> str:
+    """The database's URL, for that role."""
+    user = urlsplit(database.url).username
+    assert user is not None
+    return database.url.replace(f"//{user}", f"//{role}", 1)
+
+
+@pytest.mark.parametrize("connections", range(1, 8))
+def test_a_worker_that_takes_a_task_has_a_connection_to_store_its_result(
+    plait: Plait, database: Database, role: str, connections: int
+) -> None:
+    def declare(on: Plait) -> object:
+        @on.task()
+        def sample(input: EmptyModel, ctx: Context) -> int:
+            begun.append(1)
+            return 7
+
+        return sample
+
+    begun: list[int] = []
+    run = declare(plait).run_no_wait()  # type: ignore[attr-defined]
+    database.query(f"ALTER ROLE {role} CONNECTION LIMIT {connections}")
+    few = Plait(build_url(database, role))
+    task = declare(few)
+    try:
+        worker = serve(few, task)
+    except DatabaseUnavailableError as error:
+        assert "too many connections" in str(error)
+        assert begun == []
+        assert database.count("worker") == 0
+    else:
+        assert run.result(20) == 7
+        worker.stop()
+    few.close()
+
+
+def test_a_worker_takes_no_tasks_while_it_cannot_store_results(
+    plait: Plait, database: Database, role: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = Plait(build_url(database, role))
+
+    @few.task()
+    def sample(input: EmptyModel, ctx: Context) -> int:
+        return 7
+
+    worker = serve(few, sample)
+    assert sample.run() == 7
+    caplog.set_level(logging.WARNING, logger="plait.worker")
+    database.query(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+    database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'plait finishes'")
+    run = sample.run_no_wait()
+    eventually(lambda: any("cannot take tasks" in record.getMessage() for record in caplog.records))
+    assert database.count("ready") == 1
+    assert database.count("running") == 0
+    database.query(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+    assert run.result(20) == 7
+    worker.stop()
+    few.close()
