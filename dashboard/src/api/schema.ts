@@ -2089,7 +2089,7 @@ export interface components {
         /**
          * WorkerStatus
          * @description The state of a worker. ``LATE``: it sent no heartbeat for longer than its lease; other workers will soon get its
-    *     tasks.
+         *     tasks.
          * @enum {string}
          */
         WorkerStatus: "ACTIVE" | "LATE" | "ENDED";
@@ -2243,7 +2243,7 @@ export interface components {
          * WorkflowSummary
          * @description One workflow as its served version declares it, or its newest where none is served (``served_at`` is None).
          *
-         *     ``created_at`` is when that version was stored, ``served_at`` when a worker last announced it. ``crons`` are
+         *     ``created_at`` is when that version was stored, ``served_at`` when it last came to be served. ``crons`` are
          *     expressions.
          */
         WorkflowSummary: {
