@@ -16,7 +16,7 @@ from support import graph_coverage  # isort: skip - it measures what the import 
 from plait import Plait
 from support.database import Database
 from support.ledger import VARIABLE, Ledger
-from support.oracle import check_log
+from support.oracle import check_log, check_server_log
 from support.server import OwnServer, Server, open_server
 from support.workers import WorkerProcess, WorkerThread, serve
 
@@ -51,6 +51,7 @@ def server() -> Iterator[Server]:
     """PostgreSQL. One per xdist worker: a test may count what it wrote to the WAL, or kill it."""
     server = open_server()
     yield server
+    check_server_log(server)  # of tests without a database of the usual kind, too
     server.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,6 +74,27 @@ async def test_a_transaction_that_stays_open_is_found_with_the_way_to_end_it(dat
     assert not [row for row in await connection.fetch(load_sql("list_holders"), 0.0) if row["name"] == str(pid)]
     holder.terminate()
     await connection.close()
+
+
+async def test_a_transaction_for_which_plait_waits_is_found_with_the_way_to_end_it(database):
+    holder = await asyncpg.connect(database.url, server_settings={"application_name": "a forgotten script"})
+    waiter, connection = await connect(database.url), await connect(database.url)
+    await holder.execute("BEGIN; SELECT pg_advisory_xact_lock(7)")
+    pid = await holder.fetchval("SELECT pg_backend_pid()")
+    waiting = asyncio.create_task(waiter.execute("SELECT pg_advisory_xact_lock(7)"))
+    async with asyncio.timeout(20):
+        while not (rows := await connection.fetch(load_sql("list_blockers"), 0.0)):
+            await asyncio.sleep(0.01)
+    [found] = server.judge_blockers(rows)
+    assert found.ok is False
+    assert found.says.startswith("1 call of Plait waits (for up to ")
+    assert f"a forgotten script (pid {pid}, idle in transaction)" in found.says
+    assert f"SELECT pg_terminate_backend({pid})" in found.fix
+    await holder.execute("ROLLBACK")
+    await waiting
+    assert not await connection.fetch(load_sql("list_blockers"), 0.0)
+    for one in (holder, waiter, connection):
+        await one.close()
 
 
 def test_a_prepared_transaction_is_rolled_back_by_its_name():

@@ -104,9 +104,9 @@ def test_many_runs_that_go_on_for_long_are_looked_for_together_and_seldom(
     store = get_access(plait).engine.store
     read = store.read_ended
 
-    async def read_ended(runs: Any) -> Any:
+    async def read_ended(*arguments: Any) -> Any:
         polls.release()
-        return await read(runs)
+        return await read(*arguments)
 
     monkeypatch.setattr(store, "read_ended", read_ended)
     refs = task.run_many_no_wait([task.create_bulk_run_item() for _ in range(600)])

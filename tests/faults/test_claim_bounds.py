@@ -78,7 +78,7 @@ async def count_all(driver: Driver, held: list[Assignment]) -> dict[str, int]:
     """Pages of every statement of a worker's daily life."""
     actions = list(driver.version.actions)
     return {
-        "claim_tasks": await count_pages(driver, "claim_tasks", driver.id, actions, 10, 2, 2),
+        "claim_tasks": await count_pages(driver, "claim_tasks", driver.id, actions, 10, 2, 2, 1 << 20),
         "peek_priority": await count_pages(driver, "peek_priority", actions),
         "claim_expired": await count_pages(driver, "claim_expired", driver.id, 10),
         "finish_tasks": await count_pages(driver, "finish_tasks", driver.id, *driver.plan(held)),

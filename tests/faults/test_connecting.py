@@ -7,13 +7,14 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import psycopg
 import pytest
 
 from plait import Context, EmptyModel, Plait
 from plait.errors import DatabaseUnavailableError, OperationError, SchemaError
 from plait.store import schema
-from plait.store.connection import connect
+from plait.store.connection import connect, translate_error
 from support.database import Database
 from support.server import Server
 from support.workers import serve
@@ -211,3 +212,28 @@ def test_urls_of_other_libraries_are_understood(database: Database) -> None:
         plait = Plait(database.url.replace("postgresql://", scheme))
         assert plait.runs.list() == []
         plait.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 5432)"), "nothing answers at that address"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 5432, 0, 0)"), "nothing answers at"),
+        (FileNotFoundError(2, "No such file or directory"), "there is no socket at that path"),
+        (ConnectionResetError(104, "Connection reset by peer"), "the connection was lost"),
+        (
+            asyncpg.exceptions.ConnectionDoesNotExistError("closed in the middle of operation"),
+            "was lost",
+        ),
+        (asyncpg.InterfaceError("cannot perform operation: another operation is in progress"), "connection was lost"),
+        (TimeoutError(), "it did not answer in time"),
+        (asyncpg.exceptions.AdminShutdownError("terminating connection due to administrator command"), "administrator"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_the_driver_says_of_a_lost_connection_is_said_in_plain_words(error: Exception, words: str) -> None:
+    translated = translate_error(error, "postgresql://me:secret@db/app")
+    assert isinstance(translated, DatabaseUnavailableError)
+    assert words in str(translated)
+    for text in ("Errno", "operation", "secret", "Multiple"):
+        assert text not in str(translated)

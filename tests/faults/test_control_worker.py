@@ -87,8 +87,8 @@ def test_a_cancellation_that_is_told_before_the_claims_reply_stops_the_code(
 ) -> None:
     arrived, claim = threading.Event(), Store.claim_tasks
 
-    async def claim_slowly(self: Store, *arguments: Any) -> Any:
-        claimed = await claim(self, *arguments)
+    async def claim_slowly(self: Store, *arguments: Any, **options: Any) -> Any:
+        claimed = await claim(self, *arguments, **options)
         if claimed.rows:
             await asyncio.to_thread(arrived.wait, 20)
         return claimed

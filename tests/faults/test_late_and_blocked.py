@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +24,8 @@ from plait import (
 )
 from support.database import Database
 from support.oracle import check_at_rest
-from support.workers import QUICK
+from support.waiting import eventually
+from support.workers import QUICK, serve
 
 Work = Callable[..., Any]
 
@@ -118,3 +122,32 @@ def test_an_expression_that_takes_for_ever_holds_up_nobody(plait: Plait, work: W
     assert database.count("run") == 2, "a filter that cannot be evaluated lets nothing through"
     assert database.count("attempt", "status = -2") == 0, "no lease was lost"
     waiting.cancel()
+
+
+def test_what_a_cancelled_task_raises_before_its_worker_hears_of_it_is_not_told_as_a_failure(
+    plait: Plait, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("plait.worker.revoker.Revoker.look", lambda self: None)
+    monkeypatch.setattr("plait.worker.claimer.LOOK_SECONDS", 3600.0)
+    caplog.set_level(logging.INFO)
+    gate, begun = threading.Event(), threading.Event()
+
+    @plait.task()
+    async def parent(input: EmptyModel, ctx: Context) -> int:
+        begun.set()
+        await asyncio.to_thread(gate.wait)
+        raise ValueError("its child was cancelled")
+
+    worker = serve(plait, parent)
+    cancelled, failed = parent.run_no_wait(), parent.run_no_wait()
+    database.wait("SELECT count(*) = 2 FROM plait.running")
+    plait.runs.cancel(cancelled.workflow_run_id)
+    gate.set()
+    with pytest.raises(FailedTaskRunExceptionGroup):
+        failed.result(30)
+    session: Any = worker.worker._session
+    eventually(lambda: not session.holdings.assignments, "both have ended here")
+    worker.stop()
+    told = [message for message in caplog.messages if "failed in attempt" in message]
+    assert len(told) == 1
+    assert failed.workflow_run_id in told[0]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flows import hostile, pipeline
 from flows.steps import Gate, Number
 from plait import Plait
 from plait.worker.identity import Timings
+from support import launcher
 from support.database import Database
 from support.ledger import Ledger
 from support.oracle import check_at_rest, check_oracle
@@ -128,6 +134,31 @@ def test_an_idle_worker_leaves_promptly_and_gives_its_maintenance_back(
     assert worker.wait(15) == 0
     assert database.count("lease") == 0
     assert database.value("SELECT ended_at IS NOT NULL FROM plait.worker")
+
+
+@pytest.mark.skipif(not shutil.which("unshare") or os.geteuid() != 0, reason="needs unshare, and to be root")
+def test_a_worker_that_is_process_1_of_its_container_stops_when_told_to(
+    plait: Plait, database: Database, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Process 1 has no default handlers of signals, and must end with its own."""
+    declared = hostile.declare(plait)
+    settings = {"slots": 4, "options": {}, "timings": {name: getattr(BRIEF, name) for name in BRIEF.__slots__}}
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    worker = subprocess.Popen(
+        [*inside, sys.executable, "-m", "support.run_worker", "hostile", json.dumps(settings)],
+        cwd=launcher.TESTS,
+        env={**os.environ, "DATABASE_URL": database.url},
+    )
+    try:
+        assert declared.good.run(Number(n=3)) == 3
+        assert database.value("SELECT pid FROM plait.worker") == 1
+        child = eventually(lambda: Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split())
+        os.kill(int(child[0]), signal.SIGTERM)
+        assert worker.wait(20) == 0
+        assert database.value("SELECT ended_at IS NOT NULL FROM plait.worker")
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 AMID_A_LINE = """

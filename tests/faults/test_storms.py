@@ -27,6 +27,16 @@ def test_workers_killed_one_after_the_other(storm: Storm) -> None:
     storm.settle()
 
 
+def test_workers_told_to_stop_one_after_the_other(storm: Storm) -> None:
+    storm.start_workers(pick(2, 4), work_ms=20, timings=CALM)
+    storm.start_probe()
+    storm.start_client(kinds=OUTSIDE_KINDS)  # a parent waits for its children longer than the grace, if nobody is there
+    for _ in range(pick(2, 15)):
+        storm.wait_for_ends(20)
+        storm.stop(storm.choose_worker())
+    storm.settle()  # nothing ran again: all of it finished within the grace
+
+
 def test_postgresql_crashes_again_and_again(storm: Storm, own_server: OwnServer) -> None:
     storm.database_away = True
     storm.start_workers(2, work_ms=5)

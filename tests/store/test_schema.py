@@ -70,7 +70,7 @@ async def test_an_older_schema_that_others_work_with_is_not_upgraded_at_first_us
     connection = await connect(database.url, application_name="plait" if who == "session" else "other")
     if who == "worker":
         store = Store(database.url)
-        await store.register_worker(WorkerRow(new_run_id(), "old", "here", 0, 1, None, [], "0", 60.0), None)
+        await store.register_worker(WorkerRow(new_run_id(), "old", "here", 0, 1, None, [], "0", 60.0, []), None)
         await store.close()
     with pytest.raises(SchemaError, match=rf"others work with it \(.*{who}.*run `plait db upgrade`"):
         await asyncio.to_thread(lambda: Plait(database.url).runs.list())

@@ -13,14 +13,15 @@ ROOMS = ("ready", "waiting", "running")
 
 
 class Database:
-    """One test's own database, copied from the template."""
+    """One test's own database, copied from the template; without one it is there already."""
 
-    def __init__(self, server: Server, name: str, *, template: str = TEMPLATE) -> None:
+    def __init__(self, server: Server, name: str, *, template: str | None = TEMPLATE) -> None:
         self.server = server
         self.name = name
         self.url = server.build_url(name)
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
-        server.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        if template is not None:
+            server.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of a statement, in autocommit; on a new connection if the server has been restarted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,8 @@ from plait.store.statements import load_sql
 from plait.store.store import FinishArrays, StartRow, Store, WorkerRow
 from plait.worker.assignment import Assignment
 from plait.worker.plan import Room, plan_finish
+
+Reports = Report | Mapping[tuple[UUID, int], Report] | None
 
 
 def make_definition(name: str, **parents: Sequence[str]) -> WorkflowDefinition:
@@ -66,7 +68,13 @@ class Driver:
         """Claim ready tasks of these names."""
         index = self.version.definition.index_by_name
         rows = await self.connection.fetch(
-            load_sql("claim_tasks"), self.id, [self.version.actions[index[task]] for task in tasks], limit, limit, 1
+            load_sql("claim_tasks"),
+            self.id,
+            [self.version.actions[index[task]] for task in tasks],
+            limit,
+            limit,
+            1,
+            1 << 30,
         )
         return [self.take(row) for row in rows if row["run_id"] is not None]  # a claim tells at least what it saw
 
@@ -76,17 +84,19 @@ class Driver:
         )
         return Assignment(run, row["task"], row["attempt"], row["retry"], row["lost"], None)
 
-    def plan(self, assignments: Sequence[Assignment], report: Report | None = None) -> FinishArrays:
-        """The arrays with which a worker finishes these; completed, unless told otherwise."""
-        report = report or Report(Status.COMPLETED, b"1")
+    def plan(self, assignments: Sequence[Assignment], report: Reports = None) -> FinishArrays:
+        """The arrays with which a worker finishes these; completed, unless told otherwise, for all or for each by its
+        key."""
+        if not isinstance(report, Mapping):
+            report = dict.fromkeys([one.key for one in assignments], report or Report(Status.COMPLETED, b"1"))
         batch = sorted(assignments, key=lambda assignment: (assignment.run.id, assignment.task))
         codes = self.version.actions if self._goes_on else ()
         room = Room(
             codes, 100_000, sum(assignment.slot for assignment in batch), stopping=not self._goes_on, alone=True
         )
-        return plan_finish([(assignment, report) for assignment in batch], room).arrays
+        return plan_finish([(assignment, report[assignment.key]) for assignment in batch], room).arrays
 
-    async def finish(self, assignments: Sequence[Assignment], report: Report | None = None) -> Any:
+    async def finish(self, assignments: Sequence[Assignment], report: Reports = None) -> Any:
         """Finish these in one commit. Returns the statement's row."""
         return await self.connection.fetchrow(load_sql("finish_tasks"), self.id, *self.plan(assignments, report))
 

@@ -41,8 +41,9 @@ class Ledger:
         path.touch()
 
     def read(self) -> list[Entry]:
-        """All entries so far, in the order they were written."""
-        return [Entry(**json.loads(line)) for line in self.path.read_text().splitlines()]
+        """All entries so far, in the order they were written. One that is being written is not among them."""
+        whole, _, _ = self.path.read_text().rpartition("\n")
+        return [Entry(**json.loads(line)) for line in whole.splitlines()]
 
     def select(self, task: str | None = None, what: str | None = None, run: Any = None) -> list[Entry]:
         """The entries of a task, a kind, a run."""

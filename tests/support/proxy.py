@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 import threading
@@ -25,6 +26,8 @@ class Proxy:
     - ``forget()`` is what firewalls do to idle connections: those that are open hear and tell nothing any more, new
       ones work.
     - ``close_upstream()`` leaves the connections half-open: the server is told that they are over, the client is not.
+    - ``carries`` is how many bytes get through together: a larger message or reply never arrives, nor does anything
+      after it on its connection, as if it took longer than its sender waits. ``stuck`` counts them.
     - ``delay`` (seconds a message) and ``rate`` (bytes a second, replies only) make it slow.
     """
 
@@ -43,6 +46,8 @@ class Proxy:
         self.lost: list[str] = []
         """Application names of the connections whose replies were lost."""
         self.connects = 0
+        self.carries = math.inf
+        self.stuck = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def build_url(self, database: Database) -> str:
@@ -119,6 +124,8 @@ class Proxy:
             startup = _read(wire.client, length - 4)
             wire.server.sendall(struct.pack("!I", length) + startup)
             words = startup[4:].split(b"\0")
+            if b"application_name" not in words:  # a request to cancel: it has no answer
+                return
             application = words[words.index(b"application_name") + 1].decode()
             threading.Thread(target=self._forward_calls, args=(wire,), daemon=True).start()
             with suppress(OSError):
@@ -130,7 +137,10 @@ class Proxy:
 
     def _forward_calls(self, wire: _Wire) -> None:
         with suppress(OSError):
-            while data := wire.client.recv(CHUNK):
+            while True:
+                data = _read(wire.client, 5)
+                data += _read(wire.client, struct.unpack("!I", data[1:])[0] - 4)
+                self._check_size(data, wire.client)
                 self._flowing.wait()
                 self._pause(0)
                 if not wire.forgotten:
@@ -152,12 +162,20 @@ class Proxy:
                     wire.reset()
                     return
                 message, rows = rows, b""
+                self._check_size(message, wire.server)
             for start in range(0, len(message), CHUNK):
                 chunk = message[start : start + CHUNK]
                 self._flowing.wait()
                 self._pause(len(chunk))
                 if not wire.forgotten:
                     wire.client.sendall(chunk)
+
+    def _check_size(self, message: bytes, source: socket.socket) -> None:
+        if len(message) > self.carries:
+            self.stuck += 1
+            while source.recv(CHUNK):
+                pass
+            raise OSError("closed")
 
     def _pause(self, size: int) -> None:
         if seconds := self.delay + (size / self.rate if self.rate else 0.0):

@@ -126,9 +126,12 @@ class ForeignServer(Server):
 
 
 class OwnServer(Server):
-    """A server of our own, from the embedded binaries; it can be killed and started again."""
+    """A server of our own, from the embedded binaries; it can be killed and started again.
 
-    def __init__(self) -> None:
+    ``primary``: be a synchronous standby of that server, which from then on commits nothing without this one.
+    """
+
+    def __init__(self, primary: OwnServer | None = None) -> None:
         super().__init__()
         # Not pytest's temporary folder: that is closed to the account that runs root's server.
         self.folder = Path(tempfile.mkdtemp(prefix="plait-test-", dir=choose_space()))
@@ -145,14 +148,23 @@ class OwnServer(Server):
         if account.switch:
             for path in (data, self.folder):
                 os.chown(path, account.uid, account.gid)
-        self._programs.run(
-            "initdb", "-D", str(data), "--no-locale", "--encoding=UTF8", "--username=plait", "--auth=trust",
-            "--no-sync",
-        )  # fmt: skip
+        if primary is None:
+            self._programs.run(
+                "initdb", "-D", str(data), "--no-locale", "--encoding=UTF8", "--username=plait", "--auth=trust",
+                "--no-sync",
+            )  # fmt: skip
+        else:
+            self._programs.run(
+                "pg_basebackup", "-D", str(data), "-h", str(primary.folder), "-U", "plait", "-R", "-c", "fast",
+                "--no-sync",
+            )  # fmt: skip
         library = next((binaries.parent / "lib").rglob("pg_stat_statements.*"), None)
         settings = SETTINGS.format(folder=self.folder, preload="pg_stat_statements" if library else "")
         with (data / "postgresql.conf").open("a") as file:
             file.write(settings)
+            if primary is not None:
+                file.write(f"primary_conninfo = 'user=plait host={primary.folder} application_name=standby'\n")
+                (data / "postgresql.auto.conf").write_text("")  # where pg_basebackup has put another
         # Should this process be killed, its pipe closes and the server goes too.
         self._guard = subprocess.Popen(
             ["sh", "-c", f"read _; kill -QUIT $(head -1 {data}/postmaster.pid); sleep 1; rm -rf {self.folder}"],
@@ -162,7 +174,16 @@ class OwnServer(Server):
             start_new_session=True,
         )
         self.start()
-        self.make_template()
+        if primary is None:
+            self.make_template()
+            return
+        primary.run("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        primary.run("SELECT pg_reload_conf()")
+        eventually(lambda: primary.run("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"), "it follows")
+
+    def promote(self) -> None:
+        """A standby becomes the primary."""
+        assert self.run("SELECT pg_promote()") == [(True,)]
 
     @property
     def socket(self) -> Path:

@@ -95,7 +95,9 @@ class Context:
     def input(self) -> Any:
         """The input of the run, validated: the task's first argument. Each attempt gets its own object."""
         if self._input is _UNREAD:
-            self._input = self._decode_input(self._attempt.run.input)
+            stored = self._attempt.run.input
+            assert stored is not None  # it was read before the code began
+            self._input = self._decode_input(stored)
         return self._input
 
     def task_output(self, task: Parent[R]) -> R:

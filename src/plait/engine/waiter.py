@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError, InvalidValueError, NotFoundError, ResultTimeoutError, TaskRunError
+from plait.errors import DatabaseUnavailableError, NotFoundError, ResultTimeoutError, TaskRunError
+from plait.graph.attempt import TaskResult
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.ids import bound_run_id
+from plait.store.outage import Outage
+from plait.store.portion import Portion
+from plait.store.reader import ValueReader, build_result, is_withheld
 from plait.values.failures import read_task_error
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from plait.store.hints import Hub
     from plait.store.store import Store
 
@@ -25,7 +32,10 @@ LOOK_SECONDS = 30.0
 """How often it is asked whether a run that does not end is there at all."""
 STORED_SECONDS = 60.0
 """By then a run is stored, counted from its id: until then a transaction that starts it may not have committed."""
-_PAGE = 500
+_PAGE, _PAGE_BYTES = 500, 4 << 20
+"""Runs whose ends are read together, and bytes of what their tasks put out; the rest is read run by run."""
+
+logger = logging.getLogger("plait.results")
 
 
 class TaskOutcome(NamedTuple):
@@ -64,11 +74,15 @@ class RunWaiter:
         self._started: set[UUID] = set()
         self._looked: dict[UUID, int] = {}
         self._seen: set[UUID] = set()
+        self._reading: dict[UUID, asyncio.Task[None]] = {}
+        """Runs whose tasks put out more than one answer carries."""
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._hub = hub
         self._subscribed = False
-        self._page = _PAGE
+        self._portion = Portion(_PAGE_BYTES)
+        self._outage = Outage(logger, "read results of runs")
+        self._values = ValueReader(store.pool, self._outage)
 
     async def wait(
         self, run_ids: Sequence[UUID], timeout: float | None = None, *, start: Awaitable[object] | None = None
@@ -119,6 +133,8 @@ class RunWaiter:
             if not self._interest[run_id]:
                 del self._interest[run_id]
                 self._waiting.pop(run_id, None)
+                if run_id in self._reading:
+                    self._reading[run_id].cancel()
                 self._looked.pop(run_id, None)
                 self._started.discard(run_id)
                 self._seen.discard(run_id)
@@ -140,33 +156,55 @@ class RunWaiter:
                         await self._changed.wait()
             if not self._due:
                 self._due.update(self._waiting)
-            page = [self._due.pop() for _ in range(min(self._page, len(self._due)))]
+            page = [self._due.pop() for _ in range(min(self._portion.share(_PAGE), len(self._due)))]
             try:
                 await self._settle([run_id for run_id in page if run_id in self._waiting])
-                self._page = min(_PAGE, self._page * 2)
-            except DatabaseUnavailableError:
-                # Away, or what these runs put out is more than an answer can carry in time: then fewer will do.
-                self._page = max(1, self._page // 2)
+                self._outage.end()
+            except DatabaseUnavailableError as error:
+                self._portion.note_failure(error)
                 self._due.update(page)
-                await asyncio.sleep(0.5)
+                await self._outage.pause(error, f"{len(self._waiting)} are waited for")
             except Exception as error:  # nothing waiting would help with: those who wait shall know
                 for run_id in page:
                     if run_id in self._waiting and not self._waiting[run_id].done():
                         self._waiting[run_id].set_exception(error)
 
     async def _settle(self, run_ids: list[UUID]) -> None:
-        rows = await self._store.read_ended(run_ids)
+        sent = time.monotonic()
+        rows = await self._store.read_ended(run_ids, self._portion.bytes)
+        self._portion.note(time.monotonic() - sent, full=True)
         for run_id, group in groupby(rows, key=lambda row: row["id"]):
-            future = self._waiting.get(run_id)
-            if future is None or future.done():
+            future, found = self._waiting.get(run_id), list(group)
+            if future is None or future.done() or run_id in self._reading:
                 continue
-            try:
-                future.set_result(await self._build_outcome(run_id, list(group)))
-            except InvalidValueError as error:  # what is stored of this run cannot be read; others are not to suffer
-                future.set_exception(error)
+            if any(map(is_withheld, found)):  # others are not to wait for it
+                reading = self._settle_large(run_id, found, future)
+                self._reading[run_id] = asyncio.create_task(reading, name="plait-results")
+            else:
+                await self._settle_one(run_id, found, future)
         if still_open := [run_id for run_id in run_ids if self._is_open(run_id)]:
             bound = _bound_young()
             await self._look_for([run_id for run_id in still_open if self._is_to_be_looked_for(run_id, bound)])
+
+    async def _settle_large(self, run_id: UUID, rows: list[Record], future: asyncio.Future[RunOutcome]) -> None:
+        try:
+            await self._settle_one(run_id, rows, future)
+        except DatabaseUnavailableError:
+            self._due.add(run_id)
+        finally:
+            del self._reading[run_id]
+
+    async def _settle_one(self, run_id: UUID, rows: list[Record], future: asyncio.Future[RunOutcome]) -> None:
+        try:
+            outcome = await self._build_outcome(run_id, rows)
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:  # what is stored of this run cannot be read; others are not to suffer
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(outcome)
 
     def _is_open(self, run_id: UUID) -> bool:
         future = self._waiting.get(run_id)
@@ -201,16 +239,22 @@ class RunWaiter:
                     )
                 )
 
-    async def _build_outcome(self, run_id: UUID, rows: list[Any]) -> RunOutcome:
+    async def _build_outcome(self, run_id: UUID, rows: list[Record]) -> RunOutcome:
         version = await self._store.read_version(rows[0]["version_id"])
         tasks: dict[int, TaskOutcome] = {}
-        for row in rows:
-            index = row["task"]
-            if index is None:
-                continue
+        for index, result in (await self._read_results(run_id, rows)).items():
             spec = version.definition.tasks[index]
-            error = read_task_error(row["error"], spec.name, f"{run_id}:{index}")
-            tasks[index] = TaskOutcome(
-                spec.name, spec.kind, STATUS_BY_CODE[row["task_status"]], row["output"], error, row["reason"]
-            )
+            error = read_task_error(result.error, spec.name, f"{run_id}:{index}")
+            tasks[index] = TaskOutcome(spec.name, spec.kind, result.status, result.output, error, result.reason)
         return RunOutcome(run_id, version.definition.name, STATUS_BY_CODE[rows[0]["status"]], tuple(tasks.values()))
+
+    async def _read_results(self, run_id: UUID, rows: list[Record]) -> dict[int, TaskResult]:
+        """The outcomes of a run's tasks, in task order; those that were too much for one answer are read here."""
+        results = {
+            row["task"]: build_result(row["task_status"], row["value"], row["reason"])
+            for row in rows
+            if row["task"] is not None
+        }
+        async for page in self._values.read_outcomes([(run_id, row["task"]) for row in rows if is_withheld(row)]):
+            results.update({task: result for (_, task), result in page.items()})
+        return results

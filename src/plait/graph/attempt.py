@@ -4,13 +4,14 @@ look at. What else a worker knows of an attempt is in ``plait.worker.assignment`
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from plait.graph.definition import Status, WorkflowDefinition
+from plait.errors import OperationError
+from plait.graph.definition import Status, TaskDefinition, WorkflowDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,24 @@ class StoredVersion:
     id: int
     definition: WorkflowDefinition
     actions: tuple[int, ...]
+
+    @classmethod
+    def outline(cls, version_id: int, workflow: str, actions: Sequence[int], schedules: Sequence[int]) -> StoredVersion:
+        """A version without what is in its definition: tasks by number, with their ``schedules`` in microseconds."""
+        tasks = tuple(
+            TaskDefinition(name=f"number {number}", schedule_timeout=None if us < 0 else us / 1e6)
+            for number, us in enumerate(schedules)
+        )
+        return cls(version_id, WorkflowDefinition(workflow, tasks), tuple(actions))
+
+
+class UnreadableVersionError(OperationError):
+    """This Plait cannot read a stored workflow version: a newer one stored it. ``outline`` is what can be known of it,
+    enough to give its tasks back."""
+
+    def __init__(self, message: str, outline: StoredVersion) -> None:
+        super().__init__(message)
+        self.outline = outline
 
 
 class TaskResult(NamedTuple):
@@ -67,7 +86,8 @@ class RunState:
 
     id: UUID
     version: StoredVersion
-    input: bytes
+    input: bytes | None
+    """None until it is read: a claim brings only so many bytes."""
     metadata: str | None
     priority: int
     worst: Status

@@ -14,6 +14,10 @@ from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import Any
 
+FORMAT = 1
+"""What this Plait can read of stored definitions. A definition that uses something newer is to be stored under a
+greater number: its tasks are then other actions, which an older worker does not claim."""
+
 RUN_END = -1
 """Pseudo task index: the end of the run, whose parents are the sinks of the graph."""
 

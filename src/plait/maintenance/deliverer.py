@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
-from plait.errors import ExpressionError, PlaitError
+from plait.errors import DatabaseUnavailableError, ExpressionError, PlaitError
 from plait.faultpoints import reach
 from plait.graph.conditions import matches_pattern
 from plait.graph.definition import Condition, ConditionKind
@@ -21,6 +21,7 @@ from plait.ids import new_run_id
 from plait.maintenance.periodic import PeriodicService
 from plait.store.connection import REFUSALS
 from plait.store.events import Delivery
+from plait.store.portion import Portion
 from plait.values.evaluator import Evaluator, Question
 
 if TYPE_CHECKING:
@@ -93,11 +94,18 @@ class Deliverer(PeriodicService):
         self._store = store
         self._hub = hub
         self._sick: dict[UUID, float] = {}
+        self._portion = Portion(BATCH_BYTES)
 
     async def run_once(self) -> float:
         now = time.monotonic()
         self._sick = {event_id: until for event_id, until in self._sick.items() if until > now}
-        rows = await self._store.events.read_inbox(BATCH, BATCH_BYTES, list(self._sick))
+        try:
+            rows = await self._store.events.read_inbox(
+                self._portion.share(BATCH), self._portion.bytes, list(self._sick)
+            )
+        except DatabaseUnavailableError as error:
+            self._portion.note_failure(error)
+            raise
         if not rows:
             return min([LONGEST_SLEEP, *(until - now for until in self._sick.values())])
         keys, scopes = {row["key"] for row in rows}, {row["scope"] for row in rows if row["scope"] is not None}

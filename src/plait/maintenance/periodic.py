@@ -11,6 +11,7 @@ import asyncpg
 
 from plait.errors import PlaitError
 from plait.store.connection import iter_backoff
+from plait.store.outage import Outage
 
 logger = logging.getLogger("plait.maintenance")
 
@@ -26,6 +27,7 @@ class PeriodicService(ABC):
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._poked = asyncio.Event()
+        self._outage = Outage(logger, f"run the {self.name}")
 
     @abstractmethod
     async def run_once(self) -> float:
@@ -56,9 +58,9 @@ class PeriodicService(ABC):
             try:
                 pause = await self.run_once()
                 backoff = iter_backoff()
+                self._outage.end()
             except (PlaitError, asyncpg.PostgresError) as error:
-                pause = next(backoff)
-                logger.warning("%s: %s; again in %.1f s", self.name, error, pause)
+                pause = self._outage.note(error)
             except Exception:
                 pause = next(backoff)
                 logger.exception("%s failed; again in %.1f s", self.name, pause)

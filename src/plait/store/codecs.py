@@ -1,4 +1,4 @@
-"""Connections that do not each ask PostgreSQL about the same types.
+"""Connections that do not each ask PostgreSQL about the same types, and whose bytes are seen to move.
 
 The driver knows how to read an array only once it has asked what its elements are. It asks again in every connection,
 by a query of the catalogues that takes longer than most of ours.
@@ -12,6 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from plait.store.silence import Wire
+
 FIRST_OWN_OID = 16_384
 """Types with smaller numbers are PostgreSQL's own, the same in every database."""
 
@@ -21,6 +23,10 @@ class SharingConnection(asyncpg.Connection):  # type: ignore[misc]
 
     _known: tuple[frozenset[int], list[asyncpg.Record], Any] = frozenset(), [], SimpleNamespace(name="not asked")
     """Types, what was told about them, and what stands for the statement that asked: it is not asked again."""
+
+    def __init__(self, protocol: Any, transport: Any, loop: Any, *others: Any) -> None:
+        super().__init__(protocol, transport, loop, *others)
+        self.wire = Wire(transport, protocol, loop)
 
     async def _introspect_types(self, typeoids: Collection[int], timeout: float | None) -> Any:
         known, told, not_asked = self._known

@@ -23,6 +23,7 @@ from plait.errors import (
 )
 from plait.store.codecs import SharingConnection
 from plait.store.schema import check_not_moved, check_version
+from plait.store.silence import Wire, limit_silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALL_TIMEOUT = 10.0
-"""Seconds that one statement may take, connecting included; a black-holed connection is given up after that."""
-call_limit: ContextVar[float] = ContextVar("plait_call_limit", default=CALL_TIMEOUT)
+"""Seconds that one statement may go on, connecting included, without a byte that moves: a black-holed connection is
+given up after that."""
+call_limit: ContextVar[float | None] = ContextVar("plait_call_limit", default=None)
 """Of the calls made here: less than ``CALL_TIMEOUT`` where another try is to come."""
 IDLE_SECONDS = 15.0
 """A connection that was idle for longer is asked whether it is still there before a statement is trusted to it:
@@ -111,6 +113,10 @@ _NO_SCHEMA = (
 )
 
 
+class UnansweredError(DatabaseUnavailableError):
+    """The database may well be there, but a statement was not answered in time: it may have been too much at once."""
+
+
 def normalise_url(url: str) -> str:
     """A URL as asyncpg takes it: SQLAlchemy's ``postgresql+driver://`` and ``postgres://`` become ``postgresql://``.
 
@@ -163,10 +169,29 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
         )
     if isinstance(error, _REFUSED):
         return DatabaseUnavailableError(f"PostgreSQL at {place} refused: {error}", database=place, refused=True)
+    if isinstance(error, asyncpg.exceptions.QueryCanceledError):
+        return UnansweredError(f"PostgreSQL at {place} gave up a statement that took too long", database=place)
     if isinstance(error, _BROKEN) or (_read_sqlstate(error)[:2] in _TRANSIENT_CLASSES):
-        what = str(error) or type(error).__name__
-        return DatabaseUnavailableError(f"PostgreSQL at {place} is not available: {what}", database=place)
+        return DatabaseUnavailableError(f"PostgreSQL at {place} is not available: {_explain(error)}", database=place)
     return None
+
+
+def _explain(error: BaseException) -> str:
+    """What the system or the driver says, in plain words; what the server says, as it says it."""
+    text = str(error)
+    if isinstance(error, asyncpg.PostgresError) and _read_sqlstate(error)[:2] != "08":
+        return text
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in text or "Connection refused" in text:
+        return "nothing answers at that address (connection refused): is it running, and is the address right?"
+    if isinstance(error, FileNotFoundError):
+        return "there is no socket at that path: is it running, and is the path right?"
+    if isinstance(error, socket.gaierror):
+        return f"the name of the host is not known ({error.strerror})"
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(error, (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+        return "the connection was lost"
+    return text or type(error).__name__
 
 
 def _read_sqlstate(error: BaseException) -> str:
@@ -178,7 +203,7 @@ async def connect(
     *,
     application_name: str = "plait",
     statement_timeout: str = "0",
-) -> asyncpg.Connection:
+) -> SharingConnection:
     """Open a connection with Plait's session settings. Raises ``DatabaseUnavailableError``.
 
     Of several hosts in the URL each gets its turn, first the one that was connected to last. ``statement_timeout`` is
@@ -186,7 +211,7 @@ async def connect(
     """
     wanted = {**SESSION_SETTINGS, "application_name": application_name, "statement_timeout": statement_timeout}
     try:
-        async with asyncio.timeout(call_limit.get()):
+        async with asyncio.timeout(call_limit.get() or CALL_TIMEOUT):
             connection = await _connect_somewhere(url, wanted)
     except (*_BROKEN, *_REFUSED, ValueError) as error:
         translated = translate_error(error, url)
@@ -195,7 +220,7 @@ async def connect(
     return connection
 
 
-async def _connect_somewhere(url: str, wanted: dict[str, str]) -> asyncpg.Connection:
+async def _connect_somewhere(url: str, wanted: dict[str, str]) -> SharingConnection:
     """A connection to a host of the URL that takes writes (or whatever the URL asks of it)."""
     hosts = list_hosts(url)
     if len(hosts) < 2:
@@ -215,14 +240,16 @@ async def _connect_somewhere(url: str, wanted: dict[str, str]) -> asyncpg.Connec
     raise failure
 
 
-async def _connect_with(url: str, wanted: dict[str, str], **place: Any) -> asyncpg.Connection:
+async def _connect_with(url: str, wanted: dict[str, str], **place: Any) -> SharingConnection:
+    connection: SharingConnection
     try:
-        return await asyncpg.connect(url, connection_class=SharingConnection, server_settings=wanted, **place)
+        connection = await asyncpg.connect(url, connection_class=SharingConnection, server_settings=wanted, **place)
     except asyncpg.exceptions.InvalidParameterValueError:
         if _CHECK_INTERVAL not in wanted:
             raise
-    wanted = {name: value for name, value in wanted.items() if name != _CHECK_INTERVAL}
-    return await asyncpg.connect(url, connection_class=SharingConnection, server_settings=wanted, **place)
+        wanted = {name: value for name, value in wanted.items() if name != _CHECK_INTERVAL}
+        connection = await asyncpg.connect(url, connection_class=SharingConnection, server_settings=wanted, **place)
+    return connection
 
 
 def list_hosts(url: str) -> list[tuple[str, int]]:
@@ -288,10 +315,12 @@ class Link:
     then unknown, so every statement sent through a link must bear repetition.
     """
 
-    def __init__(self, url: str, *, name: str = "plait") -> None:
+    def __init__(self, url: str, *, name: str = "plait", patience: float = 1.0) -> None:
         self._url = url
         self._name = name
-        self._connection: asyncpg.Connection | None = None
+        self._patience = patience
+        """How many times ``CALL_TIMEOUT`` a call may be without a byte that moves."""
+        self._connection: SharingConnection | None = None
         self._lock = asyncio.Lock()
         self._used = 0.0
 
@@ -327,15 +356,18 @@ class Link:
                 connection.terminate()
 
     async def _call(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        limit = call_limit.get()
+        seconds = (call_limit.get() or CALL_TIMEOUT) * self._patience
         try:
-            async with asyncio.timeout(limit), self._lock:
+            async with limit_silence(seconds, self._get_wire), self._lock:
                 return await self._send(send)
         except TimeoutError as error:
-            raise DatabaseUnavailableError(
-                f"PostgreSQL at {hide_password(self._url)} did not answer within {limit:.3g} s",
+            raise UnansweredError(
+                f"PostgreSQL at {hide_password(self._url)} did not answer within {seconds:.3g} s",
                 database=hide_password(self._url),
             ) from error
+
+    def _get_wire(self) -> Wire | None:
+        return None if self._connection is None else self._connection.wire
 
     async def _send(self, send: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         connection = await self._find_connection()
@@ -353,7 +385,7 @@ class Link:
                 raise
             raise translated from error
 
-    async def _find_connection(self) -> asyncpg.Connection:
+    async def _find_connection(self) -> SharingConnection:
         """The connection, opened if there is none, or none that still answers after it was idle."""
         connection = self._connection
         if connection is not None and time.monotonic() - self._used > IDLE_SECONDS:

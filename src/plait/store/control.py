@@ -84,3 +84,7 @@ class ControlStore:
     async def read_inputs(self, runs: Sequence[UUID]) -> list[Record]:
         """The inputs of runs and what triggered them."""
         return await self._pool.fetch(load_sql("read_inputs"), runs)
+
+    async def is_run_free(self, run_id: UUID) -> bool:
+        """Whether a run could be locked just now."""
+        return await self._pool.fetchrow(load_sql("lock_free_run"), run_id) is not None

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from plait.errors import NotFoundError, OperationError
-from plait.graph.attempt import StoredVersion
-from plait.graph.definition import WorkflowDefinition
+from plait.graph.attempt import Attempt, Report, StoredVersion, UnreadableVersionError
+from plait.graph.definition import FORMAT, WorkflowDefinition
 from plait.graph.triggers import RunTrigger
 from plait.store.catalog import CatalogStore
 from plait.store.connection import Link, LinkPool
@@ -109,13 +109,14 @@ class Claimed:
 
 
 class Store:
-    """Statements over a few connections: claims, finishes and what keeps leases have one each, so that nothing slow can
-    be in their way; all else shares a small pool."""
+    """Statements over a few connections: claims (and what compares with them), finishes and what keeps leases have one
+    each, so that nothing slow can be in their way; all else shares a small pool."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.claims = Link(url, name="plait claims")
         self.finishes = Link(url, name="plait finishes")
+        self.large_finishes = Link(url, name="plait large results", patience=6)
         self.beats = Link(url, name="plait heartbeat")
         self.pool = LinkPool(url)
         self.events = EventStore(self.pool)
@@ -127,6 +128,7 @@ class Store:
         self.retention = RetentionStore(self.pool)
         self.observation = ObservationStore(self.pool)
         self._versions: dict[int, StoredVersion] = {}
+        self._unreadable: dict[int, UnreadableVersionError] = {}
 
     async def open(self) -> None:
         """Open the connections that a worker must not be without once it holds tasks."""
@@ -137,6 +139,7 @@ class Store:
         """Close every connection."""
         await self.claims.close()
         await self.finishes.close()
+        await self.large_finishes.close()
         await self.beats.close()
         await self.pool.close()
 
@@ -154,6 +157,7 @@ class Store:
             list(definition.roots),
             schedules,
             list(definition.pending),
+            FORMAT,
         )
         if row is None:
             raise OperationError("register_version returned nothing")
@@ -162,13 +166,19 @@ class Store:
         return version
 
     async def read_version(self, version_id: int) -> StoredVersion:
-        """A stored version by id, cached for ever: versions never change. Raises ``NotFoundError``."""
+        """A stored version by id, cached for ever: versions never change. Raises ``NotFoundError``, and
+        ``UnreadableVersionError`` for one that a newer Plait stored."""
+        if version_id in self._unreadable:
+            raise self._unreadable[version_id]
         if version_id not in self._versions:
             row = await self.pool.fetchrow(load_sql("read_version"), version_id)
             if row is None:
                 raise NotFoundError(f"there is no workflow version {version_id}")
-            definition = WorkflowDefinition.from_json(row["definition"])
-            self._versions[version_id] = StoredVersion(row["id"], definition, tuple(row["actions"]))
+            try:
+                self._versions[version_id] = _read_version(row)
+            except UnreadableVersionError as error:
+                self._unreadable[version_id] = error
+                raise
         return self._versions[version_id]
 
     def get_version(self, version_id: int) -> StoredVersion | None:
@@ -200,12 +210,20 @@ class Store:
         return list(answer["run_ids"])
 
     async def claim_tasks(
-        self, worker_id: UUID, actions: list[int], limit: int, room: int = 1, parts: int = 1
+        self,
+        worker_id: UUID,
+        actions: list[int],
+        limit: int,
+        room: int = 1,
+        parts: int = 1,
+        *,
+        input_bytes: int = 4 << 20,
     ) -> Claimed:
-        """Take up to ``limit`` ready tasks of ``actions`` for a worker; of ``parts`` that it has for suspects in all,
-        ``room`` are free. Nothing is taken without a connection on which results can be stored."""
+        """Take up to ``limit`` ready tasks of ``actions`` for a worker, with up to so many bytes of inputs; of
+        ``parts`` that it has for suspects in all, ``room`` are free. Nothing is taken without a connection on which
+        results can be stored."""
         await self.finishes.open()
-        rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit, room, parts)
+        rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit, room, parts, input_bytes)
         first = rows[0]
         return Claimed(rows if first["run_id"] is not None else [], first["seen"], first["alive"])
 
@@ -213,9 +231,10 @@ class Store:
         """Take ready tasks whose schedule timeout has passed, whatever their action."""
         return await self.claims.fetch(load_sql("claim_expired"), worker_id, limit)
 
-    async def finish_tasks(self, worker_id: UUID, arrays: FinishArrays) -> Finished:
-        """Finish a batch of attempts."""
-        row = await self.finishes.fetchrow(load_sql("finish_tasks"), worker_id, *arrays)
+    async def finish_tasks(self, worker_id: UUID, arrays: FinishArrays, *, large: bool = False) -> Finished:
+        """Finish a batch of attempts; a ``large`` one over a link of its own, which is waited for longer."""
+        link = self.large_finishes if large else self.finishes
+        row = await link.fetchrow(load_sql("finish_tasks"), worker_id, *arrays)
         if row is None:
             raise OperationError("finish_tasks returned nothing")
         return Finished(
@@ -227,6 +246,12 @@ class Store:
             row["cancels"],
         )
 
+    async def count_stored(self, outcomes: Sequence[tuple[Attempt, Report]]) -> int:
+        """How many of these outcomes are stored."""
+        columns = zip(*((a.run.id, a.task, a.attempt, int(report.status)) for a, report in outcomes), strict=True)
+        row = await self.pool.fetchrow(load_sql("count_stored"), *map(list, columns))
+        return row["stored"] if row else 0
+
     async def wake_tasks(self, limit: int) -> tuple[int, list[int]]:
         """Move due tasks from waiting to ready. Returns how many, and their actions."""
         row = await self.pool.fetchrow(load_sql("wake_tasks"), limit)
@@ -234,22 +259,22 @@ class Store:
 
     # what workers and waiters read
 
-    async def read_outcomes(self, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
-        """The terminal attempts of given tasks, where there is one."""
-        return await self.pool.fetch(load_sql("read_outcomes"), runs, tasks)
-
     async def read_held(self, worker_id: UUID) -> dict[tuple[UUID, int, int], bool]:
         """Run, task and attempt of what a worker holds according to the database; whether each is to be cancelled."""
-        rows = await self.pool.fetch(load_sql("read_held"), worker_id)
+        rows = await self.claims.fetch(load_sql("read_held"), worker_id)
         return {(row["run_id"], row["task"], row["attempt"]): row["cancelled"] for row in rows}
 
-    async def read_running(self, worker_id: UUID, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
-        """Tasks that a worker holds, by key, shaped as a claim returns them."""
-        return await self.pool.fetch(load_sql("read_running"), worker_id, runs, tasks)
+    async def read_running(
+        self, worker_id: UUID, keys: Sequence[tuple[UUID, int, int]], input_bytes: int
+    ) -> list[Record]:
+        """Tasks that a worker holds, by run, task and attempt, shaped as a claim returns them."""
+        runs, tasks = [run_id for run_id, _, _ in keys], [task for _, task, _ in keys]
+        return await self.claims.fetch(load_sql("read_running"), worker_id, runs, tasks, input_bytes)
 
-    async def read_ended(self, runs: Sequence[UUID]) -> list[Record]:
-        """Which of these runs have ended, with the outcome of each of their tasks, in task order."""
-        return await self.pool.fetch(load_sql("read_ended"), runs)
+    async def read_ended(self, runs: Sequence[UUID], value_bytes: int) -> list[Record]:
+        """Which of these runs have ended, with the outcome of each of their tasks, in task order, and up to so many
+        bytes of outputs and errors."""
+        return await self.pool.fetch(load_sql("read_ended"), runs, value_bytes)
 
     async def peek_priority(self, actions: list[int]) -> int:
         """The highest priority that waits in ready for one of these actions; 0 when nothing does."""
@@ -334,6 +359,18 @@ class Store:
     async def read_server(self) -> Record | None:
         """Version and clock of the server, and whether it refuses writes."""
         return await self.pool.fetchrow(load_sql("read_server"))
+
+
+def _read_version(row: Record) -> StoredVersion:
+    try:
+        definition = WorkflowDefinition.from_json(row["definition"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableVersionError(
+            f"version {row['id']} of workflow {row['workflow']!r} was stored by a newer Plait and cannot be read here "
+            f"({error}): upgrade Plait here; workers with the newer one run it",
+            StoredVersion.outline(row["id"], row["workflow"], row["actions"], row["schedules_us"]),
+        ) from error
+    return StoredVersion(row["id"], definition, tuple(row["actions"]))
 
 
 def _spread_triggers(rows: Sequence[StartRow]) -> tuple[list[Any] | None, ...]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
 from plait.faultpoints import reach
-from plait.store.connection import iter_backoff
+from plait.store.outage import Outage
+from plait.store.portion import Portion
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("plait.worker")
 
-CLAIM_CAP = 500
+CLAIM_CAP, CLAIM_BYTES = 500, 4 << 20
+"""Tasks that one claim takes, and bytes of their inputs that it brings; what is left out is read when it is needed."""
 POLL_SECONDS = 1.0
 PEEK_SECONDS = 0.05
 CONTENTION_SECONDS = 0.002
@@ -61,10 +63,13 @@ class Claimer:
         self._actions = actions
         self._subjects = {str(action) for action in actions}
         self._hinted = asyncio.Event()
-        self._backoff: Iterator[float] = iter_backoff()
+        self._outage = Outage(logger, "take tasks")
+        self._portion = Portion(CLAIM_BYTES)
         self._next_look = 0.0
         self._known_doubts = 0
         self._unknown: set[tuple[UUID, int, int]] = set()
+        self._unsettled = 0
+        """Flushes that had begun when this was found unknown."""
         self._meter = meter
         self._note_dead = note_dead
         self._hub = hub
@@ -89,15 +94,15 @@ class Claimer:
             try:
                 await self._reconcile()
                 await self._claim_or_wait()
-                self._backoff = iter_backoff()
+                self._outage.end()
             except DatabaseUnavailableError as error:
                 self._holdings.doubt()
-                logger.warning("cannot take tasks: %s", error)
-                await asyncio.sleep(next(self._backoff))
+                self._portion.note_failure(error)
+                await self._outage.pause(error)
 
     async def _claim_or_wait(self) -> None:
         self._holdings.changed.clear()
-        free = min(self._holdings.free, CLAIM_CAP)
+        free = min(self._holdings.free, self._portion.share(CLAIM_CAP))
         if free <= 0:
             await self._wait_for_slots()
             return
@@ -121,12 +126,16 @@ class Claimer:
             suspects = self._holdings.suspects
             # What an answer that was lost may have brought is not known yet.
             room = 0 if self._holdings.doubts else suspects.room
-            claimed = await self._store.claim_tasks(worker_id, self._actions, limit, room, suspects.parts)
+            claimed = await self._store.claim_tasks(
+                worker_id, self._actions, limit, room, suspects.parts, input_bytes=self._portion.bytes
+            )
+            seconds = time.monotonic() - sent
+            self._portion.note(seconds, full=len(claimed.rows) == limit)
             if not claimed.alive:
                 self._note_dead()
             reach("claim committed")
             if self._meter is not None:
-                self._meter.note_claim(len(claimed.rows), time.monotonic() - sent)
+                self._meter.note_claim(len(claimed.rows), seconds)
             if worker_id == self._identity.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
                 used = len(claimed.rows)
                 await self._intake.admit_rows(claimed.rows)
@@ -164,8 +173,9 @@ class Claimer:
         longer says.
 
         A claim or a finish can be committed although its reply was lost, even long after it was given up. So the two
-        are compared for good, soon after a lost reply and now and then always. What is unknown in two looks running
-        is taken up; in one it may be on its way.
+        are compared for good, soon after a lost reply and now and then always. What is unknown in one look may be on
+        its way; it is taken up when it still is unknown in another look that began after every flush of the time of
+        the first one was answered. Nobody waits for the comparison but the next claim.
         """
         now = time.monotonic()
         doubts = self._holdings.doubts
@@ -173,25 +183,26 @@ class Claimer:
             return
         self._holdings.doubts = self._known_doubts = max(0, doubts - 1)
         self._next_look = now + (HURRIED_LOOK_SECONDS if self._known_doubts else LOOK_SECONDS)
-        async with self._flusher.lock:
-            worker_id = self._identity.worker_id
-            if worker_id is None:
-                return
-            candidates = self._revoker.list_candidates()
-            held = await self._store.read_held(worker_id)
-            if worker_id != self._identity.worker_id:
-                return
-            self._revoker.settle(candidates, held)
-            known = self._holdings.assignments
-            unknown = {key for key in held if key[:2] not in known}
-            found, self._unknown = unknown & self._unknown, unknown
-            if unknown:
-                self._next_look = now + HURRIED_LOOK_SECONDS
-            if found:
-                await self._adopt(worker_id, sorted(found))
+        worker_id = self._identity.worker_id
+        if worker_id is None:
+            return
+        candidates, answered = self._revoker.list_candidates(), self._flusher.answered
+        held = await self._store.read_held(worker_id)
+        if worker_id != self._identity.worker_id:
+            return
+        self._revoker.settle(candidates, held)
+        known = self._holdings.assignments
+        unknown = {key for key in held if key[:2] not in known}
+        if unknown:
+            self._next_look = now + HURRIED_LOOK_SECONDS
+        if answered < self._unsettled:
+            return  # what is unknown may still be in the answer to a flush that was under way at the look before
+        found, self._unknown, self._unsettled = unknown & self._unknown, unknown, self._flusher.begun
+        if found:
+            await self._adopt(worker_id, sorted(found)[: self._portion.share(CLAIM_CAP)])
 
     async def _adopt(self, worker_id: UUID, keys: list[tuple[UUID, int, int]]) -> None:
-        rows = await self._store.read_running(worker_id, [run for run, _, _ in keys], [task for _, task, _ in keys])
+        rows = await self._store.read_running(worker_id, keys, self._portion.bytes)
         if worker_id != self._identity.worker_id:
             return
         logger.info("running %d tasks that the database gave to this worker in an answer that was lost", len(rows))

@@ -170,6 +170,7 @@ def _judge_time_and_parents(assignment: Assignment, state: ConditionState) -> No
                 elif condition.expression is None:
                     state.truth[number] = True
             case ConditionKind.EVENT:
+                assert run.input is not None
                 source = source or {
                     "input": decode_json(run.input),
                     "metadata": json.loads(run.metadata) if run.metadata else {},

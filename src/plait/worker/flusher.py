@@ -2,7 +2,9 @@
 
 Idle: an outcome is written at once, one commit per hop. A write in flight: outcomes gather, up to a cap. Under load
 batches grow by themselves. An outcome counts only when its commit was answered; while the database is away outcomes
-wait in memory (there are never more than slots) for as long as the lease may still be ours.
+wait in memory (there are never more than slots) for as long as the lease may still be ours. A batch that is not
+answered in time is sent again in smaller ones; an outcome that is too large even for those goes beside them, over a
+link of its own, so that it keeps nobody waiting.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -18,14 +21,17 @@ from plait.errors import DatabaseUnavailableError
 from plait.faultpoints import reach
 from plait.graph.attempt import Report, TaskResult
 from plait.graph.definition import Status
-from plait.store.connection import REFUSALS, iter_backoff
+from plait.store.connection import REFUSALS, UnansweredError
+from plait.store.outage import Outage
+from plait.store.portion import LEAST_BYTES, Portion
 from plait.values.failures import describe_failure
 from plait.worker.assignment import Assignment, CodeBook
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
-from plait.worker.outbox import Outbox, Outcome
+from plait.worker.outbox import Outbox, Outcome, cut, measure
 from plait.worker.pace import Pace
 from plait.worker.plan import FinishPlan, Room, plan_finish
+from plait.worker.reports import tell_failure
 
 if TYPE_CHECKING:
     from plait.store.changes import ChangeTeller
@@ -36,11 +42,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("plait.worker")
 
-FLUSH_CAP = 500
-FLUSH_BYTES = 16 * 1024 * 1024
-"""Outputs of one batch: what a statement can carry well within its time limit."""
+FLUSH_CAP, FLUSH_BYTES = 500, 4 << 20
+"""Outcomes of one batch, and their bytes."""
+LARGE_TRIES = 5
+"""How often an outcome goes over a link of its own before its task fails."""
 OFFER_CAP = 16
-"""Outcomes of one batch after the lease was lost: even with the largest outputs it is no larger."""
+"""Outcomes of one batch after the lease was lost."""
 
 
 class Flusher:
@@ -71,7 +78,15 @@ class Flusher:
         self._lifetimes = lifetimes
         self._meter = meter
         self.lock = asyncio.Lock()
-        """Held while a batch is written and answered; who compares with the database takes it too."""
+        """Held while a batch is written and answered."""
+        self.begun = self.answered = 0
+        """Counts of batches. What a batch has put into the worker's hands is known once it is answered."""
+        self._portion = Portion(FLUSH_BYTES)
+        self._outage = Outage(logger, "store results")
+        self._resent: set[Assignment] = set()
+        """What a commit may have stored whose answer was lost."""
+        self._large: list[Outcome] = []
+        self._large_writer: asyncio.Task[None] | None = None
         self.least_priority = 1
         """Of a run that may be continued locally; raised while something more urgent waits."""
         self.pace = Pace()
@@ -82,29 +97,44 @@ class Flusher:
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be written or is being written."""
-        return not self._outbox.outcomes and not self.lock.locked()
+        return not self._outbox.outcomes and not self._large and not self.lock.locked()
 
     async def run(self) -> None:
         """Write batches until cancelled."""
-        while True:
-            await self._outbox.wait()
-            while self._outbox.outcomes:
-                async with self.lock:
-                    self._writing = self._outbox.take(FLUSH_CAP, FLUSH_BYTES)
-                    await self._write_isolating(self._writing)
-                    self._writing = []
+        try:
+            while True:
+                await self._outbox.wait()
+                while self._outbox.outcomes:
+                    batch = self._outbox.take(self._portion.share(FLUSH_CAP), self._portion.bytes)
+                    if measure(batch[0]) > self._portion.bytes:
+                        self._write_beside(batch[0])
+                    else:
+                        await self._write_counted(batch)
+        finally:
+            if self._large_writer is not None:
+                self._large_writer.cancel()
 
     def list_unstored(self) -> list[Outcome]:
         """Outcomes of what is held whose commit was not answered yet."""
-        return [
-            entry for entry in (*self._writing, *self._outbox.outcomes) if self._holdings.find(entry[0]) is not None
-        ]
+        waiting = (*self._writing, *self._large, *self._outbox.outcomes)
+        return [entry for entry in waiting if self._holdings.find(entry[0]) is not None]
 
     async def offer(self, worker_id: UUID, outcomes: Sequence[Outcome]) -> None:
         """Store outcomes under an id whose lease is lost. The fence refuses those whose tasks were taken over; where
-        the database was away for everybody, that is none. Nothing that they free is gone on with here."""
-        for start in range(0, len(outcomes), OFFER_CAP):
-            await self._offer(worker_id, sorted(outcomes[start : start + OFFER_CAP], key=lambda entry: entry[0].key))
+        the database was away for everybody, that is none. Nothing that they free is gone on with here. What is too
+        large to be answered is left: its task runs again."""
+        left = list(outcomes)
+        while left:
+            batch, others = cut(left, OFFER_CAP, self._portion.bytes)
+            try:
+                await self._offer(worker_id, sorted(batch, key=lambda entry: entry[0].key))
+            except UnansweredError as error:
+                self._portion.note_failure(error)
+                if len(batch) > 1:
+                    continue
+                if measure(batch[0]) <= LEAST_BYTES:
+                    raise
+            left = others
 
     async def _offer(self, worker_id: UUID, batch: list[Outcome]) -> None:
         plan = plan_finish(batch, Room((), 0, 0, stopping=True))
@@ -119,25 +149,75 @@ class Flusher:
         self._note(batch, plan, finished)
         self._tell(batch, plan, finished)
 
-    async def _write_isolating(self, batch: list[Outcome]) -> None:
+    async def _write_counted(self, batch: list[Outcome]) -> None:
+        async with self.lock:
+            self._writing = batch
+            self.begun += 1
+            try:
+                await self._write_isolating(batch)
+            except UnansweredError:
+                if len(batch) > 1:
+                    self._outbox.put_back(batch)  # what was written of it is held no more, and is passed over
+                else:
+                    self._write_beside(batch[0])
+            finally:
+                self._writing = []
+                self.answered += 1
+
+    def _write_beside(self, outcome: Outcome) -> None:
+        self._large.append(outcome)
+        if self._large_writer is None or self._large_writer.done():
+            self._large_writer = asyncio.create_task(self._write_large(), name="plait-large-results")
+
+    async def _write_large(self) -> None:
+        while self._large:
+            await self._store_or_fail(self._large[0])
+            del self._large[0]
+
+    async def _store_or_fail(self, outcome: Outcome) -> None:
+        """Store an outcome that is too large for a batch. If it does not get through, its task fails."""
+        assignment, _ = outcome
+        tries = 0
+        while tries < LARGE_TRIES:
+            try:
+                await self._write_isolating([outcome], beside=True)
+                return
+            except UnansweredError:
+                # Unless somebody holds the run locked, it is the size that keeps it from being stored.
+                with suppress(DatabaseUnavailableError):
+                    tries += await self._store.control.is_run_free(assignment.run.id)
+        size = f"{measure(outcome) / 1e6:.1f} MB"
+        logger.error(
+            "the outcome of task %s of run %s (%s) is too large for the link to the database: the task fails",
+            assignment.name,
+            assignment.run.id,
+            size,
+        )
+        message = (
+            f"what it returned or raised ({size}) did not get through to the database in {LARGE_TRIES} tries. Return "
+            f"less, for example where the value is stored, or give the worker a faster link"
+        )
+        self._outbox.put_back([(assignment, Report(Status.FAILED, error=describe_failure("OutcomeTooLarge", message)))])
+
+    async def _write_isolating(self, batch: list[Outcome], *, beside: bool = False) -> None:
         """Write a batch; if the database refuses what is in it, by halves, until the poison outcome stands alone and
-        is stored as the failure it is."""
+        is stored as the failure it is. Raises ``UnansweredError`` when less may have a chance to be answered."""
         try:
-            await self._write(batch)
+            await self._write(batch, beside=beside)
         except REFUSALS as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
-                await self._write_isolating(batch[:middle])
+                await self._write_isolating(batch[:middle], beside=beside)
                 reach("half of a batch stored")
-                await self._write_isolating(batch[middle:])
+                await self._write_isolating(batch[middle:], beside=beside)
                 return
             assignment, report = batch[0]
             logger.error("the database refused the outcome of task %s: %s", assignment.name, error)
             if report.error == _REFUSED:
                 raise  # not even that it failed can be stored: nothing this worker does would be
-            await self._write_isolating([(assignment, Report(Status.FAILED, error=_REFUSED))])
+            await self._write_isolating([(assignment, Report(Status.FAILED, error=_REFUSED))], beside=beside)
 
-    async def _write(self, batch: list[Outcome]) -> None:
+    async def _write(self, batch: list[Outcome], *, beside: bool) -> None:
         current = [entry for entry in batch if self._holdings.find(entry[0]) is not None]
         for assignment, _ in batch if len(current) < len(batch) else ():
             if self._holdings.find(assignment) is None:
@@ -147,12 +227,12 @@ class Flusher:
             return
         batch.sort(key=lambda entry: (entry[0].run.id, entry[0].task))
         handed_on = sum(assignment.slot for assignment, _ in batch)
-        plan = plan_finish(batch, self._measure_room(handed_on))
+        plan = plan_finish(batch, self._measure_room(handed_on, beside=beside))
         worker_id = self._identity.worker_id
         self._holdings.reserve(plan.reserved)
         sent = time.monotonic()
         try:
-            finished = await self._send(plan.arrays)
+            finished = await self._send(batch, plan.arrays, beside=beside)
         except BaseException:
             if self._identity.worker_id == worker_id:  # else everything was let go of, slots set aside included
                 self._holdings.release(plan.reserved)
@@ -161,39 +241,71 @@ class Flusher:
             self._settle(batch, plan, finished, handed_on)
             if self._meter is not None:
                 self._meter.note_flush(len(batch), time.monotonic() - sent)
+            if len(finished.accepted) < len(batch):
+                await self._tell_refused(batch, finished)
+        self._resent.difference_update(assignment for assignment, _ in batch)
 
-    def _measure_room(self, handed_on: int) -> Room:
+    def _measure_room(self, handed_on: int, *, beside: bool) -> Room:
         return Room(
             self._codes,
             self._holdings.free,
             handed_on,
             alone=self._identity.is_alone,
-            stopping=self._identity.is_stopping,
+            # What is written beside frees nothing for this worker: what a batch does is compared one after the other.
+            stopping=self._identity.is_stopping or beside,
             least_priority=self.least_priority,
         )
 
-    async def _send(self, arrays: FinishArrays) -> Finished | None:
+    async def _send(self, batch: list[Outcome], arrays: FinishArrays, *, beside: bool) -> Finished | None:
         """The database's answer; None when the lease was lost while it did not answer."""
         worker_id = self._identity.worker_id
         if worker_id is None:
             return None
-        for delay in iter_backoff():
+        portion = self._portion
+        while True:
+            sent = time.monotonic()
             try:
                 reach("before finish")
-                finished = await self._store.finish_tasks(worker_id, arrays)
-                self.is_stuck = False
+                finished = await self._store.finish_tasks(worker_id, arrays, large=beside)
                 reach("finish committed")
-                return finished if self._identity.worker_id == worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
                 # is found again by asking what we hold.
-                logger.warning("waiting for the database to store results (%d): %s", len(arrays.tasks), error)
                 self._holdings.doubt()
-                self.is_stuck = True
-                await asyncio.sleep(delay)
+                self._resent.update(assignment for assignment, _ in batch)
+                portion.note_failure(error)
+                self.is_stuck = self.is_stuck or not beside
+                await self._outage.pause(error, f"{len(batch) + len(self._outbox.outcomes)} wait in memory")
                 if self._identity.worker_id != worker_id:
                     return None
-        raise AssertionError("iter_backoff never ends")
+                is_small = len(batch) == 1 and measure(batch[0]) <= LEAST_BYTES
+                if isinstance(error, UnansweredError) and (beside or not is_small):
+                    raise
+            else:
+                size = sum(map(measure, batch))
+                full = len(batch) >= portion.share(FLUSH_CAP) or 2 * size > portion.bytes
+                portion.note(time.monotonic() - sent, full=full)
+                self._outage.end(f"{len(batch)} results stored")
+                self.is_stuck = self.is_stuck and beside
+                return finished if self._identity.worker_id == worker_id else None
+
+    async def _tell_refused(self, batch: list[Outcome], finished: Finished) -> None:
+        """Some outcomes passed the fence no more. After a lost answer that may be because they are stored already."""
+        late = [outcome for position, outcome in enumerate(batch, 1) if position not in finished.accepted]
+        stored = 0
+        if not self._resent.isdisjoint(assignment for assignment, _ in late):
+            try:
+                stored = await self._store.count_stored(late)
+            except DatabaseUnavailableError as error:
+                logger.debug("cannot see whether %d results were stored before: %s", len(late), error)
+                return
+        if stored:
+            logger.info("%d results had been stored by an earlier try whose answer was lost", stored)
+        if len(late) > stored:
+            logger.info(
+                "%d outcomes came too late and were not stored: those tasks were cancelled or taken over",
+                len(late) - stored,
+            )
 
     def _settle(self, batch: list[Outcome], plan: FinishPlan, finished: Finished, handed_on: int) -> None:
         self._note(batch, plan, finished)
@@ -212,13 +324,12 @@ class Flusher:
         self.pace.note(len(finished.accepted), plan.failures)
         if self._meter is not None:
             self._meter.note_outcomes(batch, finished.accepted)
-        if len(finished.accepted) < len(batch):
-            logger.info(
-                "%d outcomes came too late and were not stored: those tasks were cancelled or taken over",
-                len(batch) - len(finished.accepted),
-            )
         for position, (assignment, report) in enumerate(batch, 1):
-            if position in finished.accepted and report.status > 0:
+            if position not in finished.accepted:
+                continue
+            if report.status in (Status.FAILED, Status.RETRIED) and assignment.execution is not None:
+                tell_failure(assignment, report)
+            if report.status > 0:
                 assignment.run.results[assignment.task] = TaskResult(
                     report.status, report.output, report.error, report.reason
                 )

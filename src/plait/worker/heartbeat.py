@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
+from plait.store.outage import Outage
 from plait.worker.identity import Identity
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Heartbeat:
         self._read_pace = read_pace
         self._lose = lose
         self._last_ok = time.monotonic()
+        self._outage = Outage(logger, "renew the lease")
         self._stood = 0.0
         """Seconds by which this loop came late since then: the process stood still."""
         self._hurried = asyncio.Event()
@@ -65,8 +67,11 @@ class Heartbeat:
             sent = time.monotonic()
             try:
                 await self._beat(sent)
-            except (TimeoutError, DatabaseUnavailableError) as error:
-                logger.warning("the database did not answer the heartbeat: %s", error or "timed out")
+                self._outage.end()
+            except TimeoutError:
+                self._outage.note(TimeoutError("the database did not answer before the lease was about to end"))
+            except DatabaseUnavailableError as error:
+                self._outage.note(error)
             if time.monotonic() - self._last_ok > self._timings.lease - self._timings.margin:
                 await self._end("the database did not answer before the lease was about to end")
             pause = self._timings.heartbeat if self._last_ok == sent else min(1.0, self._timings.heartbeat)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plait.errors import DatabaseUnavailableError, InvalidValueError
-from plait.graph.attempt import Report, RunState, TaskResult
+from plait.errors import DatabaseUnavailableError, InvalidValueError, NotFoundError
+from plait.graph.attempt import Report, RunState, StoredVersion, UnreadableVersionError
 from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.graph.judge import NO_SIGNALS, RUN, Cancel, Fail, Signals, Skip, WaitFor, judge, judge_losses
-from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.store.connection import CALL_TIMEOUT, UnansweredError
+from plait.store.outage import Outage
+from plait.store.reader import ValueReader
 from plait.values.failures import describe_failure
 from plait.worker.assignment import Assignment, CodeBook
 from plait.worker.holdings import Holdings
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("plait.worker")
 
-RESULTS_PAGE = 250
-"""Parents' outcomes that are read in one statement: each may be as large as the payload limit."""
+FIRST_PAUSE, LONGEST_PAUSE = 15.0, 600.0
+"""Seconds for which a task of an unreadable version is left to others."""
+UNREADABLE = "its worker cannot read this version of the workflow: a newer Plait stored it"
+
 CONDITIONS_PAGE = 100
 """Tasks whose conditions are looked at together."""
 
@@ -69,18 +73,28 @@ class Intake:
         self._loss_limit = loss_limit
         self._noting = asyncio.Lock()
         self._reader: ConditionReader | None = None
-        self._condition_reads = asyncio.Semaphore(2)  # of the pool's few connections, some are for others
+        self._values = ValueReader(store.pool, Outage(logger, "read inputs and parents' outputs"))
+        self._condition_reads = asyncio.Semaphore(1)  # of the pool's few connections, some are for others
+        self._conditions_outage = Outage(logger, "read conditions of tasks")
+        self._unreadable: dict[int, StoredVersion] = {}
+        """Outlines of versions that a newer Plait stored."""
+        self._suspects_outage = Outage(logger, "begin tasks that were lost with a worker")
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def admit_rows(self, rows: Sequence[Record], *, expired: bool = False) -> None:
         """Take over tasks as a claim returned them. Their slots have been reserved; ``expired`` ones, which are only
-        judged, have none."""
+        judged, have none.
+
+        What is not there to judge or to run them is read beside: the claim waits for no value, whatever its size.
+        """
         epoch = self._holdings.epoch
         for version_id in {row["version_id"] for row in rows}:
-            if self._store.get_version(version_id) is None:
-                await self._store.read_version(version_id)
+            if self._store.get_version(version_id) is None and version_id not in self._unreadable:
+                await self._read_version(version_id)
         if epoch != self._holdings.epoch:
             return
+        self._give_back([row for row in rows if row["version_id"] in self._unreadable], slot=not expired)
+        rows = [row for row in rows if row["version_id"] not in self._unreadable]
         assignments = [self._admit_row(row, slot=not expired) for row in rows]
         conditional = [
             (assignment, row)
@@ -91,34 +105,51 @@ class Intake:
             waiting = {assignment for assignment, _ in conditional}
             self._spawn(self._judge_conditional(conditional), "plait-conditions")
             assignments = [assignment for assignment in assignments if assignment not in waiting]
-        await self._judge_all(assignments, expired=expired)
+        self._judge_or_read(assignments, expired=expired)
 
     def admit_continued(self, assignments: list[Assignment]) -> None:
         """Go on with tasks that a finish freed into this worker's hands; they are held already.
 
         Most have all their parents' outcomes in memory and start within this call.
         """
-        if _list_missing(assignments):
-            incomplete = [assignment for assignment in assignments if _list_missing([assignment])]
-            waiting = set(incomplete)
-            self._spawn(self._judge_all(incomplete, expired=False), "plait-intake")
-            assignments = [assignment for assignment in assignments if assignment not in waiting]
-        self._judge_complete(assignments, expired=False)
+        self._judge_or_read(assignments, expired=False)
 
     async def close(self) -> None:
-        """Wait for the reads that are under way."""
+        """Wait for the reads that are under way, for a while."""
         if self._fetching:
-            await asyncio.wait(self._fetching, timeout=CALL_TIMEOUT)
+            _, late = await asyncio.wait(self._fetching, timeout=CALL_TIMEOUT)
+            for task in late:
+                task.cancel()
 
-    def _spawn(self, reads: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(reads, name=name)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._fetching.add(task)
         task.add_done_callback(self._end_fetch)
 
     def _end_fetch(self, task: asyncio.Task[None]) -> None:
         self._fetching.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("what the tasks need to begin could not be read", exc_info=task.exception())
+            logger.error("inputs and parents' outputs could not be read", exc_info=task.exception())
+
+    async def _read_version(self, version_id: int) -> None:
+        try:
+            await self._store.read_version(version_id)
+        except UnreadableVersionError as error:
+            self._unreadable[version_id] = error.outline
+            logger.error("tasks are handed back: %s", error)
+
+    def _give_back(self, rows: Sequence[Record], *, slot: bool) -> None:
+        """Hand back tasks of versions that this Plait cannot read, for longer each time: a newer worker runs them."""
+        for row in rows:
+            version, attempt = self._unreadable[row["version_id"]], row["attempt"]
+            run = RunState(
+                row["run_id"], version, None, None, row["priority"], Status.COMPLETED, ended=row["status"] != 0
+            )
+            assignment = Assignment(run, row["task"], attempt, row["retry"], row["lost"], None, slot)
+            self._holdings.add(assignment)
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * attempt)
+            report = Report(Status.RELEASED, retry_us=round(pause * 1e6), reason=UNREADABLE)
+            self._conclude(assignment, report)
 
     def _admit_row(self, row: Record, *, slot: bool) -> Assignment:
         run_id = row["run_id"]
@@ -131,6 +162,8 @@ class Intake:
                 run_id, version, row["input"], row["metadata"], row["priority"], Status.COMPLETED, ended=False
             )
             run.first_attempt = first_attempt
+        elif run.input is None:
+            run.input = row["input"]
         run.cancel_tasks = row["cancel_tasks"] or ()
         if row["worst"] > run.worst:
             run.worst = STATUS_BY_CODE[row["worst"]]
@@ -144,40 +177,67 @@ class Intake:
         self._holdings.add(assignment)
         return assignment
 
-    async def _judge_all(self, assignments: list[Assignment], *, expired: bool) -> None:
-        missing = _list_missing(assignments)
+    def _judge_or_read(self, assignments: list[Assignment], *, expired: bool) -> None:
+        """Judge what can be judged now; the others once what they lack is read."""
+        lacking = {assignment for assignment in assignments if not _is_complete(assignment, expired)}
+        if lacking:
+            self._spawn(self._judge_later([one for one in assignments if one in lacking], expired), "plait-intake")
+            assignments = [assignment for assignment in assignments if assignment not in lacking]
+        self._judge_complete(assignments, expired=expired)
+
+    async def _judge_later(self, assignments: list[Assignment], expired: bool) -> None:
+        left = assignments
         try:
-            for start in range(0, len(missing), RESULTS_PAGE):
-                await self._fetch_results(missing[start : start + RESULTS_PAGE])
-        finally:
-            # Whatever was read: a task whose parents' outcomes are still missing is failed by the judgement.
-            self._judge_complete(assignments, expired=expired)
+            async for _ in self._read_values(assignments, expired):
+                complete = [assignment for assignment in left if _is_complete(assignment, expired)]
+                left = [assignment for assignment in left if not _is_complete(assignment, expired)]
+                self._judge_complete(complete, expired=expired)
+        except Exception:
+            logger.exception("inputs and parents' outputs could not be read")
+        # What still lacks something, because it is gone or cannot be read, is failed by the judgement.
+        self._judge_complete(left, expired=expired)
+
+    async def _read_values(self, assignments: list[Assignment], expired: bool) -> AsyncIterator[None]:
+        """Read what assignments lack; yields whenever something has come."""
+        runs = {assignment.run.id: assignment.run for assignment in assignments}
+        if not expired:
+            async for inputs in self._values.read_inputs([run.id for run in runs.values() if run.input is None]):
+                for run_id, value in inputs.items():
+                    runs[run_id].input = value
+                yield
+        async for results in self._values.read_outcomes(_list_missing(assignments)):
+            for (run_id, task), result in results.items():
+                runs[run_id].results[task] = result
+            yield
 
     async def _judge_conditional(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
-        """Judge tasks with conditions: what is known about these is read first. Apart from the claim, which others
-        wait for."""
+        """Judge tasks with conditions: what is known about these is read first."""
         if self._reader is None:
             from plait.worker.conditions import ConditionReader  # noqa: PLC0415 - where there are conditions at all
 
             self._reader = ConditionReader(self._store.events, self._evaluator)
-        missing = _list_missing([assignment for assignment, _ in claimed])
-        async with self._condition_reads:
-            for start in range(0, len(missing), RESULTS_PAGE):
-                await self._fetch_results(missing[start : start + RESULTS_PAGE])
-            for start in range(0, len(claimed), CONDITIONS_PAGE):
-                page = claimed[start : start + CONDITIONS_PAGE]
+        async for _ in self._read_values([assignment for assignment, _ in claimed], expired=False):
+            pass
+        for start in range(0, len(claimed), CONDITIONS_PAGE):
+            page = claimed[start : start + CONDITIONS_PAGE]
+            async with self._condition_reads:
                 await self._read_conditions(page)
-                self._judge_complete([assignment for assignment, _ in page if not assignment.concluded], expired=False)
+            self._judge_complete([assignment for assignment, _ in page], expired=False)
 
     async def _read_conditions(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
         """Find out about the conditions of tasks. One for which that fails, fails alone, with the reason."""
         assert self._reader is not None
-        for delay in iter_backoff():
+        while True:
             try:
                 await self._reader.read(claimed)
+                self._conditions_outage.end()
                 return
-            except DatabaseUnavailableError:
-                await asyncio.sleep(delay)
+            except DatabaseUnavailableError as error:
+                await self._conditions_outage.pause(error)
+                if isinstance(error, UnansweredError) and len(claimed) > 1:
+                    await self._read_conditions(claimed[: len(claimed) // 2])
+                    await self._read_conditions(claimed[len(claimed) // 2 :])
+                    return
             except Exception as error:
                 if len(claimed) > 1:
                     for one in claimed:
@@ -196,8 +256,10 @@ class Intake:
         ready = [
             assignment
             for assignment in assignments
-            # The lease may have been lost while outcomes were fetched.
-            if held.get(assignment.key) is assignment and self._judge_safely(assignment, expired)
+            # Its lease may have been lost, or somebody may have cancelled it, while values were read.
+            if held.get(assignment.key) is assignment
+            and not assignment.concluded
+            and self._judge_safely(assignment, expired)
         ]
         for suspect in [assignment for assignment in ready if assignment.lost]:
             ready.remove(suspect)
@@ -226,17 +288,18 @@ class Intake:
     async def _note_begin(self, assignment: Assignment) -> dict[str, int] | None:
         """How often it was lost, by how its worker ended; None when it is not this worker's any more."""
         key = (assignment.run.id, assignment.task, assignment.attempt)
-        for delay in iter_backoff():
+        while True:
             worker_id = self._identity.worker_id
             if worker_id is None or assignment.concluded or self._holdings.find(assignment) is None:
-                break
+                return None
             try:
                 async with self._noting:
-                    return await self._store.begin_suspect(worker_id, key, self._holdings.suspects.begin(assignment))
+                    losses = await self._store.begin_suspect(worker_id, key, self._holdings.suspects.begin(assignment))
             except DatabaseUnavailableError as error:
-                logger.warning("task %s waits for the database to begin: %s", assignment.name, error)
-                await asyncio.sleep(delay)
-        return None
+                await self._suspects_outage.pause(error)
+            else:
+                self._suspects_outage.end()
+                return losses
 
     def _judge_safely(self, assignment: Assignment, expired: bool) -> bool:
         """One task that cannot be judged fails alone, with the reason; the others go on."""
@@ -274,21 +337,9 @@ class Intake:
                 assignment, Report(Status.RELEASED, retry_us=0, reason="the worker has no code for this task")
             )
             return False
+        if run.input is None:
+            raise NotFoundError(f"the input of run {run.id} is gone: the run was deleted")
         return True
-
-    async def _fetch_results(self, missing: list[tuple[RunState, int]]) -> None:
-        by_id: dict[UUID, RunState] = {run.id: run for run, _ in missing}
-        rows: list[Record] = []
-        for delay in iter_backoff():
-            try:
-                rows = await self._store.read_outcomes([run.id for run, _ in missing], [task for _, task in missing])
-                break
-            except DatabaseUnavailableError:
-                await asyncio.sleep(delay)
-        for row in rows:
-            by_id[row["run_id"]].results[row["task"]] = TaskResult(
-                STATUS_BY_CODE[row["status"]], row["output"], row["error"], row["reason"]
-            )
 
 
 def _read_signals(assignment: Assignment, expired: bool) -> Signals:
@@ -307,18 +358,19 @@ def _read_signals(assignment: Assignment, expired: bool) -> Signals:
     )
 
 
-def _list_missing(assignments: list[Assignment]) -> list[tuple[RunState, int]]:
-    missing: list[tuple[RunState, int]] = []
+def _is_complete(assignment: Assignment, expired: bool) -> bool:
+    """Whether all is there that is needed to judge an attempt and, unless it has ``expired``, to run it."""
+    return (expired or assignment.run.input is not None) and not _list_missing([assignment])
+
+
+def _list_missing(assignments: list[Assignment]) -> list[tuple[UUID, int]]:
+    """Run and number of the tasks whose outcomes attempts need and do not have."""
+    missing: list[tuple[UUID, int]] = []
     for assignment in assignments:
         run = assignment.run
-        tasks = run.version.definition.tasks
-        spec = tasks[assignment.task]
-        if spec.kind is TaskKind.ON_FAILURE:
-            missing.extend((run, task) for task in range(assignment.task) if task not in run.results)
-            continue
-        for parent in spec.parents:
-            if parent not in run.results:
-                missing.append((run, parent))
+        spec = run.version.definition.tasks[assignment.task]
+        parents = range(assignment.task) if spec.kind is TaskKind.ON_FAILURE else spec.parents
+        missing.extend((run.id, parent) for parent in parents if parent not in run.results)
     return missing if len(missing) < 2 else list(dict.fromkeys(missing))
 
 

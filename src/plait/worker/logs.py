@@ -22,8 +22,9 @@ from plait.engine.current import current_attempt
 from plait.errors import DatabaseUnavailableError
 from plait.graph.attempt import Attempt
 from plait.store.changes import LOGGED, ChangeTeller
-from plait.store.connection import LinkPool, iter_backoff
+from plait.store.connection import LinkPool
 from plait.store.logs import LogRow, LogStore
+from plait.store.outage import Outage
 
 if TYPE_CHECKING:
     from plait.store.hints import Hub
@@ -99,6 +100,7 @@ class LogWriter:
         self._loop = loop
         self._pending: deque[LogRow] = deque()
         self._pending_bytes = 0
+        self._outage = Outage(logger, "store what tasks log")
         self._dropped = 0
         self._warned = -WARN_SECONDS
         self._woken = False
@@ -181,13 +183,13 @@ class LogWriter:
         return batch
 
     async def _write(self, batch: list[LogRow]) -> None:
-        for delay in iter_backoff():
+        while True:
             try:
                 await self._store.insert(batch)
+                self._outage.end()
                 break
             except DatabaseUnavailableError as error:
-                logger.debug("waiting for the database to store logs: %s", error)
-                await asyncio.sleep(delay)
+                await self._outage.pause(error, f"{len(batch) + len(self._pending)} lines wait in memory")
             except asyncpg.PostgresError as error:
                 logger.warning("the database refused %d lines of tasks' logs: %s", len(batch), error)
                 return

@@ -12,6 +12,22 @@ from plait.worker.holdings import Holdings
 Outcome = tuple[Assignment, Report]
 
 
+def measure(outcome: Outcome) -> int:
+    """About how many bytes storing an outcome takes."""
+    report = outcome[1]
+    return len(report.output or b"") + len(report.error or b"")
+
+
+def cut(outcomes: list[Outcome], cap: int, most_bytes: int) -> tuple[list[Outcome], list[Outcome]]:
+    """Outcomes up to ``cap``, and up to so many bytes, a single larger one aside; and the others."""
+    size = 0
+    for count, outcome in enumerate(outcomes):
+        size += measure(outcome)
+        if count == cap or (count and size > most_bytes):
+            return outcomes[:count], outcomes[count:]
+    return outcomes, []
+
+
 class Outbox:
     """Outcomes that the flusher has not taken yet. ``note_ended`` is called when one comes. Everything runs on the
     engine's loop."""
@@ -37,16 +53,14 @@ class Outbox:
         self._note_ended()
 
     def take(self, cap: int, most_bytes: int) -> list[Outcome]:
-        """Take the oldest: up to ``cap``, and up to so many bytes of output, a single larger one aside."""
-        size = 0
-        for count, (_, report) in enumerate(self.outcomes):
-            size += len(report.output or b"")
-            if count == cap or (count and size > most_bytes):
-                break
-        else:
-            count = len(self.outcomes)
-        batch, self.outcomes = self.outcomes[:count], self.outcomes[count:]
+        """Take the oldest: up to ``cap``, and up to so many bytes, a single larger one aside."""
+        batch, self.outcomes = cut(self.outcomes, cap, most_bytes)
         return batch
+
+    def put_back(self, batch: list[Outcome]) -> None:
+        """Put first again what was taken and not written."""
+        self.outcomes[:0] = batch
+        self._wake.set()
 
     async def wait(self) -> None:
         """Wait until something comes, or came since this was last called."""

@@ -11,7 +11,8 @@ from plait.errors import DatabaseUnavailableError
 from plait.faultpoints import reach
 from plait.graph.attempt import Report
 from plait.graph.definition import Status
-from plait.store.connection import CALL_TIMEOUT, iter_backoff
+from plait.store.connection import CALL_TIMEOUT
+from plait.store.outage import Outage
 from plait.values.failures import describe_failure
 from plait.worker.assignment import Assignment
 from plait.worker.conditions import build_park_row
@@ -51,6 +52,7 @@ class Parker:
         self._queue: list[tuple[Assignment, Sequence[int]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._changes = changes
+        self._outage = Outage(logger, "store that tasks wait for their conditions")
 
     def park(self, assignment: Assignment, numbers: Sequence[int]) -> None:
         """Park a task until one of its conditions ``numbers`` may hold. Nothing else concludes it from now on."""
@@ -98,19 +100,18 @@ class Parker:
         """The database's answer; None when the lease was lost meanwhile."""
         worker_id = self._identity.worker_id
         rows = [build_park_row(assignment, numbers) for assignment, numbers in batch]
-        for delay in iter_backoff():
-            if worker_id is None or worker_id != self._identity.worker_id:
-                return None
+        while worker_id is not None and worker_id == self._identity.worker_id:
             try:
                 reach("before park")
                 parked = await self._store.events.park(worker_id, rows)
                 reach("park committed")
-                return parked if worker_id == self._identity.worker_id else None
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless.
-                logger.warning("waiting for the database to store that tasks wait (%d): %s", len(batch), error)
-                await asyncio.sleep(delay)
-        raise AssertionError("iter_backoff never ends")
+                await self._outage.pause(error, f"{len(batch)} tasks")
+            else:
+                self._outage.end(f"{len(batch)} tasks wait")
+                return parked if worker_id == self._identity.worker_id else None
+        return None
 
     def _settle(self, batch: list[tuple[Assignment, Sequence[int]]], parked: Parked) -> None:
         self._changes.tell(assignment.run.id for assignment, _ in batch)

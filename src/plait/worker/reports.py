@@ -11,6 +11,7 @@ from plait.errors import DatabaseUnavailableError, NonRetryableException, RetryA
 from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.graph.retry import choose_retry
+from plait.logs import describe_attempt
 from plait.values.failures import describe_exception
 
 logger = logging.getLogger("plait.worker")
@@ -46,24 +47,24 @@ def choose_failure(
     """Retried or failed, as the task's options and the retries spent so far say."""
     spec = attempt.run.version.definition.tasks[attempt.task]
     delay = choose_retry(spec, attempt.retry, retryable=retryable, after=after, random=random.random())
-    _log_failure(attempt, error, delay)
     if delay is None:
         return Report(Status.FAILED, error=error, elapsed_us=elapsed_us)
     return Report(Status.RETRIED, error=error, elapsed_us=elapsed_us, retry_us=round(delay * 1e6))
 
 
-def _log_failure(attempt: Attempt, error: bytes, delay: float | None) -> None:
-    """One line for whoever watches the worker; the traceback is with the run. None where the attempt was taken away
-    before: that its code was told to stop is no failure."""
-    if not attempt.concluded and logger.isEnabledFor(logging.INFO):
-        record = json.loads(error)
+def tell_failure(attempt: Attempt, report: Report) -> None:
+    """One line for whoever watches the worker, once it is stored that an attempt failed; the traceback is with the run.
+    What the code of an attempt raised that was cancelled or taken away is no failure, and not stored as one."""
+    if logger.isEnabledFor(logging.INFO) and report.error is not None:
+        record = json.loads(report.error)
         first, *more = (record["message"].strip() or "(no message)").split("\n", 1)
         logger.info(
             "task %s of run %s failed in attempt %d, %s: %s: %s",
             attempt.name,
             attempt.run.id,
             attempt.attempt,
-            "not retried" if delay is None else f"retry in {delay:g} s",
+            "not retried" if report.retry_us is None else f"retry in {report.retry_us / 1e6:g} s",
             record["type"],
             first + (" …" if more else ""),
+            extra=describe_attempt(attempt),
         )

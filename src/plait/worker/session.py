@@ -28,7 +28,8 @@ from plait.maintenance.serving import Serving
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
-from plait.store.connection import CALL_TIMEOUT, hide_password, is_schema_back, iter_backoff
+from plait.store.connection import CALL_TIMEOUT, hide_password, is_schema_back
+from plait.store.outage import Outage
 from plait.store.store import Store, WorkerRow
 from plait.values.evaluator import Evaluator
 from plait.worker.address import Address
@@ -100,6 +101,7 @@ class Session:
         self.changes = ChangeTeller(hub)
         self.logs = LogWriter(engine.store.url, hub, self._loop)
         self._background = Background()
+        self._outage = Outage(logger, "register again")
         meter = None if health is None else Meter()
         outbox = self._outbox = Outbox(self.holdings, note_ended=self.logs.hurry)
         self.executor = Executor(
@@ -340,14 +342,15 @@ class Session:
             if assignment.execution is not None and assignment.execution.trace is not None:
                 assignment.execution.trace.abandon()
             self.executor.stop(assignment)
-        for delay in iter_backoff():
+        while True:
             try:
                 await self.flusher.offer(lost, unstored)
                 await self._register(lost, ending)
+                self._outage.end(f"under the id {self.identity.id}")
                 self._announce()
                 return
-            except DatabaseUnavailableError:
-                await asyncio.sleep(delay)
+            except DatabaseUnavailableError as error:
+                await self._outage.pause(error)
 
     async def _wait_until_empty(self, seconds: float, *, interruptible: bool) -> None:
         deadline = time.monotonic() + seconds

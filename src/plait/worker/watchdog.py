@@ -63,7 +63,6 @@ class Watchdog:
         assert execution is not None
         allowed = assignment.deadline - execution.started
         message = f"did not finish within its execution_timeout of {allowed:g} s"
-        logger.warning("task %s of run %s %s", assignment.name, assignment.run.id, message)
         self._conclude(
             assignment, choose_failure(assignment, describe_failure("TaskTimeoutError", message), execution.elapsed_us)
         )

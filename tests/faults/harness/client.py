@@ -32,6 +32,9 @@ class Client(Protocol):
     def uncertain(self) -> int: ...
     @property
     def meddled(self) -> Set[str]: ...
+    def check(self) -> None:
+        """Raise what has ended it before its time."""
+
     def finish(self) -> None: ...
 
 
@@ -75,6 +78,9 @@ class LoadClient:
         self._thread.join(90)
         assert not self._thread.is_alive(), f"the client hangs after {len(self.acknowledged)} triggers"
         self._plait.close()
+        self.check()
+
+    def check(self) -> None:
         if self.error is not None:
             raise self.error
 
@@ -154,6 +160,9 @@ class ProcessClient:
     @property
     def meddled(self) -> set[str]:
         return {line["meddled"] for line in self._read() if "meddled" in line}
+
+    def check(self) -> None:
+        """``finish`` looks at how it ended."""
 
     def finish(self) -> None:
         """Wait until it has done all, starting it again where it died."""

@@ -1,4 +1,5 @@
-"""``python -m faults.harness.run_client JOURNAL COUNT RETRIES``: a client that may be killed and goes on.
+"""``python -m faults.harness.run_client JOURNAL COUNT RETRIES``: a client that may be killed and goes on when it
+is started again.
 
 Each line of the journal says what has been acknowledged.
 """

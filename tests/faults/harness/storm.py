@@ -48,6 +48,8 @@ class Storm:
     def __init__(self, row: str, database: Database, ledger: Ledger, folder: Path) -> None:
         self.row = row
         self.database = database
+        self.url = database.url
+        """Under which probe and clients reach it, unless told otherwise."""
         self.ledger = ledger
         self.seed = choose_seed()
         self.chance = random.Random(self.seed)
@@ -70,28 +72,26 @@ class Storm:
 
     def start_workers(self, count: int, **settings: Any) -> list[WorkerProcess]:
         """Start workers of ``flows.mixed``; replacements get the same settings."""
-        self._worker_settings = {"slots": 8, "timings": QUICK, **settings}
+        self._worker_settings = {"slots": 8, "timings": QUICK, "url": self.url, **settings}
         self.workers += [self._start_worker() for _ in range(count)]
         self.wait(self._are_all_registered, "the workers have announced themselves")
         return self.workers
 
     def start_probe(self) -> None:
         """Have the unrelated task run from now on, by a worker of its own that nothing is done to."""
-        self._probe_worker = self._launch("probe", slots=8).wait_ready()
-        self._probe = Probe(self.database.url)
+        self._probe_worker = self._launch("probe", slots=8, url=self.url).wait_ready()
+        self._probe = Probe(self.url)
         eventually(lambda: self._probe is not None and len(self._probe.seconds) > 3, "the probe runs")
 
     def start_client(self, url: str | None = None, **options: Any) -> LoadClient:
         """Have runs triggered from now on."""
-        client = LoadClient(
-            url or self.database.url, random.Random(self.chance.random()), retries=self._retries, **options
-        )
+        client = LoadClient(url or self.url, random.Random(self.chance.random()), retries=self._retries, **options)
         self.clients.append(client)
         return client
 
     def start_client_process(self, count: int, env: dict[str, str]) -> None:
         """Have runs triggered, some of them cancelled and replayed, by a process that may be killed."""
-        self.clients.append(ProcessClient(self.database.url, self._folder, count, env, retries=self._retries))
+        self.clients.append(ProcessClient(self.url, self._folder, count, env, retries=self._retries))
 
     @property
     def acknowledged(self) -> list[str]:
@@ -144,8 +144,17 @@ class Storm:
         worker.kill()
         self.tend()
 
+    def stop(self, worker: WorkerProcess) -> None:
+        """SIGTERM, as in a deployment; another worker takes its place. It finishes what it has begun."""
+        self.faults += 1
+        worker.wait_ready().terminate()
+        assert worker.wait() == 0
+        self.workers[self.workers.index(worker)] = self._start_worker()
+
     def tend(self) -> None:
-        """Replace workers that have ended."""
+        """Replace workers that have ended; raise what has ended a client."""
+        for client in self.clients:
+            client.check()
         for place, worker in enumerate(self.workers):
             if worker.process.poll() is not None:
                 self.disturbed.add(worker.pid)
@@ -204,7 +213,7 @@ class Storm:
             return False
 
     def _stop_crons(self) -> None:
-        plait = Plait(self.database.url)
+        plait = Plait(self.url)
         for cron in plait.cron.list():
             plait.cron.pause(cron.id)
         plait.close()
@@ -219,7 +228,7 @@ class Storm:
         ]
         assert set(cancelled) <= self._meddled, "cancelled, and nobody asked for it"
         if cancelled:
-            plait = Plait(self.database.url)
+            plait = Plait(self.url)
             for run in cancelled:
                 plait.runs.replay(run)
             plait.close()

@@ -21,6 +21,7 @@ OLDEST_SERVER: Final = 150000
 LARGEST_SKEW: Final = 1.0
 """Seconds between the clocks of client and server that nobody should worry about."""
 LONG_TRANSACTION: Final = 300.0
+BLOCKED_SECONDS: Final = 1.0
 MUCH_WAL: Final = 1e9
 HINT_SECONDS: Final = 2.0
 _CROWDED = 0.8
@@ -42,6 +43,7 @@ async def examine_server(store: Store, url: str) -> list[Finding]:
         assert row is not None
         findings += judge_settings(row)
         findings += judge_holders(await connection.fetch(load_sql("list_holders"), LONG_TRANSACTION))
+        findings += judge_blockers(await connection.fetch(load_sql("list_blockers"), BLOCKED_SECONDS))
         if not read_only:
             with suppress(asyncpg.InsufficientPrivilegeError):
                 findings += judge_slots(await connection.fetch(load_sql("list_slots")))
@@ -103,6 +105,19 @@ def judge_holders(rows: Sequence[Any]) -> Iterator[Finding]:
             says = f"a transaction of {row['who']} (pid {row['name']}, {row['state']}) is open for {age}: {held}"
             fix = format_command(f"SELECT pg_terminate_backend({row['name']})")
         yield Finding("transactions", None, says, fix)
+
+
+def judge_blockers(rows: Sequence[Any]) -> Iterator[Finding]:
+    """Transactions for which Plait waits."""
+    for row in rows:
+        age, waited = format_age(row["age"] or 0.0), format_age(row["waited"])
+        calls = "1 call" if row["waiting"] == 1 else f"{row['waiting']} calls"
+        says = (
+            f"{calls} of Plait {'waits' if row['waiting'] == 1 else 'wait'} (for up to {waited}) for a transaction of "
+            f"{row['who']} (pid {row['pid']}, {row['state']}) that is open for {age}"
+        )
+        fix = f"commit it or roll it back; or {format_command('SELECT pg_terminate_backend(' + str(row['pid']) + ')')}"
+        yield Finding("blocked", False, says, fix)
 
 
 def judge_slots(rows: Sequence[Any]) -> Iterator[Finding]:

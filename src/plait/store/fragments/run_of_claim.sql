@@ -2,5 +2,4 @@
        -- One that is to be cancelled with a run above it has ended, as far as the judge is concerned.
        CASE WHEN r.trigger_kind = plait.by_parent() AND EXISTS (SELECT FROM plait.cancellation)
                  AND plait.is_being_cancelled(r.id)
-            THEN plait.cancelled() ELSE r.status END AS status,
-       CASE WHEN row_number() OVER (PARTITION BY t.run_id) = 1 THEN r.input END AS input
+            THEN plait.cancelled() ELSE r.status END AS status

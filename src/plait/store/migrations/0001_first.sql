@@ -23,10 +23,13 @@ CREATE TABLE plait.action (
     id       integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workflow text NOT NULL,
     task     text NOT NULL,
-    UNIQUE (workflow, task)
+    format   smallint NOT NULL DEFAULT 1,
+    UNIQUE (workflow, task, format)
 );
 COMMENT ON TABLE plait.action IS
     'A task''s code, known by its names whatever the version: what a worker can run and a claim asks for.';
+COMMENT ON COLUMN plait.action.format IS
+    'of the definitions that it stands in: a Plait that cannot read them claims none of their tasks';
 
 -- The arrays repeat what a start needs, so that it reads one row and parses nothing.
 CREATE TABLE plait.workflow_version (

@@ -7,7 +7,7 @@
 -- so that a backlog the worker cannot run costs nothing; ready_suspect, which is empty as a rule, so too; worker's key.
 -- `share` first decides how many tasks each action gives, without locking; then exactly that many are locked, so nothing
 -- is locked and left. `seen` tells a claimer that came second to ask again: what it saw was taken by another, but there
--- may be more. A run's input comes once.
+-- may be more. Of inputs it brings at most $6 bytes.
 WITH alive AS MATERIALIZED (
     SELECT id FROM plait.worker WHERE id = $1 AND ended_at IS NULL
 ), suspect AS MATERIALIZED (
@@ -71,6 +71,8 @@ WITH alive AS MATERIALIZED (
 -- Include fragments/hold_taken.sql.
 SELECT h.seen, (SELECT id FROM alive) IS NOT NULL AS alive, t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority,
        t.action_id, t.queued_at, plait.now() AS started_at,
+-- Include fragments/input_of_claim.sql.
 -- Include fragments/run_of_claim.sql.
-FROM (SELECT count(*)::int AS seen FROM head) h
+FROM (SELECT count(*)::int AS seen, $6::int8 AS input_bytes FROM head) h
 LEFT JOIN (taken t JOIN plait.run r ON r.id = t.run_id) ON true
+WINDOW run AS (PARTITION BY t.run_id ORDER BY t.task)

@@ -1,6 +1,9 @@
--- Running tasks of worker $1 by their keys $2, $3, as a claim returns them. Index: running's key, one probe per task.
+-- Running tasks of worker $1 by their keys $2, $3, as a claim returns them, with at most $4 bytes of inputs. Index:
+-- running's key, one probe per task.
 SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at, t.started_at,
+-- Include fragments/input_of_claim.sql.
 -- Include fragments/run_of_claim.sql.
-FROM unnest($2::uuid[], $3::int2[]) AS w(run_id, task)
-JOIN plait.running t ON t.run_id = w.run_id AND t.task = w.task AND t.worker_id = $1
+FROM (SELECT *, $4::int8 AS input_bytes FROM unnest($2::uuid[], $3::int2[]) AS w(run_id, task)) h
+JOIN plait.running t ON t.run_id = h.run_id AND t.task = h.task AND t.worker_id = $1
 JOIN plait.run r ON r.id = t.run_id
+WINDOW run AS (PARTITION BY t.run_id ORDER BY t.task)

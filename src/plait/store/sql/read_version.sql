@@ -1,2 +1,2 @@
 -- A workflow version by id: its definition and its tasks' action ids.
-SELECT id, workflow, definition, actions FROM plait.workflow_version WHERE id = $1
+SELECT id, workflow, definition, actions, schedules_us FROM plait.workflow_version WHERE id = $1

@@ -1,19 +1,19 @@
 -- Store a workflow version once and give its id and its tasks' action ids. Repeatable by any number of processes.
 -- Locks: the new rows, actions in name order. $3 definition, $4 task names, $5 roots, $6 schedule timeouts of
--- all tasks in microseconds (-1: none), $7 counters.
+-- all tasks in microseconds (-1: none), $7 counters, $8 format of the definition.
 WITH wanted AS (
     SELECT name, ord FROM unnest($4::text[]) WITH ORDINALITY AS t(name, ord)
 ), added AS (
-    INSERT INTO plait.action (workflow, task)
-    SELECT $1, name FROM wanted
-    WHERE NOT EXISTS (SELECT 1 FROM plait.action a WHERE a.workflow = $1 AND a.task = wanted.name)
+    INSERT INTO plait.action (workflow, task, format)
+    SELECT $1, name, $8 FROM wanted
+    WHERE NOT EXISTS (SELECT 1 FROM plait.action a WHERE a.workflow = $1 AND a.task = wanted.name AND a.format = $8)
     ORDER BY name
-    ON CONFLICT (workflow, task) DO UPDATE SET task = excluded.task
+    ON CONFLICT (workflow, task, format) DO UPDATE SET task = excluded.task
     RETURNING id, task
 ), action AS (
     SELECT id, task FROM added
     UNION ALL
-    SELECT id, task FROM plait.action WHERE workflow = $1 AND task = ANY ($4::text[])
+    SELECT id, task FROM plait.action WHERE workflow = $1 AND task = ANY ($4::text[]) AND format = $8
 ), actions AS (
     SELECT array_agg(a.id ORDER BY w.ord) AS ids FROM wanted w JOIN action a ON a.task = w.name
 ), inserted AS (

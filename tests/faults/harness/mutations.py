@@ -1,0 +1,213 @@
+"""Ways to break Plait, each of which a fault test must notice: ``python -m faults.harness.mutations [WORD …]`` breaks a
+copy of the repository in each of them, runs the test, and says which breakage went unnoticed.
+
+With words, only those whose description has one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+MACHINE = "tests/faults/test_state_machine.py"
+STORMS = "tests/faults/test_storms.py::"
+POINTS = "tests/faults/test_fault_points.py::"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """``old`` stands once in ``file`` below ``src/plait``; with ``new`` in its place ``test`` must fail."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MUTATIONS = (
+    Mutation(
+        "the fence does not ask which worker",
+        "store/sql/finish_tasks.sql",
+        " AND h.attempt = o.attempt AND h.worker_id = $1",
+        " AND h.attempt = o.attempt",
+        MACHINE,
+    ),
+    Mutation(
+        "the fence does not ask which attempt",
+        "store/sql/finish_tasks.sql",
+        " AND h.attempt = o.attempt AND h.worker_id = $1",
+        " AND h.worker_id = $1",
+        MACHINE,
+    ),
+    Mutation(
+        "there is no fence",
+        "store/sql/finish_tasks.sql",
+        " AND h.attempt = o.attempt AND h.worker_id = $1",
+        "",
+        STORMS + "test_workers_frozen_for_three_leases_and_thawed",
+    ),
+    Mutation(
+        "a join forgets what it counted",
+        "store/sql/finish_tasks.sql",
+        "array_agg(p.n - coalesce(d.n, 0) ORDER BY p.slot)",
+        "array_agg(p.n - coalesce(least(d.n, 1), 0) ORDER BY p.slot)",
+        MACHINE,
+    ),
+    Mutation(
+        "a task that is parked overlooks an event",
+        "store/functions/park_tasks.sql",
+        "AND e.position > w.position",
+        "AND e.position > w.position AND false",
+        MACHINE,
+    ),
+    Mutation(
+        "a cancellation forgets what waits",
+        "store/functions/cancel_runs.sql",
+        "DELETE FROM plait.waiting WHERE run_id = ANY (active)",
+        "DELETE FROM plait.waiting WHERE run_id = ANY (active) AND false",
+        MACHINE,
+    ),
+    Mutation(
+        "a cancellation forgets the children",
+        "store/functions/cancel_runs.sql",
+        "family := plait.list_family(wanted);",
+        "family := ARRAY(SELECT unnest(wanted) ORDER BY 1);",
+        MACHINE,
+    ),
+    Mutation(
+        "a reaped task keeps the number of its attempt",
+        "store/sql/reap_workers.sql",
+        "t.attempt + 1, t.retry, t.lost + 1",
+        "t.attempt, t.retry, t.lost + 1",
+        MACHINE,
+    ),
+    Mutation(
+        "a replay does not number behind the old attempts",
+        "store/functions/replay_runs.sql",
+        "first_attempt = begun",
+        "first_attempt = 1",
+        MACHINE,
+    ),
+    Mutation(
+        "a child is pruned before its parent",
+        "store/functions/hold_prunable.sql",
+        "SELECT id FROM free WHERE id NOT IN (SELECT id FROM stays)",
+        "SELECT id FROM free",
+        MACHINE,
+    ),
+    Mutation(
+        "nobody takes up what a dead worker held",
+        "store/sql/reap_workers.sql",
+        "ORDER BY r.run_id, r.task LIMIT $1",
+        "ORDER BY r.run_id, r.task LIMIT least($1, 0)",
+        STORMS + "test_workers_killed_one_after_the_other",
+    ),
+    Mutation(
+        "a worker gives up storing when the database is away",
+        "worker/flusher.py",
+        "                self._holdings.doubt()\n                await asyncio.sleep(delay)",
+        "                return None",
+        STORMS + "test_postgresql_crashes_again_and_again",
+    ),
+    Mutation(
+        "a worker keeps its tasks although its lease is over",
+        "worker/heartbeat.py",
+        "> self._timings.lease - self._timings.margin:",
+        "> 1000:",
+        STORMS + "test_an_outage_longer_than_the_lease",
+    ),
+    Mutation(
+        "what a lost reply gave to a worker is not looked for",
+        "worker/claimer.py",
+        "            if found:\n",
+        "            if False:\n",
+        STORMS + "test_replies_lost_after_their_commit",
+    ),
+    Mutation(
+        "a reset connection is an unforeseen error",
+        "store/connection.py",
+        "    asyncpg.PostgresConnectionError,\n",
+        "",
+        STORMS + "test_connections_reset_at_once",
+    ),
+    Mutation(
+        "an upgrade is no transaction",
+        "store/schema.py",
+        "            async with connection.transaction():",
+        "            if connection:",
+        POINTS + "test_migration",
+    ),
+    Mutation(
+        "a claim is not to be found again",
+        "store/sql/read_held.sql",
+        "WHERE h.worker_id = $1",
+        "WHERE h.worker_id = $1 AND false",
+        POINTS + "test_fault_point[raise at claim committed]",
+    ),
+)
+
+
+def make_copy(folder: Path) -> Path:
+    """The repository as it is committed, with a Python whose packages are this one's, but for Plait. Returns that."""
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "x", "-C", folder], input=archive, check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
+    here = Path(sysconfig.get_path("purelib"))
+    there = folder / ".venv" / here.relative_to(sys.prefix)
+    for path in here.iterdir():
+        if path.name != "_editable_impl_plait.pth":
+            (there / path.name).symlink_to(path)
+    (there / "_editable_impl_plait.pth").write_text(str(folder / "src"))
+    return folder / ".venv" / "bin" / "python"
+
+
+def is_noticed(mutation: Mutation, folder: Path, python: Path) -> bool:
+    """Whether the test fails with the mutation."""
+    path = folder / "src" / "plait" / mutation.file
+    text = path.read_text()
+    assert text.count(mutation.old) == 1, f"{mutation.file} has changed: {mutation.what!r} needs another text"
+    path.write_text(text.replace(mutation.old, mutation.new))
+    try:
+        return fails(mutation.test, folder, python)
+    finally:
+        path.write_text(text)
+
+
+def fails(test: str, folder: Path, python: Path) -> bool:
+    ended = subprocess.run(
+        [python, "-m", "pytest", "-q", "-x", test],
+        cwd=folder,
+        env={**os.environ, "PLAIT_FAULTS": "long" if "raise" in test else "", "PLAIT_TEST_SECONDS": "150"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode in (0, 1), ended.stdout.decode()[-3000:]
+    return ended.returncode == 1
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    chosen = [one for one in MUTATIONS if not words or any(word in one.what for word in words)]
+    unnoticed = 0
+    with tempfile.TemporaryDirectory(prefix="plait-mutations-") as name:
+        folder = Path(name)
+        python = make_copy(folder)
+        broken = [test for test in dict.fromkeys(one.test for one in chosen) if fails(test, folder, python)]
+        assert not broken, f"these fail without a mutation: {broken}"
+        for mutation in chosen:
+            noticed = is_noticed(mutation, folder, python)
+            unnoticed += not noticed
+            print(f"{'noticed' if noticed else 'UNNOTICED'}: {mutation.what} ({mutation.test})", flush=True)
+    sys.exit(bool(unnoticed))
+
+
+if __name__ == "__main__":
+    main()
