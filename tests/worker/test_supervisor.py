@@ -341,7 +341,7 @@ def test_a_schema_that_is_dropped_is_not_made_anew_but_waited_for(serve, databas
     service = serve("flows:plait")
     service.wait_for("serving")
     [child] = service.children()
-    database.query("DROP SCHEMA plait CASCADE")
+    database.query("ALTER SCHEMA plait RENAME TO gone")  # a drop could deadlock with what the worker does
     service.wait_for("takes no tasks until there is a schema again")
     assert database.value("SELECT to_regnamespace('plait') IS NULL")
     assert [one.pid for one in service.children()] == [child.pid]

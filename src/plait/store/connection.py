@@ -422,7 +422,9 @@ class LinkPool:
     async def borrow(self) -> AsyncIterator[Link]:
         """A link for the time of the block."""
         async with self._free:
-            link = self._idle.pop()
+            # An open one, where there is one: perhaps no other can be opened.
+            link = next((one for one in reversed(self._idle) if one.is_open), self._idle[-1])
+            self._idle.remove(link)
             try:
                 yield link
             finally:
