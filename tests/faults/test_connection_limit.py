@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -53,10 +54,10 @@ def test_a_worker_that_takes_a_task_has_a_connection_to_store_its_result(
     database.query(f"ALTER ROLE {role} CONNECTION LIMIT {connections}")
     few = Plait(build_url(database, role))
     task = declare(few)
-    try:
+    worker = None
+    with suppress(DatabaseUnavailableError):
         worker = serve(few, task)
-    except DatabaseUnavailableError as error:
-        assert "too many connections" in str(error)
+    if worker is None:
         assert begun == []
         assert database.count("worker") == 0
     else:

@@ -55,7 +55,8 @@ def test_a_task_that_ends_its_workers_fails_alone_and_its_neighbours_complete(
     assert "lost 5 times while it ran: its worker's process ended; not tried again" in str(error)
     assert "look into the workers' logs" in str(error)
     assert [reference.result(60) for reference in innocents] == list(range(20))
-    losses = "SELECT n, count(*) FROM (SELECT count(*) AS n FROM plait.attempt WHERE status = -2 GROUP BY run_id) a GROUP BY n"
+    each = "SELECT count(*) AS n FROM plait.attempt WHERE status = -2 GROUP BY run_id"
+    losses = f"SELECT n, count(*) FROM ({each}) a GROUP BY n"
     assert sorted(database.query(losses)) == [(1, 9), (2, 11), (5, 1)]
     check_at_rest(database)
 
@@ -222,9 +223,10 @@ def test_a_suspect_beyond_a_workers_share_that_came_by_a_lost_answer_is_handed_b
     with psycopg.connect(database.url) as connection:
         references = [stranded.run_no_wait(connection=connection) for _ in range(3)]
         connection.execute(
-            "WITH taken AS (DELETE FROM plait.ready RETURNING *) INSERT INTO plait.running (run_id, task, attempt, retry, "
-            "lost, priority, action_id, worker_id, queued_at, started_at) SELECT t.run_id, t.task, t.attempt, t.retry, 2, "
-            "t.priority, t.action_id, w.id, t.queued_at, plait.now() FROM taken t, plait.worker w WHERE w.ended_at IS NULL"
+            "WITH taken AS (DELETE FROM plait.ready RETURNING *) INSERT INTO plait.running "
+            "(run_id, task, attempt, retry, lost, priority, action_id, worker_id, queued_at, started_at) "
+            "SELECT t.run_id, t.task, t.attempt, t.retry, 2, t.priority, t.action_id, w.id, t.queued_at, plait.now() "
+            "FROM taken t, plait.worker w WHERE w.ended_at IS NULL"
         )
     assert [reference.result(30) for reference in references] == [7, 7, 7]
     assert max(most) == 1

@@ -120,8 +120,8 @@ def judge(
 
 
 def judge_losses(losses: Mapping[str, int], limit: int) -> Run | Fail:
-    """What becomes of a task that was lost with its worker: ``losses`` says how often, by how the worker ended. That one
-    stopped or could not reach the database is not the task's fault. From ``limit`` on, this is told as a failure."""
+    """What becomes of a task that was lost with its worker: ``losses`` says how often, by how the worker ended. That
+    one stopped or could not reach the database is not the task's fault. From ``limit`` on, the task fails."""
     counted = {how: losses[how] for how in _LOSSES if losses.get(how)}
     total = sum(counted.values())
     if total < limit:
@@ -131,7 +131,7 @@ def judge_losses(losses: Mapping[str, int], limit: int) -> Run | Fail:
     )
     advice = (
         "look at what the task does without letting go of the interpreter (a call into native code, a huge regular "
-        "expression); isolate it in a process of its own"
+        "expression); run that in a process of its own"
         if counted.get("stalled", 0) * 2 > total
         else "look into the workers' logs for how they ended: out of memory, a crash in native code, os._exit"
     )

@@ -172,8 +172,8 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
 
 
 async def upgrade_alone(connection: Connection) -> list[Migration]:
-    """``upgrade``, unless somebody works with the schema that is there: raises ``SchemaError`` then. An upgrade under load
-    is for people to choose the time of."""
+    """``upgrade``, unless somebody works with the schema that is there: raises ``SchemaError`` then. When to upgrade
+    under load is for people to choose."""
     others: str | None = None
     if await read_version(connection):
         others = await connection.fetchval(_OTHERS, CHECKING)

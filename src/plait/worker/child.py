@@ -24,8 +24,8 @@ REPLACES_VARIABLE = "PLAIT_REPLACES_WORKER"
 LINK_VARIABLE = "PLAIT_SUPERVISOR_LINK"
 
 _ID_BYTES = 16
-"""A worker says its id when it begins to take tasks, when a lost lease made it take another id, and every few seconds, as
-a sign that its engine runs."""
+"""A worker says its id when it begins to take tasks, when a lost lease made it take another id, and every few
+seconds, as a sign that its engine runs."""
 
 
 class Child:
@@ -34,8 +34,8 @@ class Child:
     Attributes: ``number`` (1, 2, …); ``start_at``, when its next process is due on the monotonic clock, None
     while it has one or waits for something else; ``asked``, whether it was told to stop, and ``kill_at``, when it is
     killed then;
-    ``ready_at``, since when its process takes tasks; ``heard_at``, when it last said so; ``failures``, processes in a row
-    that did not serve.
+    ``ready_at``, since when its process takes tasks; ``heard_at``, when it last said so; ``failures``, processes in
+    a row that did not serve.
     """
 
     def __init__(self, number: int) -> None:
@@ -90,8 +90,8 @@ class Child:
         return bool(data)
 
     def poll(self) -> int | None:
-        """How its process ended; None while it runs. What a process that died leaves in its group, started by its tasks,
-        goes with it: those tasks run again. What wants to outlive it has a session of its own."""
+        """How its process ended; None while it runs. What a process that died leaves in its group, started by its
+        tasks, goes with it: those tasks run again. What wants to outlive it has a session of its own."""
         assert self.process is not None
         if self.process.returncode is None:
             # Not reaped yet, so that its number is nobody else's.

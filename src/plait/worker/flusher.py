@@ -101,8 +101,8 @@ class Flusher:
         ]
 
     async def offer(self, worker_id: UUID, outcomes: Sequence[Outcome]) -> None:
-        """Store outcomes under an id whose lease is lost. The fence refuses those whose tasks were taken over; where the
-        database was away for everybody, that is none. Nothing that they free is gone on with here."""
+        """Store outcomes under an id whose lease is lost. The fence refuses those whose tasks were taken over; where
+        the database was away for everybody, that is none. Nothing that they free is gone on with here."""
         for start in range(0, len(outcomes), OFFER_CAP):
             await self._offer(worker_id, sorted(outcomes[start : start + OFFER_CAP], key=lambda entry: entry[0].key))
 

@@ -19,8 +19,8 @@ logger = logging.getLogger("plait.worker")
 
 
 class Heartbeat:
-    """Renews the lease; calls ``lose`` when it was lost, by the database's word or by the clock, with the reason for people
-    and the ending for the database (see ``plait.worker.ending``)."""
+    """Renews the lease; calls ``lose`` when it was lost, by the database's word or by the clock, with the reason for
+    people and the ending for the database (see ``plait.worker.ending``)."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class Heartbeat:
         """The lease is lost, by standing still or by what ``why`` says."""
         if self._stood > (self._timings.lease - self._timings.margin) / 2:
             why = (
-                f"this process stood still for {self._stood:.0f} s: a task held the interpreter (a call into native code, "
-                "a huge regular expression), or the process was stopped, or the machine"
+                f"this process stood still for {self._stood:.0f} s: a task held the interpreter (a call into native "
+                "code, a huge regular expression), or the process was stopped, or the machine"
             )
             await self._lose(why, "stalled")
         else:

@@ -208,22 +208,10 @@ class Intake:
     async def _begin_suspect(self, assignment: Assignment) -> None:
         """Run a task that was lost with its worker before, unless that was too often. That it begins is noted first, so
         that another loss can count."""
-        suspects = self._holdings.suspects
-        for delay in iter_backoff():
-            worker_id = self._identity.worker_id
-            if worker_id is None or assignment.concluded or self._holdings.find(assignment) is None:
-                return
-            if not suspects.fits(assignment):  # it came in an answer that was lost
-                self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=_COMPANY))
-                return
-            key = (assignment.run.id, assignment.task, assignment.attempt)
-            try:
-                async with self._noting:
-                    losses = await self._store.begin_suspect(worker_id, key, suspects.begin(assignment))
-                break
-            except DatabaseUnavailableError as error:
-                logger.warning("task %s waits for the database to begin: %s", assignment.name, error)
-                await asyncio.sleep(delay)
+        if not self._holdings.suspects.fits(assignment):  # it came in an answer that was lost
+            self._conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=_COMPANY))
+            return
+        losses = await self._note_begin(assignment)
         if assignment.concluded or self._holdings.find(assignment) is None:
             return
         if losses is None:
@@ -234,6 +222,21 @@ class Intake:
             self._execute([assignment])
         else:
             self._conclude(assignment, _report_verdict(verdict))
+
+    async def _note_begin(self, assignment: Assignment) -> dict[str, int] | None:
+        """How often it was lost, by how its worker ended; None when it is not this worker's any more."""
+        key = (assignment.run.id, assignment.task, assignment.attempt)
+        for delay in iter_backoff():
+            worker_id = self._identity.worker_id
+            if worker_id is None or assignment.concluded or self._holdings.find(assignment) is None:
+                break
+            try:
+                async with self._noting:
+                    return await self._store.begin_suspect(worker_id, key, self._holdings.suspects.begin(assignment))
+            except DatabaseUnavailableError as error:
+                logger.warning("task %s waits for the database to begin: %s", assignment.name, error)
+                await asyncio.sleep(delay)
+        return None
 
     def _judge_safely(self, assignment: Assignment, expired: bool) -> bool:
         """One task that cannot be judged fails alone, with the reason; the others go on."""

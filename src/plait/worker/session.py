@@ -67,8 +67,8 @@ DRAIN_FLUSH_SECONDS = 10.0
 class Session:
     """One stay of a worker at the database. All of it runs on the engine's loop, but for the ``*_soon`` methods.
 
-    ``announce`` is called whenever the worker takes tasks under another id, ``pulse`` now and then while its engine runs,
-    ``fail`` when a part of the engine fails.
+    ``announce`` is called whenever the worker takes tasks under another id, ``pulse`` now and then while its engine
+    runs, ``fail`` when a part of the engine fails.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Session:
         self._hinted = [service for service in (self.leader, *self._services) if service.hint is not None]
         self._tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
-        self._is_mourning = False
+        self._is_without_schema = False
 
     def _make_services(self) -> list[PeriodicService]:
         """What the leader among the workers runs."""
@@ -361,17 +361,17 @@ class Session:
         if task.cancelled() or (error := task.exception()) is None:
             return
         if isinstance(error, SchemaError):
-            self._mourn(error)
+            self._outlast(error)
         else:
             logger.critical("the worker's %s failed; stopping", task.get_name(), exc_info=error)
             self._fail(error)
 
-    def _mourn(self, error: SchemaError) -> None:
-        """The schema is gone: somebody restores the database perhaps. This worker ends, for what it knows of the database
-        may not hold any more; but not before there is a schema again, or the next worker would make an empty one."""
+    def _outlast(self, error: SchemaError) -> None:
+        """The schema is gone: somebody restores the database perhaps. This worker ends, for what it knows of the
+        database may not hold any more; but not before there is a schema again: the next one would make an empty one."""
         self.claimer.stop()
-        if not self._is_mourning:
-            self._is_mourning = True
+        if not self._is_without_schema:
+            self._is_without_schema = True
             logger.error(
                 "worker %s takes no tasks until there is a schema again, then it ends: %s", self.identity.name, error
             )

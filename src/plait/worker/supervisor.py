@@ -25,8 +25,8 @@ KILL_MARGIN = 25.0
 """Seconds that a process has on top of its grace, to store its last results, before it is killed."""
 
 STALL_SECONDS = 60.0
-"""A process whose engine shows no sign of life for this long is killed: its lease has ended long before that, and what it
-holds runs elsewhere."""
+"""A process whose engine shows no sign of life for this long is killed: its lease has ended long before that, and what
+it holds runs elsewhere."""
 
 _LOOK_SECONDS = 5.0
 EXIT_USAGE = 2
@@ -141,9 +141,8 @@ class Supervisor:
             if stood_still:
                 child.heard_at = now
             elif now - child.heard_at > STALL_SECONDS and self._listen(child) and now - child.heard_at > STALL_SECONDS:
-                child.kill(
-                    f"has shown no sign of life for {STALL_SECONDS:g} s (a task holds the interpreter, or it was stopped)"
-                )
+                why = "a task holds the interpreter, or it was stopped"
+                child.kill(f"has shown no sign of life for {STALL_SECONDS:g} s ({why})")
                 self._look_after(child)
 
     def _may_start(self, child: Child) -> bool:

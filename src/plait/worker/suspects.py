@@ -1,9 +1,10 @@
 """Which of the tasks that were lost with a worker one worker holds at a time.
 
-A task that ends its worker (it uses up the memory, crashes in native code, holds the interpreter) takes with it whatever
-runs beside it, and nobody can tell which of them it was. So what was lost is a suspect, and comes back in smaller
-company: one that was lost once shares a quarter of a worker's slots with others of its kind; one that was lost more often
-is the only suspect of its worker. What loses its worker then, again and again, is the culprit.
+A task that ends its worker (it uses up the memory, crashes in native code, holds the interpreter) takes with it
+whatever runs beside it, and nobody can tell which of them it was. So what was lost is a suspect, and comes back in
+smaller company: one that was lost once shares a quarter of a worker's slots with others of its kind; one that was lost
+more often is the only suspect of its worker. What loses its worker then, again and again, is the culprit. Why so:
+docs/decisions/0011-suspects.md.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ class Watchdog:
         self._executor.stop(assignment)
         if (hung := self._executor.count_hung()) > self._holdings.slots:
             logger.warning(
-                "%d threads are still busy with tasks that are over, more than the worker has slots (%d): their code does "
-                "not end when it is told to. It can look at ctx.is_cancelled, and bound its own calls",
+                "%d threads are still busy with tasks that are over, more than the worker has slots (%d): their code "
+                "does not end when it is told to. It can look at ctx.is_cancelled, and bound its own calls",
                 hung,
                 self._holdings.slots,
             )

@@ -46,9 +46,9 @@ class Worker:
     """Runs the tasks of ``workflows``. Made by ``plait.worker(...)``; ``start()`` blocks until it is told to stop.
 
     Attributes, to be set before the start: ``health``, the address of its health port, or None; ``on_registered``,
-    called when it takes tasks under its ``id``, and again whenever a lost lease gave it another one; ``on_pulse``, called
-    every two seconds while its engine runs, on the engine's thread; ``caller``, an object that calls the code of tasks, for
-    integrations.
+    called when it takes tasks under its ``id``, and again whenever a lost lease gave it another one; ``on_pulse``,
+    called every two seconds while its engine runs, on the engine's thread; ``caller``, an object that calls the code
+    of tasks, for integrations.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Worker:
         self._stop_requested: asyncio.Event | None = None
         self._user_loop: asyncio.AbstractEventLoop | None = None
         self._portal: Portal | None = None
-        self._is_ruin = False
+        self._engine_died = False
         self._hurry = False
         self._failure: BaseException | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -195,7 +195,7 @@ class Worker:
             try:
                 await self._stop_requested.wait()
             finally:
-                if not self._is_ruin:
+                if not self._engine_died:
                     await portal.acall(self._close(session))
                 self._drop_leaver()  # the loop lives; the user's own clean-up takes the time it takes
                 self._session = None
@@ -210,7 +210,7 @@ class Worker:
             with suppress(RuntimeError):
                 self._user_loop.call_soon_threadsafe(self._stop_requested.set)
         session = self._session
-        if session is not None and self._portal is not None and not self._is_ruin:
+        if session is not None and self._portal is not None and not self._engine_died:
             if self._hurry:
                 session.hurry_soon()
             # Not left to the user's loop: a task may be blocking it.
@@ -256,10 +256,10 @@ class Worker:
     def _die(self, error: BaseException | None) -> None:
         """The engine's thread has ended (called on it): this worker can store nothing any more, and holds its lease no
         longer. Better that its process ends, and another one takes its tasks."""
-        self._is_ruin = True
+        self._engine_died = True
         self._failure = OperationError(
-            f"worker {self.name!r} ends because the thread of its engine has ended ({error!r}): start it again. Its tasks "
-            "run again elsewhere"
+            f"worker {self.name!r} ends because the thread of its engine has ended ({error!r}): start it again. Its "
+            "tasks run again elsewhere"
         )
         self._failure.__cause__ = error
         self.stop()
@@ -268,7 +268,7 @@ class Worker:
     def _on_signal(self) -> None:
         again, self._signalled = self._signalled, True
         # At once, not when the user's loop comes to it: a task may be blocking it.
-        if self._session is not None and not self._is_ruin:
+        if self._session is not None and not self._engine_died:
             self._session.stop_claiming_soon()
         self.stop(hurry=again)
         # Not from here: the signal may have come in the middle of a line that this very thread is writing, and what it

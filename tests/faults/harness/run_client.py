@@ -1,5 +1,4 @@
-"""``python -m faults.harness.run_client JOURNAL COUNT RETRIES``: a client that may be killed and goes on when it
-is started again.
+"""``python -m faults.harness.run_client JOURNAL COUNT RETRIES``: a client that may be killed and goes on.
 
 Each line of the journal says what has been acknowledged.
 """
