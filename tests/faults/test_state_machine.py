@@ -38,18 +38,6 @@ EVENTS = ("red", "blue")
 FAR = datetime(2999, 1, 1, tzinfo=UTC)
 ROOMS = ("ready", "waiting", "running")
 TABLES = (*ROOMS, "run", "attempt", "child", "wait", "awaited_event", "event", "event_inbox", "cancellation")
-    "run",
-    "ready",
-    "waiting",
-    "running",
-    "attempt",
-    "child",
-    "wait",
-    "awaited_event",
-    "event",
-    "event_inbox",
-    "cancellation",
-)
 
 
 @st.composite
