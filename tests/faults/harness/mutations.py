@@ -78,8 +78,8 @@ MUTATIONS = (
     Mutation(
         "a cancellation forgets the children",
         "store/functions/cancel_runs.sql",
-        "family := plait.list_family(wanted);",
-        "family := ARRAY(SELECT unnest(wanted) ORDER BY 1);",
+        "AND (r.id = ANY (active) AND",
+        "AND false AND (r.id = ANY (active) AND",
         MACHINE,
     ),
     Mutation(
