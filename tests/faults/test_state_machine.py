@@ -114,7 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
     def claim(self, who: int, limit: int) -> None:
         driver, ready = self.workers[who], self.model.list_tasks("ready")
         actions = sorted({action for version in self.versions for action in version.actions})
-        rows = self.do(driver.run("claim_tasks", driver.id, actions, limit))
+        rows = self.do(driver.run("claim_tasks", driver.id, actions, limit, 100_000, 100_000))
         rows = [row for row in rows if row["run_id"] is not None]
         assert [(row["run_id"], row["task"]) for row in sorted(rows, key=_by_age)] == sorted(ready)[:limit]
         for row in rows:
@@ -280,9 +280,9 @@ class StoreMachine(RuleBasedStateMachine):
     def the_rooms_are_the_models(self) -> None:
         for room in ROOMS:
             worker = "worker_id" if room == "running" else "NULL::uuid"
-            rows = self.database.query(f"SELECT run_id, task, attempt, retry, lost, {worker} FROM plait.{room}")
+            rows = self.database.query(f"SELECT run_id, task, attempt, retry, {worker} FROM plait.{room}")
             wanted = [
-                (*key, task.attempt, task.retry, task.lost, task.worker)
+                (*key, task.attempt, task.retry, task.worker)
                 for key in self.model.list_tasks(room)  # type: ignore[arg-type]
                 for task in [self.model.find(key)]
             ]
