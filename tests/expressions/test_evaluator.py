@@ -106,6 +106,20 @@ async def test_a_helper_that_was_killed_is_replaced(evaluator: Evaluator) -> Non
     assert await evaluator.evaluate([SMALL, SMALL]) == [True, True]
 
 
+async def test_answers_to_one_who_was_cancelled_are_not_taken_for_those_to_the_next(evaluator: Evaluator) -> None:
+    false = Question("input.n > 5", SMALL.variables)
+    await evaluator.evaluate([SMALL])
+    for _ in range(20):
+        asking = asyncio.create_task(evaluator.evaluate([false] * 50))
+        while evaluator._turn.locked() is False:
+            await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert await evaluator.evaluate([SMALL] * 3) == [True] * 3
+
+
 async def test_nothing_is_left_of_it_when_it_is_closed() -> None:
     evaluator = Evaluator()
     await evaluator.evaluate([SMALL])

@@ -55,26 +55,33 @@ class Evaluator:
     async def evaluate(self, questions: Sequence[Question]) -> list[bool | ExpressionError]:
         """An answer to each question: what the expression says, or why that cannot be told. Raises ``OperationError``
         when the helper does not work."""
+        async with self._turn:
+            try:
+                return await self._evaluate(questions)
+            except BaseException:  # cancelled perhaps: the next to ask must not take these answers for its own
+                self._drop()
+                raise
+
+    async def _evaluate(self, questions: Sequence[Question]) -> list[bool | ExpressionError]:
         answers: list[bool | ExpressionError] = []
         tries = 0
-        async with self._turn:
-            while len(answers) < len(questions):
-                rest = questions[len(answers) :]
-                if (refused := self._find_refusal(rest[0].expression)) is not None:
-                    answers.append(refused)
-                    continue
-                upto = next((n for n, one in enumerate(rest) if self._find_refusal(one.expression)), len(rest))
-                came = await self._ask(rest[:upto])
-                answers += came
-                if len(came) == upto:
-                    continue
-                guilty = rest[len(came)].expression
-                if await self._end() == -signal.SIGVTALRM:
-                    answers.append(self._note_exceeded(guilty))
-                    continue
-                tries += 1
-                if tries == TRIES:
-                    raise OperationError(f"the process that evaluates expressions ended, at {shorten(guilty, 120)}")
+        while len(answers) < len(questions):
+            rest = questions[len(answers) :]
+            if (refused := self._find_refusal(rest[0].expression)) is not None:
+                answers.append(refused)
+                continue
+            upto = next((n for n, one in enumerate(rest) if self._find_refusal(one.expression)), len(rest))
+            came = await self._ask(rest[:upto])
+            answers += came
+            if len(came) == upto:
+                continue
+            guilty = rest[len(came)].expression
+            if await self._end() == -signal.SIGVTALRM:
+                answers.append(self._note_exceeded(guilty))
+                continue
+            tries += 1
+            if tries == TRIES:
+                raise OperationError(f"the process that evaluates expressions ended, at {shorten(guilty, 120)}")
         return answers
 
     async def close(self) -> None:
@@ -121,13 +128,21 @@ class Evaluator:
 
     async def _end(self) -> int | None:
         """End the helper. Returns how it ended, if it had ended by itself."""
+        process = self._let_go()
+        return None if process is None else await asyncio.to_thread(_stop, process)
+
+    def _drop(self) -> None:
+        """End the helper at once, whatever it does."""
+        if (process := self._let_go()) is not None:
+            process.kill()
+            asyncio.get_running_loop().run_in_executor(None, process.wait)
+
+    def _let_go(self) -> subprocess.Popen[bytes] | None:
         process, writer = self._process, self._writer
         self._process = self._reader = self._writer = None
         if writer is not None:
             writer.close()
-        if process is None:
-            return None
-        return await asyncio.to_thread(_stop, process)
+        return process
 
     def _note_exceeded(self, expression: str) -> ExpressionError:
         count = self._exceeded[expression] = self._exceeded.pop(expression, 0) + 1

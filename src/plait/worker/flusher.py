@@ -277,6 +277,7 @@ class Flusher:
                 self.is_stuck = self.is_stuck or not beside
                 await self._outage.pause(error, f"{len(batch) + len(self._outbox.outcomes)} wait in memory")
                 if self._identity.worker_id != worker_id:
+                    self.is_stuck = False  # what could not be stored is not this worker's any more
                     return None
                 is_small = len(batch) == 1 and measure(batch[0]) <= LEAST_BYTES
                 if isinstance(error, UnansweredError) and (beside or not is_small):
