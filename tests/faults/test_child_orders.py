@@ -128,10 +128,10 @@ def test_a_child_that_starts_while_its_cancelled_task_ends_is_cancelled_too(
     hang, _, _ = declare_hanging(plait)
     flow, store = plait.workflow(name="flow"), Store.finish_tasks
 
-    async def finish_slowly(self: Store, *arguments: Any) -> Any:
+    async def finish_slowly(self: Store, *arguments: Any, **options: Any) -> Any:
         decided.set()
         await asyncio.to_thread(started.wait, 20)
-        return await store(self, *arguments)
+        return await store(self, *arguments, **options)
 
     monkeypatch.setattr(Store, "finish_tasks", finish_slowly)
     with psycopg.connect(database.url, autocommit=how == "between") as connection:
@@ -275,8 +275,8 @@ def test_children_of_a_cancelled_task_are_cancelled_whoever_hears_that_it_was(
     release = threading.Event()
     monkeypatch.setattr(Hub, "publish", lambda *arguments, **options: None)  # and hints are lost, too
 
-    async def lose_reply(self: Store, *arguments: Any) -> Any:
-        finished = await finish(self, *arguments)
+    async def lose_reply(self: Store, *arguments: Any, **options: Any) -> Any:
+        finished = await finish(self, *arguments, **options)
         if finished.cancels and not lost.is_set():
             lost.set()
             if how == "dead worker":

@@ -317,6 +317,7 @@ def _by_age(row: Any) -> tuple[UUID, int]:
     return row["run_id"], row["task"]
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 def test_the_store_does_what_the_model_does(database: Database) -> None:
     StoreMachine.database = database

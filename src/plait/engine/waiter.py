@@ -161,6 +161,8 @@ class RunWaiter:
                 await self._settle([run_id for run_id in page if run_id in self._waiting])
                 self._outage.end()
             except DatabaseUnavailableError as error:
+                if not self._waiting:  # the one who waited has gone, and the connection with it, perhaps
+                    return
                 self._portion.note_failure(error)
                 self._due.update(page)
                 await self._outage.pause(error, f"{len(self._waiting)} are waited for")

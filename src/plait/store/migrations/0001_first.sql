@@ -221,7 +221,7 @@ CREATE TABLE plait.worker (
     lease_us     bigint NOT NULL,
     labels       jsonb,
     actions      integer[] NOT NULL,
-    versions     integer[] NOT NULL,
+    versions     integer[] NOT NULL DEFAULT '{}',
     plait        text NOT NULL,
     started_at   timestamptz NOT NULL DEFAULT plait.now(),
     heartbeat_at timestamptz NOT NULL DEFAULT plait.now(),
