@@ -62,7 +62,7 @@ class MockContext(Context):
     """The context of a task whose body runs by itself. ``slot_released`` tells whether it called ``release_slot``."""
 
     def __init__(self, attempt: Attempt, decode_input: Any, lifespan: Any, trigger_data: Mapping[str, Any]) -> None:
-        host = Host("mock-worker", 0.0, lifespan, self._note_release, self._stop)
+        host = Host("mock-worker", 0.0, lifespan, self._note_release, self._note_child, self._stop)
         super().__init__(CurrentAttempt(attempt, host), decode_input)
         self.__dict__["trigger_data"] = dict(trigger_data)
         self.slot_released = False
@@ -70,6 +70,9 @@ class MockContext(Context):
 
     def _note_release(self, _: Attempt) -> None:
         self.slot_released = True
+
+    def _note_child(self, _: Attempt) -> None:
+        pass
 
     def _stop(self, _: Attempt) -> None:
         self._attempt.stopping = True

@@ -29,6 +29,8 @@ class Host:
     """In seconds: while the database is away for no longer, the worker keeps its tasks."""
     lifespan: Any
     release_slot: Callable[[Attempt], None]
+    note_child: Callable[[Attempt], None]
+    """An attempt that was lost with a worker before starts a child run, for which it may wait."""
     cancel: Callable[[Attempt], None]
     open_log: Callable[[Attempt], LineLog] | None = None
     capture_logs: bool = False
@@ -62,6 +64,8 @@ class CurrentAttempt:
 
         Raises ``InvalidInputError`` for a key that stood for another input before.
         """
+        if self.attempt.lost:
+            self.host.note_child(self.attempt)
         if key is None:
             if self._child_counts is None:
                 self._child_counts = {}

@@ -64,6 +64,11 @@ class Holdings:
         if run.users <= 0 and self.runs.get(run.id) is run:
             del self.runs[run.id]
 
+    def excuse(self, assignment: Assignment) -> None:
+        """A suspect may wait for its child runs from now on, and these may be suspects themselves."""
+        self.suspects.excuse(assignment)
+        self.note_relief()
+
     def doubt(self) -> None:
         """A reply was lost: what the database says is held here may be more, or less, than what is known here."""
         self.doubts = 3

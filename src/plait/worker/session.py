@@ -110,6 +110,7 @@ class Session:
             self.holdings,
             identity,
             release_slot=self.release_slot_soon,
+            note_child=self.note_child_soon,
             cancel=self.cancel_soon,
             open_log=self.logs.open_log,
             conclude=outbox.conclude,
@@ -272,6 +273,10 @@ class Session:
         """``ctx.release_slot``."""
         self._loop.call_soon_threadsafe(self._release_slot, attempt)
 
+    def note_child_soon(self, attempt: Attempt) -> None:
+        """A suspect starts a child run."""
+        self._loop.call_soon_threadsafe(self._excuse, attempt)
+
     def cancel_soon(self, attempt: Attempt) -> None:
         """``ctx.cancel``."""
         self._loop.call_soon_threadsafe(self._cancel, attempt)
@@ -281,6 +286,10 @@ class Session:
     def _release_slot(self, attempt: Attempt) -> None:
         if (assignment := self.holdings.find(attempt)) is not None:
             self.holdings.release_slot(assignment)
+
+    def _excuse(self, attempt: Attempt) -> None:
+        if (assignment := self.holdings.find(attempt)) is not None:
+            self.holdings.excuse(assignment)
 
     def _cancel(self, attempt: Attempt) -> None:
         if (assignment := self.holdings.find(attempt)) is not None:

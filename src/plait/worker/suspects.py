@@ -43,6 +43,11 @@ class Suspects:
                 return parts <= self.parts
         return False
 
+    def excuse(self, assignment: Assignment) -> None:
+        """It takes no part any more: it waits for others, which may need one."""
+        if assignment in self._held:
+            self._held[assignment] = 0
+
     def begin(self, assignment: Assignment) -> list[str]:
         """Its code begins. Returns the words for all that have begun."""
         self.begun[f"{assignment.run.id} {assignment.task} {assignment.attempt}"] = assignment
