@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -139,6 +141,10 @@ def test_a_program_whose_engine_has_died_gets_another_one(plait: Plait, work: An
     work(declared.good)
     assert declared.good.run(Number(n=4)) == 4
     assert len(ledger.select("good", "end")) == 1
+    del engine, thread
+    with warnings.catch_warnings():  # nobody could close what was open on a loop that ended like this
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def test_threads_that_go_on_after_their_tasks_are_over_are_counted(

@@ -43,5 +43,5 @@ def test_a_run_that_waits_for_an_event_alone_is_stalled(plait_test: PlaitTest) -
     plait = Plait()
     flow = declare(plait, [UserEventCondition(event_key="paid")])
     plait_test.use(plait)
-    with pytest.raises(StalledError, match=r"Payment.decide is in 'waiting'\. Does it wait for an event"):
+    with pytest.raises(StalledError, match=r"Payment.decide is in 'waiting'\. Perhaps it waits for an event"):
         plait_test.run(flow)

@@ -41,5 +41,5 @@ def test_a_scheduled_run_is_a_reason_to_go_on_and_a_cron_is_none(plait_test: Pla
 
 
 def test_crons_for_ever_are_refused(plait_test: PlaitTest) -> None:
-    with pytest.raises(InvalidInputError, match="never ends: say until when"):
+    with pytest.raises(InvalidInputError, match="would never end: set a limit with until="):
         plait_test.run_until_idle(crons=True)

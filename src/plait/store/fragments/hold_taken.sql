@@ -4,5 +4,5 @@ taken AS (
 ), held AS (
     INSERT INTO plait.running
         (run_id, task, attempt, retry, lost, priority, action_id, worker_id, queued_at, started_at)
-    SELECT run_id, task, attempt, retry, lost, priority, action_id, $1, queued_at, plait.now() FROM taken
+    SELECT run_id, task, attempt, retry, lost, priority, action_id, $1, queued_at, greatest(queued_at, plait.now()) FROM taken
 )

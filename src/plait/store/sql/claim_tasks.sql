@@ -70,7 +70,7 @@ WITH alive AS MATERIALIZED (
 ),
 -- Include fragments/hold_taken.sql.
 SELECT h.seen, (SELECT id FROM alive) IS NOT NULL AS alive, t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority,
-       t.action_id, t.queued_at, plait.now() AS started_at,
+       t.action_id, t.queued_at, greatest(t.queued_at, plait.now()) AS started_at,
 -- Include fragments/input_of_claim.sql.
 -- Include fragments/run_of_claim.sql.
 FROM (SELECT count(*)::int AS seen, $6::int8 AS input_bytes FROM head) h
