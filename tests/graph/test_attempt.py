@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from uuid import UUID
 
-from plait.graph.attempt import Attempt, RunState, StoredVersion
+from plait.graph.attempt import Attempt, RunState, StoredVersion, UnreadableVersionError
 from plait.graph.definition import Status, TaskDefinition, WorkflowDefinition
 
 RUN = UUID(int=7)
@@ -29,3 +29,10 @@ def test_a_new_attempt_is_undecided_and_has_no_deadline_before_its_code_begins()
 
 def test_two_attempts_are_never_equal_whatever_they_hold() -> None:
     assert make_attempt() != make_attempt()
+
+
+def test_of_a_version_that_cannot_be_read_the_tasks_and_their_schedule_timeouts_are_known() -> None:
+    outline = StoredVersion.outline(3, "w", [10, 11], [-1, 1_500_000])
+    assert (outline.id, outline.definition.name, outline.actions) == (3, "w", (10, 11))
+    assert [task.schedule_timeout for task in outline.definition.tasks] == [None, 1.5]
+    assert UnreadableVersionError("a newer Plait stored it", outline).outline is outline

@@ -106,6 +106,10 @@ def test_a_task_that_ends_workers_is_told_how_often_how_and_what_to_do(losses: d
     assert told in verdict.reason
 
 
+def test_a_task_that_was_lost_less_often_than_it_may_be_runs() -> None:
+    assert judge_losses({"died": 4, "stopped": 9}, 5) is RUN
+
+
 def test_hooks_tell_why_they_did_not_run() -> None:
     definition, task = make_join(1, TaskKind.ON_FAILURE)
     assert judge(definition, task, {}, Signals()) == Skip("the run did not fail")
