@@ -47,8 +47,8 @@ class Control:
             page = run_ids[start : start + CONTROL_BATCH]
             ended += await repeat(self._store.control.cancel_runs, page, reason)
             reach("cancel committed")
-            # The asked ones too: when a request is sent again, because its reply was lost, it ends nothing.
-            names = [run_id.hex for run_id in {*ended, *page}]
+            # All of them: when a request is sent again, because its reply was lost, it ends nothing.
+            names = [run_id.hex for run_id in page]
             self._hub.publish("cancel", names)
             self._hub.publish("done", names)
             ended += await self._cancel_descendants(page)

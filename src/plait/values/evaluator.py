@@ -91,22 +91,22 @@ class Evaluator:
 
     async def _ask(self, questions: Sequence[Question]) -> list[bool | ExpressionError]:
         """The answers that came before the helper ended, or did not answer."""
-        documents: dict[int, bytes] = {}
-        places: list[tuple[str, dict[str, int]]] = []
-        order: dict[int, int] = {}
+        documents: list[bytes] = []
+        places: dict[int, int] = {}  # by the id of a text, which several questions may share
+        asked: list[tuple[str, dict[str, int]]] = []
         for question in questions:
             where = {}
             for name, text in question.variables.items():
-                if id(text) not in order:
-                    order[id(text)] = len(order)
-                    documents[order[id(text)]] = text.encode() if isinstance(text, str) else bytes(text)
-                where[name] = order[id(text)]
-            places.append((question.expression, where))
-        header = {"documents": [len(one) for one in documents.values()], "questions": places, "seconds": CPU_SECONDS}
+                if id(text) not in places:
+                    places[id(text)] = len(documents)
+                    documents.append(text.encode() if isinstance(text, str) else bytes(text))
+                where[name] = places[id(text)]
+            asked.append((question.expression, where))
+        header = {"documents": [len(one) for one in documents], "questions": asked, "seconds": CPU_SECONDS}
         answers: list[bool | ExpressionError] = []
         with suppress(OSError, TimeoutError):
             reader, writer = await self._open()
-            writer.write(json.dumps(header).encode() + b"\n" + b"".join(documents.values()))
+            writer.write(json.dumps(header).encode() + b"\n" + b"".join(documents))
             for _ in questions:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     line = await reader.readline()

@@ -179,18 +179,16 @@ class Intake:
 
     def _judge_or_read(self, assignments: list[Assignment], *, expired: bool) -> None:
         """Judge what can be judged now; the others once what they lack is read."""
-        lacking = {assignment for assignment in assignments if not _is_complete(assignment, expired)}
+        complete, lacking = _split(assignments, expired)
         if lacking:
-            self._spawn(self._judge_later([one for one in assignments if one in lacking], expired), "plait-intake")
-            assignments = [assignment for assignment in assignments if assignment not in lacking]
-        self._judge_complete(assignments, expired=expired)
+            self._spawn(self._judge_later(lacking, expired), "plait-intake")
+        self._judge_complete(complete, expired=expired)
 
     async def _judge_later(self, assignments: list[Assignment], expired: bool) -> None:
         left = assignments
         try:
             async for _ in self._read_values(assignments, expired):
-                complete = [assignment for assignment in left if _is_complete(assignment, expired)]
-                left = [assignment for assignment in left if not _is_complete(assignment, expired)]
+                complete, left = _split(left, expired)
                 self._judge_complete(complete, expired=expired)
         except Exception:
             logger.exception("inputs and parents' outputs could not be read")
@@ -358,9 +356,15 @@ def _read_signals(assignment: Assignment, expired: bool) -> Signals:
     )
 
 
-def _is_complete(assignment: Assignment, expired: bool) -> bool:
-    """Whether all is there that is needed to judge an attempt and, unless it has ``expired``, to run it."""
-    return (expired or assignment.run.input is not None) and not _list_missing([assignment])
+def _split(assignments: Sequence[Assignment], expired: bool) -> tuple[list[Assignment], list[Assignment]]:
+    """Attempts of which all is there that is needed to judge them and, unless they have ``expired``, to run them; and
+    the others."""
+    complete: list[Assignment] = []
+    lacking: list[Assignment] = []
+    for assignment in assignments:
+        is_complete = (expired or assignment.run.input is not None) and not _list_missing([assignment])
+        (complete if is_complete else lacking).append(assignment)
+    return complete, lacking
 
 
 def _list_missing(assignments: list[Assignment]) -> list[tuple[UUID, int]]:
