@@ -23,7 +23,7 @@ TRIGGERS = {
 STATEMENTS = list_sql("sql")
 REAL = {
     "plait.cancel_runs", "plait.cancel_task", "plait.carry_out_cancellations", "plait.clock", "plait.deliver_events",
-    "plait.find_live_version", "plait.find_version", "plait.finish_tasks", "plait.fire_crons", "plait.hold_prunable",
+    "plait.find_version", "plait.finish_tasks", "plait.fire_crons", "plait.hold_prunable",
     "plait.is_being_cancelled", "plait.lowest_id", "plait.park_tasks", "plait.push_events", "plait.replay_runs",
     "plait.schedule_runs", "plait.start_runs", "plait.start_scheduled",
 }  # fmt: skip

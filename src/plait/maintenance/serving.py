@@ -50,23 +50,29 @@ class Serving(PeriodicService):
     async def settle(self, own: Sequence[int]) -> None:
         """Serve what is to be served. ``own``: versions of a worker that has just come; if they are served, what they
         declare is put in place again."""
-        for row in await self._store.control.list_to_serve(own):
+        rows = await self._store.control.list_to_serve(own)
+        if not rows:
+            return
+        crons: dict[str, set[tuple[Any, ...]]] = {row["workflow"]: set() for row in rows}
+        for found in await self._store.schedules.list_declared_crons(list(crons)):
+            crons[found["workflow"]].add(_describe(found.__getitem__))
+        for row in rows:
             try:
                 version = await self._store.read_version(row["version_id"])
                 await self._store.control.serve_workflow(version.definition, version.id)
-                await self._sync_crons(version, known=row["has_crons"])
+                await self._sync_crons(version, crons[row["workflow"]] if row["has_crons"] else None)
             except DatabaseUnavailableError:
                 raise
             except Exception as error:  # one that a newer Plait stored, a time zone this machine does not know
                 logger.error("version %d of a workflow cannot be served from here: %s", row["version_id"], error)
 
-    async def _sync_crons(self, version: StoredVersion, *, known: bool) -> None:
-        """Insert what is new, update what has changed, delete what is declared no longer."""
+    async def _sync_crons(self, version: StoredVersion, stored: set[tuple[Any, ...]] | None) -> None:
+        """Insert what is new, update what has changed, delete what is declared no longer. ``stored``: the crons that
+        this version has declared before, if it has."""
         store = self._store.schedules
         name = version.definition.name
         rows = _make_rows(version.definition)
-        stored = {_describe(found.__getitem__) for found in await store.list_declared_crons([name])}
-        if known and {_describe(row.__getattribute__) for row in rows} == stored:
+        if {_describe(row.__getattribute__) for row in rows} == stored:
             return
         _, now = await store.find_version(name)
         timetables = [check_cron(row.expression, row.timezone, f"workflow {name!r}") for row in rows]

@@ -4,7 +4,9 @@
 WITH served AS (
     INSERT INTO plait.workflow (name, version_id, on_events)
     SELECT $1, $2, $3::text[]
-    WHERE $2 = coalesce(plait.find_live_version($1), $2)
+    WHERE $2 = coalesce((SELECT l.version_id FROM (
+-- Include fragments/live_versions.sql.
+    ) l WHERE l.workflow = $1), $2)
     ON CONFLICT (name) DO UPDATE SET version_id = excluded.version_id, on_events = excluded.on_events, served_at = plait.now()
     RETURNING name
 ), dropped AS (
