@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults.harness.storm import Storm
+from plait import Plait
 from plait.graph.definition import WorkflowDefinition
 from support.database import Database
 from support.driver import Driver
@@ -36,6 +37,14 @@ def proxy(own_server: OwnServer) -> Iterator[Proxy]:
     proxy = Proxy(own_server)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def far(proxy: Proxy, database: Database) -> Iterator[Plait]:
+    """Plait on the database behind the proxy."""
+    plait = Plait(proxy.build_url(database))
+    yield plait
+    plait.close()
 
 
 @pytest.fixture

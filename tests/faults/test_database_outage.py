@@ -21,25 +21,37 @@ from support.oracle import check_oracle, check_outcomes
 from support.proxy import Proxy
 from support.server import OwnServer
 from support.waiting import eventually
-from support.workers import QUICK, Timings
+from support.workers import QUICK, Timings, WorkerProcess
 
 StartProcess = Callable[..., Any]
+HoldLeft = Callable[..., tuple[WorkerProcess, list[Any]]]
+
+
+@pytest.fixture
+def hold_left(
+    database: Database, plait: Plait, ledger: Ledger, worker_process: StartProcess, tmp_path: Path
+) -> HoldLeft:
+    """Starts a worker and so many runs, each of which stands still in its task "left", all else being done."""
+
+    def start(count: int, **options: Any) -> tuple[WorkerProcess, list[Any]]:
+        flow = pipeline.declare(plait).flow
+        worker = worker_process("pipeline", hold="left", gates=str(tmp_path), **options)
+        references = flow.run_many_no_wait([flow.create_bulk_run_item(Number(n=n)) for n in range(count)])
+        eventually(lambda: len(ledger.select("left", "begin")) == count)
+        database.wait("SELECT count(*) = %s FROM plait.attempt", 3 * count)
+        return worker, references
+
+    return start
 
 
 def test_results_finished_while_postgresql_was_away_are_stored_and_not_run_again(
     own_server: OwnServer,
     database: Database,
-    plait: Plait,
     ledger: Ledger,
-    worker_process: StartProcess,
+    hold_left: HoldLeft,
     tmp_path: Path,
 ) -> None:
-    declared = pipeline.declare(plait)
-    worker = worker_process("pipeline", hold="left", gates=str(tmp_path), slots=20)
-    items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(10)]
-    references = declared.flow.run_many_no_wait(items)
-    eventually(lambda: len(ledger.select("left", "begin")) == 10)
-    database.wait("SELECT count(*) = 30 FROM plait.attempt")
+    worker, references = hold_left(10, slots=20)
     own_server.stop(immediate=True)
     Gate(tmp_path, "left").open()
     eventually(lambda: len(ledger.select("left", "end")) == 10, "they finish during the outage")
@@ -85,17 +97,11 @@ def test_every_acknowledged_trigger_survives_crashes_of_postgresql(
 def test_after_an_outage_longer_than_the_lease_tasks_run_again_once(
     own_server: OwnServer,
     database: Database,
-    plait: Plait,
     ledger: Ledger,
-    worker_process: StartProcess,
+    hold_left: HoldLeft,
     tmp_path: Path,
 ) -> None:
-    declared = pipeline.declare(plait)
-    worker = worker_process("pipeline", hold="left", gates=str(tmp_path), slots=20, timings=QUICK)
-    items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(5)]
-    references = declared.flow.run_many_no_wait(items)
-    eventually(lambda: len(ledger.select("left", "begin")) == 5)
-    database.wait("SELECT count(*) = 15 FROM plait.attempt")
+    worker, references = hold_left(5, slots=20, timings=QUICK)
     own_server.stop()
     eventually(lambda: "lost its lease" in worker.read_log(), "the worker lets go by itself")
     own_server.start()
@@ -110,18 +116,12 @@ def test_after_an_outage_longer_than_the_lease_tasks_run_again_once(
 def test_results_that_waited_longer_than_the_lease_are_stored_if_nobody_has_taken_over(
     own_server: OwnServer,
     database: Database,
-    plait: Plait,
     ledger: Ledger,
-    worker_process: StartProcess,
+    hold_left: HoldLeft,
     tmp_path: Path,
 ) -> None:
-    declared = pipeline.declare(plait)
     timings = Timings(heartbeat=2.5, lease=4, margin=0.5)
-    worker = worker_process("pipeline", hold="left", gates=str(tmp_path), slots=40, timings=timings)
-    items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(20)]
-    references = declared.flow.run_many_no_wait(items)
-    eventually(lambda: len(ledger.select("left", "begin")) == 20)
-    database.wait("SELECT count(*) = 60 FROM plait.attempt")
+    worker, references = hold_left(20, slots=40, timings=timings)
     own_server.stop()
     Gate(tmp_path, "left").open()
     eventually(lambda: len(ledger.select("left", "end")) == 20, "they finish during the outage")

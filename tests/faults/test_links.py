@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,21 +26,6 @@ from support.server import OwnServer
 from support.waiting import eventually
 
 Work = Callable[..., Any]
-
-
-@pytest.fixture
-def proxy(own_server: OwnServer) -> Iterator[Proxy]:
-    proxy = Proxy(own_server)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def far(proxy: Proxy, database: Database) -> Iterator[Plait]:
-    """Plait on the database behind the proxy."""
-    plait = Plait(proxy.build_url(database))
-    yield plait
-    plait.close()
 
 
 def declare(plait: Plait) -> Any:

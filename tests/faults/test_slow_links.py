@@ -84,23 +84,13 @@ class Value(BaseModel):
 
 
 @pytest.fixture
-def narrow(own_server: OwnServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def narrow(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Proxy:
     """Carries little at a time; statements begin with somewhat more than that, so that few are in vain."""
     monkeypatch.setattr("plait.worker.claimer.CLAIM_BYTES", 4 * CARRIES)
     monkeypatch.setattr("plait.worker.flusher.FLUSH_BYTES", 4 * CARRIES)
     monkeypatch.setattr("plait.store.reader.PAGE_BYTES", 4 * CARRIES)
-    proxy = Proxy(own_server)
     proxy.carries = CARRIES
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def far(narrow: Proxy, database: Database) -> Iterator[Plait]:
-    """A Plait at the other end of it."""
-    far = Plait(narrow.build_url(database))
-    yield far
-    far.close()
+    return proxy
 
 
 def test_tasks_get_inputs_that_one_answer_cannot_carry(narrow: Proxy, far: Plait, plait: Plait, work: Any) -> None:
