@@ -113,9 +113,7 @@ class Evaluator:
                 if not line.endswith(b"\n"):
                     break
                 answer = json.loads(line)
-                if isinstance(answer, str):
-                    answer = ExpressionError(answer)
-                answers.append(answer)
+                answers.append(ExpressionError(answer) if isinstance(answer, str) else answer)
         return answers
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
