@@ -50,8 +50,7 @@ class Serving(PeriodicService):
     async def settle(self, own: Sequence[int]) -> None:
         """Serve what is to be served. ``own``: versions of a worker that has just come; if they are served, what they
         declare is put in place again."""
-        rows = await self._store.control.list_to_serve(own)
-        if not rows:
+        if not (rows := await self._store.control.list_to_serve(own)):
             return
         crons: dict[str, set[tuple[Any, ...]]] = {row["workflow"]: set() for row in rows}
         for found in await self._store.schedules.list_declared_crons(list(crons)):
