@@ -14,7 +14,7 @@ import pytest
 
 from plait import Context, EmptyModel, NonRetryableException, Plait
 from plait.client import get_access
-from plait.maintenance.pruner import Pruned, count_prunable, prune
+from plait.maintenance.pruner import FIRST, Pruned, count_prunable, prune
 from plait.store.statements import load_sql
 from support.database import Database
 
@@ -33,7 +33,7 @@ def choose_ended(plait: Plait, database: Database) -> tuple[datetime, list[UUID]
     """A moment, and the runs chosen for deletion as ended before it."""
     moment: datetime = database.value("SELECT clock_timestamp()")
     store = get_access(plait).engine.store.retention
-    return moment, get_access(plait).portal.call(store.list_prunable(UUID(int=0), moment, 10, 10)).run_ids
+    return moment, get_access(plait).portal.call(store.list_prunable(FIRST, moment, 10, 10)).run_ids
 
 
 @pytest.fixture
@@ -160,32 +160,47 @@ def test_a_chain_stays_whole_while_its_first_run_is_kept(plait: Plait, database:
 
 
 RUN = """
-    INSERT INTO plait.run (id, created_at, finished_at, version_id, priority, status, pending, input)
-    SELECT plait.lowest_id(now() - %s::interval), now() - %s::interval, 'infinity', 1, 1, 2, '{}', '{}'
+    INSERT INTO plait.run (id, position, events_from, created_at, finished_at, version_id, priority, status, pending, input)
+    SELECT gen_random_uuid(), place, place, now() - age, 'infinity', 1, 1, 2, '{}', '{}'
+    FROM (VALUES (%s::int8, %s::interval)) AS given(place, age)
 """
 EVENTS = """
-    INSERT INTO plait.event (id, created_at, position, key, payload)
-    SELECT plait.lowest_id(made), made, n, 'key', '{}'
-    FROM generate_series(1, %s) n, CAST(now() - %s::interval + n * interval '1 ms' AS timestamptz) made
+    INSERT INTO plait.event (id, created_at, pushed, position, key, payload)
+    SELECT gen_random_uuid(), now() - %s::interval + n * interval '1 ms', %s + n, 1000000 + n, 'key', '{}'
+    FROM generate_series(1, %s) n
 """
 
 
-def test_an_event_stays_that_a_run_may_look_at_which_was_stored_before_an_older_id(
+def test_an_event_stays_that_a_run_may_look_at_whatever_clocks_and_ids_say(plait: Plait, database: Database) -> None:
+    database.query(RUN, 300, "30 s")  # of two, the one that was created later looks further back
+    database.query(RUN, 200, "10 s")
+    database.query(EVENTS, "2 hours", 100, 3)
+    database.query(EVENTS, "1 hour", 200, 5)  # by a clock that was set back since
+    assert prune_all(plait).events == 3
+    database.query("DELETE FROM plait.run WHERE position = 200")
+    assert prune_all(plait).events == 5
+
+
+def test_an_event_stays_that_a_run_may_look_at_which_an_event_in_the_inbox_will_start(
     plait: Plait, database: Database
 ) -> None:
-    database.query(RUN, "10000 s", "9992 s")  # its id is older, for its client could not store it at once
-    database.query(RUN, "9999 s", "9999 s")
-    database.query(EVENTS, 1, "9995 s")
-    database.query(EVENTS, 3, "10000 s 2 hours")
-    assert prune_all(plait).events == 3
-    database.query("DELETE FROM plait.run")
+    database.query(EVENTS, "2 hours", 100, 3)
+    database.query("INSERT INTO plait.event_inbox SELECT pushed, id FROM plait.event WHERE pushed = 102")
+    database.query("UPDATE plait.event SET position = NULL WHERE pushed = 102")
     assert prune_all(plait).events == 1
+    assert database.query("SELECT pushed FROM plait.event ORDER BY pushed") == [(102,), (103,)]
+
+
+def test_runs_that_wait_for_no_event_keep_none(plait: Plait, database: Database, task: Any) -> None:
+    task.run_no_wait()
+    database.query(EVENTS, "1 hour", 100, 3)
+    assert prune_all(plait).events == 3
 
 
 def test_events_that_an_old_run_may_look_at_cost_no_look_at_each(database: Database) -> None:
-    database.query(RUN, "400 days", "400 days")
-    database.query(EVENTS, 20_000, "300 days")
-    database.query(EVENTS, 3, "401 days")
+    database.query(RUN, 100, "400 days")
+    database.query(EVENTS, "300 days", 200, 20_000)
+    database.query(EVENTS, "401 days", 50, 3)
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("SET enable_seqscan = off")
         connection.execute("SET plan_cache_mode = force_generic_plan")

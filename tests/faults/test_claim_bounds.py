@@ -89,13 +89,13 @@ async def count_all(driver: Driver, held: list[Assignment]) -> dict[str, int]:
 
 BACKLOGS = {
     "ready tasks of others": (
-        "INSERT INTO plait.ready (run_id, queued_at, action_id, task, attempt, retry, lost, priority) "
-        "SELECT gen_random_uuid(), now(), (%s::int[])[1 + n %% 5], 0, 1, 0, 0, 1 + n %% 3 "
+        "INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority) "
+        "SELECT gen_random_uuid(), nextval('plait.position'), now(), (%s::int[])[1 + n %% 5], 0, 1, 0, 0, 1 + n %% 3 "
         "FROM generate_series(1, 200000) AS n"
     ),
     "tasks that wait for later": (
-        "INSERT INTO plait.waiting (run_id, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
-        "SELECT gen_random_uuid(), now() + interval '1 day', -1, (%s::int[])[1], 0, 1, 0, 0, 1 "
+        "INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+        "SELECT gen_random_uuid(), nextval('plait.position'), now() + interval '1 day', -1, (%s::int[])[1], 0, 1, 0, 0, 1 "
         "FROM generate_series(1, 200000) AS n"
     ),
     "history": (

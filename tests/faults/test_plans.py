@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +23,8 @@ MOST_READ = 1000
 FILL = (
     "INSERT INTO plait.run (id, created_at, version_id, priority, pending, input) "
     "SELECT uuidv7(), plait.now(), 1, 1, '{}', '{}' FROM generate_series(1, $1::int)",
-    "INSERT INTO plait.waiting (run_id, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
-    "SELECT id, 'infinity', -1, 1, 0, 1, 0, 0, 1 FROM plait.run ORDER BY id DESC LIMIT $1",
+    "INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+    "SELECT id, position, 'infinity', -1, 1, 0, 1, 0, 0, 1 FROM plait.run ORDER BY id DESC LIMIT $1",
     "INSERT INTO plait.wait (run_id, since, position, task, met) "
     "SELECT run_id, plait.now(), 0, task, '{}' FROM plait.waiting ORDER BY run_id DESC LIMIT $1",
     "INSERT INTO plait.awaited_event (run_id, position, version_id, task, condition, key) "
@@ -56,7 +55,7 @@ async def count_reads(driver: Driver, name: str, *arguments: Any) -> tuple[str, 
     return name, await count() - before
 
 
-def list_calls(driver: Driver, run_id: UUID, attempt: int, since: datetime) -> list[tuple[Any, ...]]:
+def list_calls(driver: Driver, run_id: UUID, attempt: int, pushed: int) -> list[tuple[Any, ...]]:
     """Statements about a task that waits and 100 events, one of which it waits for."""
     ids, keys, nothing = [new_run_id() for _ in range(100)], ["new"] * 99 + ["go"], [None] * 100
     parked = (driver.id, [run_id], [0], [attempt], [driver.version.id], [-1], [None], [0], ["{}"])
@@ -68,7 +67,7 @@ def list_calls(driver: Driver, run_id: UUID, attempt: int, since: datetime) -> l
         ("read_listeners", asked, ["acme"]),
         ("deliver_events", ids, 1000, [], [], [], [], [], [], [], []),
         ("read_waits", [run_id], [0]),
-        ("read_events_since", [json.dumps(asked)], [since], [0], True, 200, 1 << 20),
+        ("read_events_since", [json.dumps(asked)], [pushed], [0], True, 200, 1 << 20),
         ("cancel_runs", [run_id], "why"),
         ("carry_out_cancellations", 1000),
     ]
@@ -84,10 +83,10 @@ CHEAP = (
 async def count_reads_of(driver: Driver, statement: str) -> int:
     """What this statement looks at among all, where one run waits that has a child."""
     [run_id] = await driver.start(1)
-    [run] = await driver.connection.fetch("SELECT created_at FROM plait.run WHERE id = $1", run_id)
+    [run] = await driver.connection.fetch("SELECT position FROM plait.run WHERE id = $1", run_id)
     [held] = await driver.claim("waits")
     child = await start_child(driver, run_id)
-    calls = list_calls(driver, run_id, held.attempt, run["created_at"])
+    calls = list_calls(driver, run_id, held.attempt, run["position"])
     reads = [await count_reads(driver, *call) for call in calls if call[0] in (statement, *CHEAP)]
     ended = "SELECT count(*) FROM plait.run WHERE id IN ($1, $2) AND status = 3"
     assert await driver.connection.fetchval(ended, run_id, child) == 2
@@ -98,7 +97,7 @@ async def age(driver: Driver, statement: str) -> int:
     """What this statement looks at once there is a history, on a connection opened before there was anything."""
     await driver.store.control.serve_workflow(driver.version.definition, driver.version.id)
     await driver.connection.execute("UPDATE plait.workflow SET on_events = '{new}'")
-    calls = list_calls(driver, new_run_id(), 1, datetime.now(UTC))
+    calls = list_calls(driver, new_run_id(), 1, 0)
     # The tables are empty for all but a delivery: that comes with its first event.
     for call in sorted(calls, key=lambda call: call[0] in ("push_events", "deliver_events")):
         await count_reads(driver, *call)

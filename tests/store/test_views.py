@@ -173,13 +173,13 @@ FILL = (
     "DELETE FROM plait.attempt WHERE task > 0 AND run_id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
     "UPDATE plait.run SET status = 0, finished_at = NULL "
     "WHERE id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
-    "INSERT INTO plait.ready (run_id, queued_at, action_id, task, attempt, retry, lost, priority) "
-    "SELECT r.id, now(), v.actions[2], 1, 1, 0, 0, 1 FROM plait.run r "
+    "INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority) "
+    "SELECT r.id, r.position, now(), v.actions[2], 1, 1, 0, 0, 1 FROM plait.run r "
     "JOIN plait.workflow_version v ON v.id = r.version_id WHERE r.status = 0",
-    "INSERT INTO plait.ready (run_id, queued_at, action_id, task, attempt, retry, lost, priority) "
-    "SELECT gen_random_uuid(), now(), a.id, 0, 1, 0, 0, 1 FROM plait.action a, generate_series(1, {runs})",
-    "INSERT INTO plait.waiting (run_id, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
-    "SELECT gen_random_uuid(), now(), -1, 1, 0, 1, 0, 0, 1 FROM generate_series(1, {runs})",
+    "INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority) "
+    "SELECT gen_random_uuid(), nextval('plait.position'), now(), a.id, 0, 1, 0, 0, 1 FROM plait.action a, generate_series(1, {runs})",
+    "INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+    "SELECT gen_random_uuid(), nextval('plait.position'), now(), -1, 1, 0, 1, 0, 0, 1 FROM generate_series(1, {runs})",
 )
 """A run a minute that has ended, but for the newest 40, whose second task is ready; and queues of tasks of others."""
 

@@ -171,7 +171,9 @@ class EventClient(FeatureClient):
         """
         store = (await self._open_store()).events
         count = check_limit(limit)
-        below, first = bound_ids(since, until, None if before is None else parse_id(before, "event"))
+        first, below = bound_ids(since, until)
+        if before is not None:
+            below = min(below, parse_id(before, "event"))
         chosen = check_texts(keys, "keys") or None, check_texts(scopes, "scopes") or None
         rows = await store.search(below, first, *chosen, LOOK_AT, count, LIST_BYTES if self._previews else None)
         full = len(rows) == count

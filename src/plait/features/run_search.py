@@ -64,7 +64,9 @@ class Search(NamedTuple):
     """A filter as the store takes it. ``active``: only runs that have not ended can pass."""
 
     before: UUID
+    """Below which id it begins: that of the last run of the page before, or ``until``."""
     first: UUID
+    until: UUID
     filters: RunFilters
     active: bool
     triggered_by: UUID | None
@@ -79,7 +81,8 @@ class Found(NamedTuple):
 
 
 async def search_runs(store: Store, wanted: Search, limit: int) -> Found:
-    """At most ``limit`` runs that pass, newest first."""
+    """At most ``limit`` runs that pass, newest first: by their ids, those that are active in the order in which they
+    were triggered."""
     if wanted.triggered_by is not None or wanted.active:
         return await search_candidates(store, wanted, limit)
     rows: Sequence[Record] = []
@@ -112,20 +115,19 @@ async def search_candidates(store: Store, wanted: Search, limit: int) -> Found:
     if wanted.triggered_by is not None:
         ids = await store.runs.find_triggered(wanted.triggered_by, wanted.before, wanted.first, cap)
     else:
-        ids = await store.runs.find_active(wanted.before, wanted.first, wanted.filters.workflows, cap)
-    rows = await store.runs.filter(ids, wanted.filters)
+        behind = None if wanted.before == wanted.until else wanted.before
+        ids = await store.runs.find_active(behind, wanted.first, wanted.until, wanted.filters.workflows, cap)
+    places = {run_id: place for place, run_id in enumerate(ids)}
+    rows = sorted(await store.runs.filter(ids, wanted.filters), key=lambda row: places[row["id"]])
     if len(rows) > limit:
         return Found(rows[:limit], rows[limit - 1]["id"], False)
     more = ids[-1] if len(ids) == cap else None
     return Found(rows, more, more is not None and len(rows) < limit)
 
 
-def bound_ids(since: datetime | None, until: datetime | None, before: UUID | None) -> tuple[UUID, UUID]:
-    """The id that a search ends below, and the one it begins with: ids begin with the time they were made."""
-    ends = [before or LAST_ID]
-    if until is not None:
-        ends.append(_bound(until))
-    return min(ends), FIRST_ID if since is None else _bound(since)
+def bound_ids(since: datetime | None, until: datetime | None) -> tuple[UUID, UUID]:
+    """The id that a search begins with, and the one it ends below: ids begin with the time they were made."""
+    return FIRST_ID if since is None else _bound(since), LAST_ID if until is None else _bound(until)
 
 
 def build_search(wanted: RunFilter, before: UUID | None) -> Search:
@@ -138,7 +140,8 @@ def build_search(wanted: RunFilter, before: UUID | None) -> Search:
     filters = RunFilters(workflows, statuses, begun, _translate_triggers(wanted.triggers), keys, values, rest)
     active = statuses == [ACTIVE]
     triggered_by = None if wanted.triggered_by is None else parse_id(wanted.triggered_by, "trigger")
-    return Search(*bound_ids(wanted.since, wanted.until, before), filters, active, triggered_by)
+    first, last = bound_ids(wanted.since, wanted.until)
+    return Search(min(before or last, last), first, last, filters, active, triggered_by)
 
 
 def _bound(moment: datetime) -> UUID:

@@ -65,13 +65,14 @@ class Report(NamedTuple):
 class ConditionState:
     """What is known about one task's conditions. ``truth`` by condition number, as the judge takes it.
 
-    ``now`` is the database's time of the claim; ``since`` is when the parents were done.
+    ``now`` is the database's time of the claim; ``since`` is when the parents were done. Events count that were pushed
+    behind the position ``events_from``; those that were delivered up to ``position`` were looked at.
     """
 
     now: datetime
     since: datetime
     truth: list[bool | None]
-    run_created_at: datetime
+    events_from: int
     position: int = 0
     met: dict[int, str] = field(default_factory=dict)
     keys: dict[int, tuple[str, str | None]] = field(default_factory=dict)

@@ -203,6 +203,11 @@ class WorkflowDefinition:
             counters.append(len(self.sinks))
         return tuple(counters)
 
+    @property
+    def awaits_events(self) -> bool:
+        """Whether one of the tasks waits for an event."""
+        return any(one.kind is ConditionKind.EVENT for task in self.tasks for one in task.conditions)
+
     @cached_property
     def edges(self) -> tuple[tuple[Edge, ...], ...]:
         """For each task the edges that its outcome counts for, the end of the run included."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from plait.maintenance.periodic import PeriodicService
 
 if TYPE_CHECKING:
-    from plait.store.retention import RetentionStore
+    from plait.store.retention import Age, RetentionStore
 
 logger = logging.getLogger("plait.maintenance")
 
@@ -24,6 +23,8 @@ LIMIT = 5000
 """Rows of anything else that one statement deletes."""
 PAUSE_SECONDS = 60.0
 """Between two looks through what is old enough."""
+FIRST = datetime(1, 1, 2, tzinfo=UTC), 0
+"""Older than any run."""
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ async def prune(store: RetentionStore, before: datetime, tell: Callable[[Pruned]
 async def count_prunable(store: RetentionStore, before: datetime) -> int:
     """How many runs ended before a moment, without the child runs of such runs."""
     count = 0
-    last: UUID | None = UUID(int=0)
+    last: Age | None = FIRST
     while last is not None:
         _, last, families = await store.list_prunable(last, before, SCANNED, 2**31 - 1)
         count += families
@@ -81,13 +82,13 @@ async def count_prunable(store: RetentionStore, before: datetime) -> int:
 async def _prune_runs(store: RetentionStore, before: datetime) -> AsyncIterator[int]:
     """Delete runs; yields how many after each statement.
 
-    A child goes with its parent or on a later page. Only where a client's clock went back is it on an earlier one, and
-    waits for another look from the start.
+    A child goes with its parent or on a later page. Only where the server's clock was set back is it on an earlier one,
+    and waits for another look from the start.
     """
     deleted = 1
     while deleted:
         deleted = 0
-        last: UUID | None = UUID(int=0)
+        last: Age | None = FIRST
         while last is not None:
             runs, last, _ = await store.list_prunable(last, before, SCANNED, TASKS)
             if runs:

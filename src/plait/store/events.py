@@ -132,12 +132,12 @@ class EventStore:
         return await self._pool.fetch(load_sql("read_waits"), runs, tasks)
 
     async def read_since(
-        self, questions: Sequence[tuple[str, datetime, int]], limit: int, size: int, *, payloads: bool
+        self, questions: Sequence[tuple[str, int, int]], limit: int, size: int, *, payloads: bool
     ) -> list[Record]:
-        """Events behind a position for each question (keys as a JSON array, since, position): at most ``limit`` and
-        about ``size`` bytes of payload for each."""
-        keys, since, positions = (list(column) for column in zip(*questions, strict=True))
-        return await self._pool.fetch(load_sql("read_events_since"), keys, since, positions, payloads, limit, size)
+        """Events for each question (keys as a JSON array, pushed behind a position, delivered behind a position): at
+        most ``limit`` and about ``size`` bytes of payload for each."""
+        keys, pushed, positions = (list(column) for column in zip(*questions, strict=True))
+        return await self._pool.fetch(load_sql("read_events_since"), keys, pushed, positions, payloads, limit, size)
 
     async def read_payloads(self, ids: Sequence[UUID]) -> list[Record]:
         """Key and payload of events by id."""

@@ -11,12 +11,16 @@ from plait.store.connection import LinkPool
 from plait.store.statements import load_sql
 
 
+Age = tuple[datetime, int]
+"""When a run was created, by the clock of the database, and its position."""
+
+
 class Prunable(NamedTuple):
-    """Runs that may be deleted, and the last id that was looked at; None when there is none further. ``families``: how
-    many of them are no children of others."""
+    """Runs that may be deleted, and the age of the last that was looked at; None when there is none further.
+    ``families``: how many of them are no children of others."""
 
     run_ids: list[UUID]
-    last: UUID | None
+    last: Age | None
     families: int
 
 
@@ -33,10 +37,12 @@ class RetentionStore:
         moment: datetime = row["moment"]
         return moment
 
-    async def list_prunable(self, after: UUID, before: datetime, scanned: int, tasks: int) -> Prunable:
+    async def list_prunable(self, after: Age, before: datetime, scanned: int, tasks: int) -> Prunable:
         """The runs to delete among the next ``scanned`` ones, as many as have about ``tasks`` tasks."""
-        row = await self._pool.fetchrow(load_sql("list_prunable"), after, before, scanned, tasks)
-        return Prunable(list(row["run_ids"] or ()), row["last"], row["families"]) if row else Prunable([], None, 0)
+        row = await self._pool.fetchrow(load_sql("list_prunable"), *after, before, scanned, tasks)
+        assert row is not None
+        last = None if row["last_position"] is None else (row["last_created_at"], row["last_position"])
+        return Prunable(list(row["run_ids"] or ()), last, row["families"])
 
     async def prune_runs(self, runs: Sequence[UUID], before: datetime, lines: int) -> int:
         """Delete runs, their logs ``lines`` at a time before them. Returns how many were deleted: one that is being

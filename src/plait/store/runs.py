@@ -42,9 +42,12 @@ class RunStore:
         row = await self._pool.fetchrow(load_sql("find_run_before"), before, first, places)
         return row["id"] if row else None
 
-    async def find_active(self, before: UUID, first: UUID, workflows: Sequence[str] | None, limit: int) -> list[UUID]:
-        """Ids of runs that have not ended, newest first."""
-        rows = await self._pool.fetch(load_sql("find_active_runs"), before, first, workflows, limit)
+    async def find_active(
+        self, behind: UUID | None, first: UUID, until: UUID, workflows: Sequence[str] | None, limit: int
+    ) -> list[UUID]:
+        """Ids, from ``first`` to below ``until``, of runs that have not ended, last triggered first: those that were
+        triggered before the run ``behind``, if one is given."""
+        rows = await self._pool.fetch(load_sql("find_active_runs"), behind, first, until, workflows, limit)
         return [row["run_id"] for row in rows]
 
     async def find_triggered(self, trigger_id: UUID, before: UUID, first: UUID, limit: int) -> list[UUID]:

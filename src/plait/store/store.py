@@ -158,6 +158,7 @@ class Store:
             schedules,
             list(definition.pending),
             FORMAT,
+            definition.awaits_events,
         )
         if row is None:
             raise OperationError("register_version returned nothing")

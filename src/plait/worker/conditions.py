@@ -150,7 +150,7 @@ def _list_conditions(assignment: Assignment) -> tuple[Condition, ...]:
 def _build_state(claimed: Record, wait: Record, count: int) -> ConditionState:
     since = wait["since"] or claimed["queued_at"]
     met = {int(number): event for number, event in json.loads(wait["met"] or "{}").items()}
-    state = ConditionState(claimed["started_at"], since, [None] * count, wait["created_at"], wait["position"], met)
+    state = ConditionState(claimed["started_at"], since, [None] * count, wait["events_from"], wait["position"], met)
     for number in met:
         state.truth[number] = True
     return state
@@ -199,10 +199,10 @@ def _wants_payload(assignment: Assignment) -> bool:
     return any(conditions[number].expression is not None for number in state.keys if state.truth[number] is None)
 
 
-def _ask(assignment: Assignment) -> tuple[str, datetime, int]:
+def _ask(assignment: Assignment) -> tuple[str, int, int]:
     state = assignment.conditions
     assert state is not None
-    return json.dumps(_list_open_keys(assignment)), state.run_created_at, state.position
+    return json.dumps(_list_open_keys(assignment)), state.events_from, state.position
 
 
 def _list_concerned(assignment: Assignment, row: Record) -> list[int]:

@@ -1,6 +1,6 @@
 taken AS (
     DELETE FROM plait.waiting w USING picked p WHERE w.ctid = p.row_id
-    RETURNING w.run_id, w.task, w.attempt, w.retry, w.lost, w.priority, w.action_id, w.schedule_us
+    RETURNING w.run_id, w.position, w.task, w.attempt, w.retry, w.lost, w.priority, w.action_id, w.schedule_us
 ), released AS (
     DELETE FROM plait.awaited_event a
     USING taken t CROSS JOIN LATERAL (
@@ -9,9 +9,9 @@ taken AS (
     ) f
     WHERE a.ctid = f.row_id
 ), queued AS (
-    INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-    SELECT run_id, plait.now(), plait.end_of_schedule(plait.now(), schedule_us), action_id, task, attempt, retry, lost,
-           priority
+    INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+    SELECT run_id, position, plait.now(), plait.end_of_schedule(plait.now(), schedule_us), action_id, task, attempt, retry,
+           lost, priority
     FROM taken
     RETURNING action_id
 )

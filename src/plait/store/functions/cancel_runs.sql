@@ -25,14 +25,14 @@ BEGIN
     -- Twice: a reaping that is under way moves a task from running to ready.
     FOR pass IN 1..2 LOOP
         WITH place AS (
-            SELECT r.id AS run_id, r.priority, a.action_id
+            SELECT r.position, r.priority, a.action_id
             FROM plait.run r
             JOIN plait.workflow_version v ON v.id = r.version_id
             CROSS JOIN LATERAL unnest(v.actions) AS a(action_id)
             WHERE r.id = ANY (active)
         ), gone AS (
             DELETE FROM plait.ready q USING place p
-            WHERE q.action_id = p.action_id AND q.priority = p.priority AND q.run_id = p.run_id
+            WHERE q.action_id = p.action_id AND q.priority = p.priority AND q.position = p.position
             RETURNING q.run_id, q.task, q.attempt, q.retry, q.queued_at
         )
         INSERT INTO plait.attempt (run_id, task, attempt, retry, status, queued_at, finished_at, reason)

@@ -14,15 +14,15 @@ BEGIN
     UPDATE plait.run SET cancel_tasks = array_append(array_remove(cancel_tasks, which), which) WHERE id = of_run;
     WITH taken AS (
         DELETE FROM plait.waiting WHERE run_id = of_run AND task = which
-        RETURNING run_id, task, attempt, retry, lost, priority, action_id
+        RETURNING run_id, position, task, attempt, retry, lost, priority, action_id
     )
-    INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-    SELECT run_id, plait.now(), '-infinity', action_id, task, attempt, retry, lost, priority FROM taken;
+    INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+    SELECT run_id, position, plait.now(), '-infinity', action_id, task, attempt, retry, lost, priority FROM taken;
     DELETE FROM plait.awaited_event WHERE run_id = of_run AND task = which;
     UPDATE plait.ready q SET expires_at = '-infinity'
     FROM plait.run r JOIN plait.workflow_version v ON v.id = r.version_id
-    WHERE r.id = of_run AND q.action_id = v.actions[which + 1] AND q.priority = r.priority AND q.run_id = of_run
-      AND q.task = which;
+    WHERE r.id = of_run AND q.action_id = v.actions[which + 1] AND q.priority = r.priority
+      AND q.position = r.position AND q.task = which;
     RETURN true;
 END
 $function$;

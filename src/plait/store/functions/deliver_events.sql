@@ -14,15 +14,19 @@ CREATE OR REPLACE FUNCTION plait.deliver_events(
 DECLARE
     fresh uuid[];
     held uuid[];
+    places bigint[];
 BEGIN
     PERFORM pg_advisory_xact_lock(plait.delivery_lock());
-    SELECT coalesce(array_agg(i.event_id), '{}'), coalesce(array_agg(i.event_id) FILTER (WHERE NOT i.started), '{}')
-    INTO held, fresh
-    FROM plait.event_inbox i WHERE i.event_id = ANY (event_ids);
+    SELECT coalesce(array_agg(i.event_id), '{}'), coalesce(array_agg(i.event_id) FILTER (WHERE NOT i.started), '{}'),
+           array_agg(e.pushed)
+    INTO held, fresh, places
+    FROM unnest(event_ids) AS u(id)
+    CROSS JOIN LATERAL (SELECT pushed FROM plait.event WHERE id = u.id LIMIT 1) e
+    CROSS JOIN LATERAL (SELECT * FROM plait.event_inbox WHERE pushed = e.pushed LIMIT 1) i;
 
     UPDATE plait.event e SET position = o.position
     FROM (
-        SELECT f.row_id, nextval('plait.event_position') AS position
+        SELECT f.row_id, nextval('plait.position') AS position
         FROM (SELECT id FROM unnest(event_ids) WITH ORDINALITY AS u(id, ord) WHERE id = ANY (fresh) ORDER BY ord) u
         CROSS JOIN LATERAL (SELECT ctid AS row_id FROM plait.event WHERE id = u.id LIMIT 1) f
     ) o
@@ -72,9 +76,9 @@ BEGIN
     FROM queued;
 
     IF complete THEN
-        DELETE FROM plait.event_inbox WHERE event_id = ANY (held);
+        DELETE FROM plait.event_inbox WHERE pushed = ANY (places);
     ELSE
-        UPDATE plait.event_inbox SET started = true WHERE event_id = ANY (held);
+        UPDATE plait.event_inbox SET started = true WHERE pushed = ANY (places);
     END IF;
 END
 $function$;

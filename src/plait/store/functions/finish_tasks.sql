@@ -32,13 +32,13 @@ BEGIN
         SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt,
                coalesce(o.status, plait.completed()) AS status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
                (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status,
-               r.first_attempt, r.cancel_tasks IS NULL AS undisturbed, coalesce(o.task = ANY (r.cancel_tasks), false) AS ordered,
+               r.position, r.first_attempt, r.cancel_tasks IS NULL AS undisturbed, coalesce(o.task = ANY (r.cancel_tasks), false) AS ordered,
                r.xmax <> pg_current_xact_id()::xid AS starting
         FROM unnest(run_ids, tasks, elapsed, spans, outputs, attempts, statuses, errors,
                     reasons, delays)
              WITH ORDINALITY AS o(run_id, task, elapsed_us, span, output, attempt, status, error, reason, retry_us, ord)
         CROSS JOIN LATERAL (
-            SELECT status, first_attempt, cancel_tasks, xmax FROM plait.run WHERE id = o.run_id LIMIT 1
+            SELECT status, position, first_attempt, cancel_tasks, xmax FROM plait.run WHERE id = o.run_id LIMIT 1
         ) r
     ), fenced AS (
         -- LIMIT keeps this a look-up per outcome: the planner often believes running to be empty, and would scan it.
@@ -51,7 +51,7 @@ BEGIN
         WHERE r.ctid = held.row_id
         RETURNING o.ord, o.run_status, r.run_id, r.task, r.attempt, r.retry, r.lost, r.priority, r.action_id, r.queued_at,
                   r.started_at, o.status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us, o.first_edge, o.last_edge,
-                  o.first_attempt, o.undisturbed, o.ordered, o.starting
+                  o.position, o.first_attempt, o.undisturbed, o.ordered, o.starting
     ), accepted AS MATERIALIZED (
         SELECT * FROM fenced WHERE run_status = plait.open()
     ), history AS (
@@ -61,8 +61,8 @@ BEGIN
                least(plait.now(), started_at + elapsed_us * interval '1 microsecond'), output, error, reason
         FROM accepted
     ), put_back AS (
-        INSERT INTO plait.waiting (run_id, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
-        SELECT run_id, task, attempt + 1, (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost, priority,
+        INSERT INTO plait.waiting (run_id, position, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
+        SELECT run_id, position, task, attempt + 1, (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost, priority,
                action_id, plait.now() + retry_us * interval '1 microsecond', coalesce(edge_schedules[first_edge], -1)
         FROM accepted WHERE NOT plait.is_outcome(status) AND retry_us > 0 AND NOT ordered
         RETURNING due_at
@@ -80,7 +80,7 @@ BEGIN
               ))
         RETURNING id
     ), hit AS MATERIALIZED (
-        SELECT a.run_id, a.priority, a.first_attempt, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
+        SELECT a.run_id, a.position, a.priority, a.first_attempt, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
                e.child, e.need, e.slot, e.action_id, e.schedule_us
         FROM accepted a
         CROSS JOIN LATERAL (
@@ -90,7 +90,7 @@ BEGIN
             FROM generate_series(a.first_edge, a.last_edge) AS i
         ) e
         WHERE plait.is_outcome(a.status)
-        GROUP BY a.run_id, a.priority, a.first_attempt, e.child, e.need, e.slot, e.action_id, e.schedule_us
+        GROUP BY a.run_id, a.position, a.priority, a.first_attempt, e.child, e.need, e.slot, e.action_id, e.schedule_us
     ), tally AS (
         SELECT run_id, greatest(max(worst), plait.completed()) AS worst, bool_or(child = -1 AND hits = need) AS ends,
                max(slot) FILTER (WHERE child = -1 AND hits < need) AS end_slot,
@@ -119,25 +119,25 @@ BEGIN
             END
         FROM tally t
         WHERE r.id = t.run_id
-        RETURNING r.id, r.status, r.priority, r.first_attempt, r.pending, t.slots, t.children, t.actions, t.locals, t.schedules
+        RETURNING r.id, r.position, r.status, r.priority, r.first_attempt, r.pending, t.slots, t.children, t.actions, t.locals, t.schedules
     ), freed AS MATERIALIZED (
-        SELECT run_id, priority, child AS task, action_id, local, schedule_us, coalesce(first_attempt, 1::int2) AS attempt,
+        SELECT run_id, position, priority, child AS task, action_id, local, schedule_us, coalesce(first_attempt, 1::int2) AS attempt,
                0::int2 AS retry, 0::int2 AS lost
         FROM hit WHERE hits = need AND child >= 0
         UNION ALL
-        SELECT c.id, c.priority, e.child, e.action_id, e.local, e.schedule_us, coalesce(c.first_attempt, 1::int2), 0::int2, 0::int2
+        SELECT c.id, c.position, c.priority, e.child, e.action_id, e.local, e.schedule_us, coalesce(c.first_attempt, 1::int2), 0::int2, 0::int2
         FROM counted c
         CROSS JOIN LATERAL unnest(c.slots, c.children, c.actions, c.locals, c.schedules)
                    AS e(slot, child, action_id, local, schedule_us)
         WHERE e.child >= 0 AND c.pending[e.slot] = 0
         UNION ALL
-        SELECT run_id, priority, task, action_id, false, coalesce(edge_schedules[first_edge], -1), (attempt + 1)::int2,
+        SELECT run_id, position, priority, task, action_id, false, coalesce(edge_schedules[first_edge], -1), (attempt + 1)::int2,
                (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost
         FROM accepted WHERE NOT plait.is_outcome(status) AND (retry_us = 0 OR ordered)
     ), queued AS (
-        INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-        SELECT run_id, plait.now(), plait.end_of_schedule(plait.now(), schedule_us), action_id, task, attempt, retry, lost,
-               priority
+        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+        SELECT run_id, position, plait.now(), plait.end_of_schedule(plait.now(), schedule_us), action_id, task, attempt, retry,
+               lost, priority
         FROM freed WHERE NOT local
         RETURNING action_id
     ), continued AS (

@@ -18,11 +18,13 @@ BEGIN
     END IF;
 
     WITH asked AS MATERIALIZED (
-        SELECT p.*, r.status AS run_status, r.created_at AS run_created_at,
+        SELECT p.*, r.status AS run_status, r.position AS place, coalesce(r.events_from, r.position) AS events_from,
                coalesce(p.task = ANY (r.cancel_tasks), false) AS ordered
         FROM unnest(run_ids, tasks, attempts, version_ids, schedules_us, sleeps_us, positions, mets) WITH ORDINALITY
              AS p(run_id, task, attempt, version_id, schedule_us, sleep_us, position, met, ord)
-        CROSS JOIN LATERAL (SELECT status, created_at, cancel_tasks FROM plait.run WHERE id = p.run_id LIMIT 1) r
+        CROSS JOIN LATERAL (
+            SELECT status, position, events_from, cancel_tasks FROM plait.run WHERE id = p.run_id LIMIT 1
+        ) r
     ), fenced AS (
         DELETE FROM plait.running r
         USING asked a CROSS JOIN LATERAL (
@@ -38,14 +40,14 @@ BEGIN
         LEFT JOIN LATERAL (SELECT since FROM plait.wait WHERE run_id = f.run_id AND task = f.task LIMIT 1) w ON true
         WHERE f.run_status = plait.open()
     ), wanted AS MATERIALIZED (
-        SELECT a.ord, a.run_id, a.task, a.version_id, a.position, a.run_created_at, w.condition, w.key, w.scope
+        SELECT a.ord, a.run_id, a.task, a.version_id, a.position, a.events_from, w.condition, w.key, w.scope
         FROM unnest(wanted_of, wanted_conditions, wanted_keys, wanted_scopes) AS w(ord, condition, key, scope)
         JOIN accepted a ON a.ord = w.ord
     ), news AS MATERIALIZED (
         SELECT DISTINCT w.ord FROM wanted w
         WHERE (
             SELECT true FROM plait.event e
-            WHERE e.key = w.key AND e.created_at >= w.run_created_at AND e.position > w.position
+            WHERE e.key = w.key AND e.position > greatest(w.position, w.events_from) AND e.pushed > w.events_from
               AND (w.scope IS NULL OR e.scope = w.scope)
             LIMIT 1
         )
@@ -56,8 +58,8 @@ BEGIN
         SELECT run_id, task, since, position, met FROM accepted
         ON CONFLICT (run_id, task) DO UPDATE SET position = excluded.position, met = excluded.met
     ), waits AS (
-        INSERT INTO plait.waiting (run_id, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
-        SELECT run_id, task, attempt, retry, lost, priority, action_id,
+        INSERT INTO plait.waiting (run_id, position, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
+        SELECT run_id, place, task, attempt, retry, lost, priority, action_id,
                coalesce(since + sleep_us * interval '1 microsecond', 'infinity'), schedule_us
         FROM accepted WHERE ord NOT IN (SELECT ord FROM news)
         RETURNING due_at
@@ -67,8 +69,8 @@ BEGIN
         FROM wanted WHERE ord NOT IN (SELECT ord FROM news)
         ON CONFLICT (run_id, task, condition) DO UPDATE SET position = excluded.position
     ), again AS (
-        INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-        SELECT run_id, queued_at,
+        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+        SELECT run_id, place, queued_at,
                CASE WHEN ordered THEN '-infinity'
                     ELSE plait.end_of_schedule(plait.now(), schedule_us) END,
                action_id, task, attempt, retry, lost, priority

@@ -8,9 +8,9 @@ CREATE OR REPLACE FUNCTION plait.push_events(
         SELECT id, CASE WHEN own_transaction THEN plait.clock() ELSE plait.now() END, key, payload, metadata::jsonb, scope, priority
         FROM unnest(ids, keys, payloads, metadatas, scopes, priorities) AS e(id, key, payload, metadata, scope, priority)
         ON CONFLICT (id) DO NOTHING
-        RETURNING id, created_at
+        RETURNING id, pushed, created_at
     ), queued AS (
-        INSERT INTO plait.event_inbox (event_id) SELECT id FROM added RETURNING event_id
+        INSERT INTO plait.event_inbox (pushed, event_id) SELECT pushed, id FROM added RETURNING event_id
     )
     SELECT CASE WHEN own_transaction AND EXISTS (SELECT FROM queued) AND pg_notify('plait_event', '') IS NULL THEN NULL
                 ELSE (SELECT max(created_at) FROM added) END

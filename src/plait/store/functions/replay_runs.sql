@@ -26,7 +26,8 @@ BEGIN
         -- What a claim or a reaping that crossed the run's end has left behind.
         DELETE FROM plait.running WHERE run_id = old.id;
         DELETE FROM plait.ready q USING plait.workflow_version v
-        WHERE v.id = old.version_id AND q.action_id = ANY (v.actions) AND q.priority = old.priority AND q.run_id = old.id;
+        WHERE v.id = old.version_id AND q.action_id = ANY (v.actions) AND q.priority = old.priority
+          AND q.position = old.position;
         UPDATE plait.child SET key = '~' || begun || key
         WHERE parent_run_id = old.id
           AND parent_task = ANY (ARRAY(SELECT t::int2 FROM jsonb_array_elements_text(plan -> 'anew') AS e(t)));
@@ -36,8 +37,8 @@ BEGIN
                 SELECT n::int FROM jsonb_array_elements_text(plan -> 'pending') WITH ORDINALITY AS e(n, ord) ORDER BY ord
             )
         WHERE id = old.id;
-        INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-        SELECT old.id, plait.now(),
+        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+        SELECT old.id, old.position, plait.now(),
                plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]), v.actions[t.task + 1], t.task, begun, 0, 0,
                old.priority
         FROM plait.workflow_version v

@@ -59,22 +59,27 @@ BEGIN
     END IF;
 
     WITH wanted AS MATERIALIZED (
-        SELECT w.run_id, w.version_id, w.input, w.metadata, w.priority, v.pending,
-               w.trigger_kind, w.trigger_id, w.trigger_task
+        SELECT w.run_id, nextval('plait.position') AS position, w.version_id, w.input, w.metadata, w.priority, v.pending,
+               w.trigger_kind, w.trigger_id, w.trigger_task, v.awaits_events
         FROM unnest(run_ids, effective, version_ids, inputs, metadatas, priorities, trigger_kinds, trigger_ids, trigger_tasks)
-             AS w(run_id, effective_id, version_id, input, metadata, priority, trigger_kind, trigger_id, trigger_task)
+             WITH ORDINALITY
+             AS w(run_id, effective_id, version_id, input, metadata, priority, trigger_kind, trigger_id, trigger_task, ord)
         JOIN plait.workflow_version v ON v.id = w.version_id
         WHERE w.run_id = w.effective_id
+        ORDER BY w.ord  -- positions are given afterwards
     ), started AS (
-        INSERT INTO plait.run (id, created_at, version_id, priority, pending, input, metadata,
-                               trigger_kind, trigger_id, trigger_task)
-        SELECT run_id, moment, version_id, priority, pending, input, metadata::jsonb, trigger_kind, trigger_id, trigger_task
+        INSERT INTO plait.run (id, position, created_at, version_id, priority, pending, input, metadata,
+                               trigger_kind, trigger_id, trigger_task, events_from)
+        SELECT run_id, position, moment, version_id, priority, pending, input, metadata::jsonb, trigger_kind, trigger_id,
+               trigger_task, CASE WHEN awaits_events THEN coalesce(CASE WHEN trigger_kind = plait.by_event() THEN (
+                   SELECT pushed FROM plait.event WHERE id = trigger_id
+               ) END, position) END
         FROM wanted
         ON CONFLICT (id) DO NOTHING
-        RETURNING id, version_id, priority
+        RETURNING id, position, version_id, priority
     ), queued AS (
-        INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-        SELECT s.id, moment, plait.end_of_schedule(moment, v.schedules_us[root.task + 1]),
+        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+        SELECT s.id, s.position, moment, plait.end_of_schedule(moment, v.schedules_us[root.task + 1]),
                v.actions[root.task + 1], root.task, 1, 0, 0, s.priority
         FROM started s
         JOIN plait.workflow_version v ON v.id = s.version_id

@@ -41,6 +41,7 @@ CREATE TABLE plait.workflow_version (
     roots        smallint[] NOT NULL,
     schedules_us bigint[] NOT NULL,
     pending      integer[] NOT NULL,
+    awaits_events boolean NOT NULL DEFAULT false,
     created_at   timestamptz NOT NULL DEFAULT plait.now(),
     UNIQUE (workflow, digest)
 );
@@ -50,6 +51,7 @@ COMMENT ON COLUMN plait.workflow_version.roots IS 'the tasks without parents, by
 COMMENT ON COLUMN plait.workflow_version.schedules_us IS
     'the schedule timeout of each task in microseconds, -1 for none';
 COMMENT ON COLUMN plait.workflow_version.pending IS 'the counters that a run starts with';
+COMMENT ON COLUMN plait.workflow_version.awaits_events IS 'whether one of its tasks waits for events';
 
 CREATE TABLE plait.workflow (
     name       text PRIMARY KEY,
@@ -65,8 +67,12 @@ COMMENT ON COLUMN plait.workflow.version_id IS
 COMMENT ON COLUMN plait.workflow.crons_of IS 'the version whose declared crons are in plait.cron';
 COMMENT ON COLUMN plait.workflow.on_events IS 'patterns of the event keys that start it';
 
+-- What comes before what, where that matters: clocks step back, are wrong, and differ; this does not.
+CREATE SEQUENCE plait.position;
+
 CREATE TABLE plait.run (
     id            uuid PRIMARY KEY,
+    position      bigint NOT NULL DEFAULT nextval('plait.position'),
     created_at    timestamptz NOT NULL,
     finished_at   timestamptz,
     version_id    integer NOT NULL,
@@ -80,14 +86,18 @@ CREATE TABLE plait.run (
     trigger_kind  smallint,
     trigger_task  smallint,
     trigger_id    uuid,
+    events_from   bigint,
     first_attempt smallint,
     cancel_tasks  smallint[],
     CONSTRAINT run_status_known CHECK (status IN (0, 2, 3, 4) AND worst IN (2, 3, 4)),
     CONSTRAINT run_ends_with_a_time CHECK ((status = 0) = (finished_at IS NULL)),
     CONSTRAINT run_counters_not_negative CHECK (0 <= ALL (pending))
 ) WITH (fillfactor = 45);  -- room for one more version of every row, 8 bytes longer once it has ended: all its updates stay HOT
+CREATE INDEX run_age ON plait.run (created_at, position);
 CREATE INDEX run_trigger ON plait.run (trigger_id, id) WHERE trigger_kind > 1;
+CREATE INDEX run_events ON plait.run (events_from) WHERE events_from IS NOT NULL;
 COMMENT ON TABLE plait.run IS 'A run: one execution of a workflow. In words: the view plait.runs.';
+COMMENT ON COLUMN plait.run.position IS 'its place among all runs as they were triggered: those before it go first';
 COMMENT ON COLUMN plait.run.priority IS '1 low, 2 medium, 3 high';
 COMMENT ON COLUMN plait.run.status IS
     '0 open: not every task is terminal yet; then the outcome: 2 completed, 3 cancelled, 4 failed';
@@ -98,6 +108,8 @@ COMMENT ON COLUMN plait.run.trigger_kind IS
     'what started it: 1 a parent''s task, 2 an event, 3 a cron, 4 a scheduled run, 5 a replay; NULL: a program';
 COMMENT ON COLUMN plait.run.trigger_task IS 'of a child run: the number of the parent''s task';
 COMMENT ON COLUMN plait.run.trigger_id IS 'the parent run, event, cron, scheduled run or replayed run';
+COMMENT ON COLUMN plait.run.events_from IS
+    'where a task of it waits for events: those that were pushed behind this position count';
 COMMENT ON COLUMN plait.run.first_attempt IS
     'the number of the first attempt of what is freed after a replay; NULL: 1';
 COMMENT ON COLUMN plait.run.cancel_tasks IS 'tasks that somebody asked to cancel; they are judged so';
@@ -114,6 +126,7 @@ COMMENT ON TABLE plait.idempotency_key IS 'A key that makes a trigger happen onc
 
 CREATE TABLE plait.ready (
     run_id     uuid NOT NULL,
+    position   bigint NOT NULL,
     queued_at  timestamptz NOT NULL,
     expires_at timestamptz,
     action_id  integer NOT NULL,
@@ -124,10 +137,11 @@ CREATE TABLE plait.ready (
     priority   smallint NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000);
-CREATE UNIQUE INDEX ready_order ON plait.ready (action_id, priority DESC, run_id, task);
-CREATE INDEX ready_suspect ON plait.ready (action_id, priority DESC, run_id, task) WHERE lost > 0;
+CREATE UNIQUE INDEX ready_order ON plait.ready (action_id, priority DESC, position, task);
+CREATE INDEX ready_suspect ON plait.ready (action_id, priority DESC, position, task) WHERE lost > 0;
 CREATE INDEX ready_expiry ON plait.ready (expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON TABLE plait.ready IS 'A task that may start now: the queue.';
+COMMENT ON COLUMN plait.ready.position IS 'that of its run: the oldest run goes first';
 COMMENT ON COLUMN plait.ready.expires_at IS 'the end of its schedule timeout, where there is one';
 COMMENT ON COLUMN plait.ready.task IS 'its number in the workflow, from 0';
 COMMENT ON COLUMN plait.ready.retry IS 'how many of its retries are spent';
@@ -137,6 +151,7 @@ COMMENT ON COLUMN plait.ready.priority IS '1 low, 2 medium, 3 high';
 
 CREATE TABLE plait.waiting (
     run_id      uuid NOT NULL,
+    position    bigint NOT NULL,
     due_at      timestamptz NOT NULL,
     schedule_us bigint NOT NULL,
     action_id   integer NOT NULL,
@@ -148,7 +163,9 @@ CREATE TABLE plait.waiting (
     PRIMARY KEY (run_id, task)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX waiting_due ON plait.waiting (due_at);
+CREATE INDEX waiting_position ON plait.waiting (position);
 COMMENT ON TABLE plait.waiting IS 'A task that waits for a time or an event: its next retry, or its conditions.';
+COMMENT ON COLUMN plait.waiting.position IS 'that of its run';
 COMMENT ON COLUMN plait.waiting.due_at IS 'when it goes to ready; infinity: only an event releases it';
 COMMENT ON COLUMN plait.waiting.schedule_us IS
     'the schedule timeout in microseconds that begins when it becomes ready, -1 for none';
@@ -306,25 +323,31 @@ COMMENT ON COLUMN plait.filter.declared IS 'with the workflow, as opposed to at 
 CREATE TABLE plait.event (
     id         uuid PRIMARY KEY,
     created_at timestamptz NOT NULL,
+    pushed     bigint NOT NULL DEFAULT nextval('plait.position'),
     position   bigint,
     priority   smallint CHECK (priority BETWEEN 1 AND 3),
     key        text NOT NULL,
     scope      text,
     payload    bytea NOT NULL,
     metadata   jsonb
-) WITH (fillfactor = 80);
-CREATE INDEX event_key ON plait.event (key, created_at);
-CREATE SEQUENCE plait.event_position;
+);
+-- Who looks for an event again and again reads only what has come since.
+CREATE INDEX event_key ON plait.event (key, position) WHERE position IS NOT NULL;
+CREATE INDEX event_age ON plait.event (created_at);
 COMMENT ON TABLE plait.event IS 'An event that was pushed. Only added to, but for its position.';
+COMMENT ON COLUMN plait.event.pushed IS
+    'its place among all events and runs when it was pushed; its transaction may be committed behind later ones';
 COMMENT ON COLUMN plait.event.position IS
-    'the order of delivery, which is also the order of commits; NULL until it is delivered';
+    'its place when it was delivered, which is also the order of commits; NULL until it is delivered';
 COMMENT ON COLUMN plait.event.payload IS 'JSON, as UTF-8';
 
 CREATE TABLE plait.event_inbox (
-    event_id uuid PRIMARY KEY,
+    pushed   bigint PRIMARY KEY,
+    event_id uuid NOT NULL,
     started  boolean NOT NULL DEFAULT false
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
 COMMENT ON TABLE plait.event_inbox IS 'An event that was pushed and not delivered yet.';
+COMMENT ON COLUMN plait.event_inbox.pushed IS 'as in plait.event: the order in which events are delivered';
 COMMENT ON COLUMN plait.event_inbox.started IS 'its runs were started; some waiting tasks are still to be woken';
 
 CREATE TABLE plait.wait (

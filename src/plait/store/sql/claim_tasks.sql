@@ -1,5 +1,5 @@
 -- Claim up to $3 ready tasks of the actions $2 for worker $1: ready -> running, and what is needed to judge them.
--- Order: priority, then run (age), then task, over all actions together.
+-- Order: priority, then the position of the run (the oldest first), then task, over all actions together.
 -- A worker that was declared dead gets nothing: `alive` is false. Of suspects, tasks that were lost with a worker, only as
 -- many are taken as fit into $4 of the $5 parts that a worker has for them: one that was lost once takes one part, one that
 -- was lost more often all of them. The first that does not fit lets none pass, so that it gets its turn.
@@ -11,37 +11,37 @@
 WITH alive AS MATERIALIZED (
     SELECT id FROM plait.worker WHERE id = $1 AND ended_at IS NULL
 ), suspect AS MATERIALIZED (
-    SELECT action_id, priority, run_id, task
+    SELECT action_id, priority, position, task
     FROM (
-        SELECT h.action_id, h.priority, h.run_id, h.task,
-               sum(CASE h.lost WHEN 1 THEN 1 ELSE $5::int END) OVER (ORDER BY h.priority DESC, h.run_id, h.task) AS parts
+        SELECT h.action_id, h.priority, h.position, h.task,
+               sum(CASE h.lost WHEN 1 THEN 1 ELSE $5::int END) OVER (ORDER BY h.priority DESC, h.position, h.task) AS parts
         FROM unnest($2::int[]) AS a(action_id)
         CROSS JOIN LATERAL (
-            SELECT r.action_id, r.priority, r.run_id, r.task, r.lost
+            SELECT r.action_id, r.priority, r.position, r.task, r.lost
             FROM plait.ready r
             WHERE r.action_id = a.action_id AND r.lost > 0
-            ORDER BY r.priority DESC, r.run_id, r.task
+            ORDER BY r.priority DESC, r.position, r.task
             LIMIT $4
         ) h
     ) w
     WHERE parts <= $4
 ), head AS MATERIALIZED (
-    SELECT h.action_id, h.priority, h.run_id, h.task, h.suspect
+    SELECT h.action_id, h.priority, h.position, h.task, h.suspect
     FROM (
         SELECT o.*
         FROM unnest($2::int[]) AS a(action_id)
         CROSS JOIN LATERAL (
-            SELECT r.action_id, r.priority, r.run_id, r.task, false AS suspect
+            SELECT r.action_id, r.priority, r.position, r.task, false AS suspect
             FROM plait.ready r
             WHERE r.action_id = a.action_id AND r.lost = 0
-            ORDER BY r.priority DESC, r.run_id, r.task
+            ORDER BY r.priority DESC, r.position, r.task
             LIMIT $3
         ) o
         UNION ALL
-        SELECT action_id, priority, run_id, task, true FROM suspect
+        SELECT action_id, priority, position, task, true FROM suspect
     ) h
     WHERE (SELECT id FROM alive) IS NOT NULL
-    ORDER BY h.priority DESC, h.run_id, h.task
+    ORDER BY h.priority DESC, h.position, h.task
     LIMIT $3
 ), share AS (
     SELECT action_id, count(*) AS n FROM head WHERE NOT suspect GROUP BY action_id
@@ -52,7 +52,7 @@ WITH alive AS MATERIALIZED (
         SELECT r.ctid AS row_id
         FROM plait.ready r
         WHERE r.action_id = s.action_id AND r.lost = 0
-        ORDER BY r.priority DESC, r.run_id, r.task
+        ORDER BY r.priority DESC, r.position, r.task
         LIMIT s.n
         FOR UPDATE SKIP LOCKED
     ) p
@@ -62,7 +62,7 @@ WITH alive AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT r.ctid AS row_id
         FROM plait.ready r
-        WHERE r.action_id = h.action_id AND r.priority = h.priority AND r.run_id = h.run_id AND r.task = h.task AND r.lost > 0
+        WHERE r.action_id = h.action_id AND r.priority = h.priority AND r.position = h.position AND r.task = h.task AND r.lost > 0
         LIMIT 1
         FOR UPDATE SKIP LOCKED
     ) p

@@ -1,9 +1,9 @@
 -- What became of the newest $4 runs with ids from $1 to below $2, those of the workflows $3 (NULL: all), and of their tasks:
 -- (kind, code, count). Kinds: seen (how many runs were looked at), run (0 queued, 1 running, else the outcome), and of tasks
 -- all, outcome (by code) and room (1 running, 2 ready); `open_` in front: of runs that have not ended.
--- Index: run's key within those ids, attempt's and running's for each run, ready_order within those ids for each action.
+-- Index: run's key within those ids, attempt's and running's for each run, ready_order between their positions for each action.
 WITH seen AS MATERIALIZED (
-    SELECT id, version_id, status FROM plait.run WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT $4
+    SELECT id, position, version_id, status FROM plait.run WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT $4
 ), chosen AS MATERIALIZED (
     SELECT s.id, s.status, cardinality(v.actions) AS tasks
     FROM seen s
@@ -42,6 +42,7 @@ CROSS JOIN unnest('{1,2,3}'::int2[]) AS p(priority)
 CROSS JOIN LATERAL (
     SELECT FROM plait.ready q
     WHERE q.action_id = a.id AND q.priority = p.priority
+      AND q.position BETWEEN (SELECT min(position) FROM seen) AND (SELECT max(position) FROM seen)
       AND q.run_id >= (SELECT id FROM seen ORDER BY id LIMIT 1) AND q.run_id < $2
     OFFSET 0
 ) r

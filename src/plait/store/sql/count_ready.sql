@@ -10,7 +10,7 @@ CROSS JOIN LATERAL (
     SELECT count(*)::int AS tasks, min(counted.queued_at) AS oldest
     FROM (
         -- In the order of the index: a bitmap would read the whole queue before the limit.
-        SELECT q.queued_at FROM plait.ready q WHERE q.action_id = a.id ORDER BY q.priority DESC, q.run_id, q.task LIMIT $2
+        SELECT q.queued_at FROM plait.ready q WHERE q.action_id = a.id ORDER BY q.priority DESC, q.position, q.task LIMIT $2
     ) counted
 ) r
 WHERE r.tasks > 0

@@ -4,7 +4,7 @@ SELECT a.workflow, a.task, r.tasks
 FROM plait.action a
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS tasks FROM (SELECT FROM plait.ready q WHERE q.action_id = a.id
-          ORDER BY q.priority DESC, q.run_id, q.task LIMIT $1) counted
+          ORDER BY q.priority DESC, q.position, q.task LIMIT $1) counted
 ) r
 WHERE r.tasks > 0
   AND NOT EXISTS (

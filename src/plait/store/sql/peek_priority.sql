@@ -2,5 +2,5 @@
 SELECT max(p.priority) AS priority
 FROM unnest($1::int[]) AS a(action_id)
 CROSS JOIN LATERAL (
-    SELECT priority FROM plait.ready r WHERE r.action_id = a.action_id ORDER BY r.priority DESC, r.run_id, r.task LIMIT 1
+    SELECT priority FROM plait.ready r WHERE r.action_id = a.action_id ORDER BY r.priority DESC, r.position, r.task LIMIT 1
 ) p

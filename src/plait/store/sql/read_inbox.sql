@@ -1,11 +1,13 @@
 -- Up to $1 events that are to be delivered, oldest first, with payloads of about $2 bytes together; all but the events $3.
--- Index: event_inbox's key (ids are made in order of time), event's key, a probe each.
+-- Index: the keys of event_inbox and event, a probe each.
 SELECT id, key, scope, priority, payload, metadata, started
 FROM (
-    SELECT e.id, e.key, e.scope, e.priority, e.payload, e.metadata::text AS metadata, i.started,
-           sum(octet_length(e.payload)) OVER (ORDER BY e.id) - octet_length(e.payload) AS before
-    FROM (SELECT event_id, started FROM plait.event_inbox WHERE event_id <> ALL ($3::uuid[]) ORDER BY event_id LIMIT $1) i
+    SELECT e.id, e.key, e.scope, e.priority, e.payload, e.metadata::text AS metadata, i.started, i.pushed,
+           sum(octet_length(e.payload)) OVER (ORDER BY i.pushed) - octet_length(e.payload) AS before
+    FROM (
+        SELECT event_id, started, pushed FROM plait.event_inbox WHERE event_id <> ALL ($3::uuid[]) ORDER BY pushed LIMIT $1
+    ) i
     CROSS JOIN LATERAL (SELECT * FROM plait.event WHERE id = i.event_id LIMIT 1) e
 ) found
 WHERE before < $2::int8
-ORDER BY id
+ORDER BY pushed

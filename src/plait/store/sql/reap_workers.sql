@@ -40,9 +40,9 @@ WITH late AS MATERIALIZED (
                 ELSE 'worker lost: nothing was heard from it' END
     FROM judged
 ), queued AS (
-    INSERT INTO plait.ready (run_id, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-    SELECT t.run_id, plait.now(), plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]), t.action_id, t.task,
-           t.attempt + 1, t.retry, t.lost + (t.begun AND plait.is_suspicious(t.ending))::int, t.priority
+    INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+    SELECT t.run_id, r.position, plait.now(), plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]), t.action_id,
+           t.task, t.attempt + 1, t.retry, t.lost + (t.begun AND plait.is_suspicious(t.ending))::int, t.priority
     FROM judged t
     JOIN plait.run r ON r.id = t.run_id
     JOIN plait.workflow_version v ON v.id = r.version_id

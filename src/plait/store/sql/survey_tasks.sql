@@ -1,7 +1,7 @@
 -- Everything recorded of the tasks of run $1, whose actions are $2. Attempts, then the room each open task is in.
 -- Of outputs the first $3 bytes (NULL: all), and the whole size; of errors the type and the beginning of the message where
 -- $3 is 0, else all. $4: payloads only of this task (NULL: of each).
--- Index: the keys of attempt, running, waiting, wait, awaited_event and child, ready_order.
+-- Index: the keys of run, attempt, running, waiting, wait, awaited_event and child, ready_order.
 SELECT 'attempt' AS room, a.task, a.attempt, a.status, a.retry, a.worker_id, a.queued_at, a.started_at, a.finished_at,
        CASE WHEN s.shown THEN substring(a.output FROM 1 FOR coalesce($3::int4, 1 << 30)) END AS output,
        octet_length(a.output) AS output_size,
@@ -21,7 +21,8 @@ SELECT 'running', task, attempt, NULL, retry, worker_id, queued_at, started_at, 
 FROM plait.running WHERE run_id = $1
 UNION ALL
 SELECT 'ready', task, attempt, NULL, retry, NULL, queued_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM plait.ready WHERE action_id = ANY ($2::int[]) AND priority IN (1, 2, 3) AND run_id = $1
+FROM plait.ready WHERE action_id = ANY ($2::int[]) AND priority IN (1, 2, 3)
+  AND position = (SELECT position FROM plait.run WHERE id = $1)
 UNION ALL
 SELECT 'waiting', task, attempt, NULL, retry, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        nullif(due_at, 'infinity'),
