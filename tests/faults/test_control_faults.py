@@ -345,7 +345,7 @@ async def test_what_a_reaping_that_crossed_a_cancellation_left_stops_no_replay(
     await dead.claim("first")
     await reaper.run("end_worker", dead.id)
     reaping = await begin(reaper)
-    await reaper.run("reap_workers", 100, 0)
+    await reaper.run("reap_workers", 100, 0, None, 0)
     cancelling = asyncio.create_task(cancel(other, run_id))
     await settle(cancelling, other.pid, reaper.connection)
     await reaping.commit()

@@ -122,12 +122,12 @@ async def test_finishers_and_the_reaper_at_a_barrier_accept_each_task_once(
     left = sorted(await one.claim("left"), key=lambda held: held.run.id)
     right = await two.claim("right")
     await two.finish(right)
-    database.query("UPDATE plait.worker SET heartbeat_at = '-infinity' WHERE id = %s", one.id)
+    database.query("UPDATE plait.worker SET watched_us = -1000000000000 WHERE id = %s", one.id)
     chance = random.Random(5)
     accepted = moved = 0
     for begin in range(0, 300, 10):
         batch = left[begin : begin + 10]
-        calls = [one.finish(batch), two.run("reap_workers", chance.randrange(1, 10), 0)]
+        calls = [one.finish(batch), two.run("reap_workers", chance.randrange(1, 10), 0, None, 0)]
         if chance.random() < 0.5:
             calls.reverse()
         for answer in await asyncio.gather(*calls):
@@ -135,7 +135,7 @@ async def test_finishers_and_the_reaper_at_a_barrier_accept_each_task_once(
                 moved += answer[0]["moved"]
             else:
                 accepted += len(answer["accepted"] or ())
-    while rest := (await two.run("reap_workers", 1000, 0))[0]["moved"]:
+    while rest := (await two.run("reap_workers", 1000, 0, None, 0))[0]["moved"]:
         moved += rest
     assert accepted + moved == 300
     assert database.count("ready") == moved == database.count("attempt", "status = -2")

@@ -66,7 +66,7 @@ async def retry_left(scene: Scene, driver: Driver) -> Any:
 
 
 async def reap(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("reap_workers", 1000, 0)
+    return await driver.run("reap_workers", 1000, 0, None, 0)
 
 
 async def claim(scene: Scene, driver: Driver) -> Any:
@@ -182,7 +182,7 @@ async def set_scene(one: Driver, two: Driver) -> Scene:
     runs = sorted(await one.start(3))
     left, right = await one.claim("left"), await two.claim("right")
     # Something for every statement: the lefts' worker is dead to the reaper, the thirds have expired, one is due.
-    await sql("UPDATE plait.worker SET heartbeat_at = '-infinity' WHERE id = $1", one.id)
+    await sql("UPDATE plait.worker SET watched_us = -1000000000000 WHERE id = $1", one.id)
     await sql("UPDATE plait.ready SET expires_at = plait.now()")
     await sql(
         "INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "

@@ -203,15 +203,15 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 2))
     def die(self, who: int) -> None:
         driver = self.workers[who]
-        self.database.query("UPDATE plait.worker SET heartbeat_at = '-infinity' WHERE id = %s", driver.id)
-        self.do(driver.run("reap_workers", 1000, 0))
+        self.database.query("UPDATE plait.worker SET watched_us = -1000000000000 WHERE id = %s", driver.id)
+        self.do(driver.run("reap_workers", 1000, 0, None, 0))
         self.model.lose(driver.id)
         driver.id = new_run_id()
         self.do(driver.register())
 
     @rule()
     def reap_nobody(self) -> None:
-        [row] = self.do(self.workers[0].run("reap_workers", 1000, 0))
+        [row] = self.do(self.workers[0].run("reap_workers", 1000, 0, None, 0))
         assert (row["dead"], row["moved"]) == (0, 0)
 
     # time and events

@@ -161,7 +161,7 @@ async def test_a_worker_that_comes_back_clears_the_tasks_that_were_taken_from_it
     await driver.start(1)
     cut_off = await open_worker(driver)
     await claim(driver, cut_off)
-    await driver.connection.execute("UPDATE plait.worker SET heartbeat_at = '-infinity' WHERE id = $1", cut_off)
+    await driver.connection.execute("UPDATE plait.worker SET watched_us = -1000000000000 WHERE id = $1", cut_off)
     await driver.store.reap_workers(1000)
     assert await read_losses(driver) == [1]
     await lose(driver, cut_off, "unreachable")  # it says so itself

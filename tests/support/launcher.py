@@ -142,7 +142,7 @@ def _list_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(("PYTHON", "LANG", "LC_")) and name not in UNDERSTOOD
+        if name.startswith(("PYTHON", "LANG", "LC_", "LD_")) and name not in UNDERSTOOD
     }
 
 

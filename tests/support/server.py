@@ -19,6 +19,7 @@ from plait.embedded.binaries import find_binaries, prepare_binaries
 from plait.embedded.locks import FileLock
 from plait.embedded.programs import Programs
 from plait.store import schema
+from support.faketime import MovableClock
 from support.waiting import eventually
 
 SCHEMA_VARIABLE = "PLAIT_TEST_SCHEMA"
@@ -129,9 +130,12 @@ class OwnServer(Server):
     """A server of our own, from the embedded binaries; it can be killed and started again.
 
     ``primary``: be a synchronous standby of that server, which from then on commits nothing without this one.
+    ``movable``: have a clock that the test can set.
     """
 
-    def __init__(self, primary: OwnServer | None = None) -> None:
+    clock: MovableClock | None = None
+
+    def __init__(self, primary: OwnServer | None = None, *, movable: bool = False) -> None:
         super().__init__()
         # Not pytest's temporary folder: that is closed to the account that runs root's server.
         self.folder = Path(tempfile.mkdtemp(prefix="plait-test-", dir=choose_space()))
@@ -173,6 +177,8 @@ class OwnServer(Server):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        if movable:
+            self.clock = MovableClock(self.folder)
         self.start()
         if primary is None:
             self.make_template()
@@ -193,7 +199,11 @@ class OwnServer(Server):
     def start(self) -> None:
         """Start it and wait until it answers."""
         with self._log.open("ab") as log:
-            self._child = self._programs.launch("postgres", "-D", str(self.folder / "data"), log=log.fileno())
+            command = ["postgres", "-D", str(self.folder / "data")]
+            if self.clock is not None:
+                settings = [f"{name}={value}" for name, value in self.clock.environment.items()]
+                command = ["/usr/bin/env", *settings, str(self._programs.folder / command[0]), *command[1:]]
+            self._child = self._programs.launch(*command, log=log.fileno())
         eventually(self._answers, "PostgreSQL answers")
 
     def stop(self, *, immediate: bool = False) -> None:

@@ -17,7 +17,7 @@ from plait.features.checks import check_limit, parse_id
 from plait.features.planned import PlannedRun, plan_by_name, plan_request
 from plait.features.refs import WorkflowRunRef
 from plait.features.shapes import LIST_BYTES, Answer, Id, Json, JsonObject, Page, Seconds, make_page, show_json
-from plait.graph.cron import Timetable, check_cron
+from plait.graph.cron import Timetable, check_cron, choose_start
 from plait.ids import new_run_id
 from plait.types import UNSET, Duration, Unset
 from plait.types.crons import CatchUp, Cron, define_cron
@@ -247,7 +247,7 @@ class CronClient(FeatureClient):
         next_at = None
         if not paused:
             _, now = await store.find_version(found.workflow)
-            next_at = found._read().next_fire(now)
+            next_at = found._read().next_fire(choose_start(now, found.last_at))
         await engine.change_schedule(store.set_cron_paused, key, paused, next_at)
         return await self._read(key)
 
@@ -259,7 +259,8 @@ class CronClient(FeatureClient):
         changed = False
         while not changed:
             _, now = await store.find_version(planned.workflow)
-            changed = await engine.change_schedule(store.change_cron, _make_row(key, planned, definition, now), moves)
+            row = _make_row(key, planned, definition, choose_start(now, found.last_at))
+            changed = await engine.change_schedule(store.change_cron, row, moves)
             # Gone? Else it has fired in between, and its next time must be looked up anew.
             found = await self._read(key)
         return found
@@ -314,7 +315,7 @@ def _not_found(key: UUID) -> NotFoundError:
     return NotFoundError(f"there is no cron {key}, or it was deleted; `plait crons list` shows those there are")
 
 
-def _make_row(key: UUID, planned: PlannedRun, definition: CronDefinition, now: datetime) -> CronRow:
+def _make_row(key: UUID, planned: PlannedRun, definition: CronDefinition, start: datetime) -> CronRow:
     from plait.store.schedules import CronRow  # noqa: PLC0415 - asyncpg comes with it
 
     timetable = check_cron(definition.expression, definition.timezone, f"workflow {planned.workflow!r}")
@@ -329,7 +330,7 @@ def _make_row(key: UUID, planned: PlannedRun, definition: CronDefinition, now: d
         planned.input,
         planned.metadata,
         planned.priority,
-        timetable.next_fire(now),
+        timetable.next_fire(start),
     )
 
 

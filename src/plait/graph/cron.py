@@ -214,6 +214,12 @@ def check_cron(expression: object, timezone: object, where: str) -> Timetable:
     return _read_timetable(expression, str(timezone), where)
 
 
+def choose_start(now: datetime, last: datetime | None) -> datetime:
+    """After which moment the next fire time is to be: not one again that has fired (``last`` is the newest of those),
+    though the clock may have been set back since."""
+    return now if last is None else max(now, last)
+
+
 def choose_fires(timetable: Timetable, catch_up: str, bound: timedelta, due: datetime, now: datetime) -> Firing:
     """The policy. ``due`` is the first fire time that nobody has looked at yet.
 

@@ -22,8 +22,9 @@ SWEEP_SECONDS = 15.0
 class Reaper(PeriodicService):
     """Declares silent workers dead and puts back what dead workers hold; sweeps up what ended runs left behind.
 
-    For a moment after it has come to work it is patient: the database may just be back after it was away for everybody,
-    and who comes back first shall not take from the others what they hold.
+    How long a worker was silent is counted in rounds of this loop, and kept in the database for who leads next; never
+    by the server's clock, which may be set. While the database is away for everybody, nobody's silence counts; nor does
+    more than one round while this process stands still.
     """
 
     name = "reaper"
@@ -35,25 +36,23 @@ class Reaper(PeriodicService):
         self._hub = hub
         self._every = every
         self._sweep_at = 0.0
-        self._patient_until = 0.0
-
-    def start(self) -> None:
-        if not self.is_running:
-            self._patient_until = time.monotonic() + self._every
-        super().start()
+        self._watched: int | None = None
+        """What the database said of all time watched, at ``_answered``."""
+        self._answered = 0.0
 
     async def run_once(self) -> float:
-        patience = self._every if time.monotonic() < self._patient_until else 0.0
-        dead, moved, actions = await self._store.reap_workers(BATCH, patience)
-        if moved:
+        step = min(self._every, time.monotonic() - self._answered)
+        reaped = await self._store.reap_workers(BATCH, step=step, watched=self._watched, longest_step=self._every)
+        self._watched, self._answered = reaped.watched, time.monotonic()
+        if reaped.tasks:
             reach("tasks reaped")
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_SECONDS
             await self._store.sweep_ended(BATCH)
-        if dead:
-            logger.warning("%d workers died; %d of their tasks go to other workers", dead, moved)
-        elif moved:
-            logger.warning("%d tasks of workers that are gone go to other workers", moved)
-        if actions:
-            self._hub.publish("ready", [str(action) for action in actions])
-        return 0.0 if moved == BATCH else self._every
+        if reaped.workers:
+            logger.warning("%d workers died; %d of their tasks go to other workers", reaped.workers, reaped.tasks)
+        elif reaped.tasks:
+            logger.warning("%d tasks of workers that are gone go to other workers", reaped.tasks)
+        if reaped.actions:
+            self._hub.publish("ready", [str(action) for action in reaped.actions])
+        return 0.0 if reaped.tasks == BATCH else self._every

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from plait.errors import DatabaseUnavailableError
 from plait.graph.attempt import StoredVersion
-from plait.graph.cron import check_cron
+from plait.graph.cron import check_cron, choose_start
 from plait.graph.definition import WorkflowDefinition
 from plait.ids import new_run_id
 from plait.maintenance.periodic import PeriodicService
 from plait.store.schedules import CronRow
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from plait.store.hints import Hub
     from plait.store.store import Store
 
@@ -52,30 +54,35 @@ class Serving(PeriodicService):
         declare is put in place again."""
         if not (rows := await self._store.control.list_to_serve(own)):
             return
-        crons: dict[str, set[tuple[Any, ...]]] = {row["workflow"]: set() for row in rows}
+        crons: dict[str, list[Record]] = {row["workflow"]: [] for row in rows}
         for found in await self._store.schedules.list_declared_crons(list(crons)):
-            crons[found["workflow"]].add(_describe(found.__getitem__))
+            crons[found["workflow"]].append(found)
         for row in rows:
             try:
                 version = await self._store.read_version(row["version_id"])
                 await self._store.control.serve_workflow(version.definition, version.id)
-                await self._sync_crons(version, crons[row["workflow"]] if row["has_crons"] else None)
+                await self._sync_crons(version, crons[row["workflow"]], had_crons=row["has_crons"])
             except DatabaseUnavailableError:
                 raise
             except Exception as error:  # one that a newer Plait stored, a time zone this machine does not know
                 logger.error("version %d of a workflow cannot be served from here: %s", row["version_id"], error)
 
-    async def _sync_crons(self, version: StoredVersion, stored: set[tuple[Any, ...]] | None) -> None:
-        """Insert what is new, update what has changed, delete what is declared no longer. ``stored``: the crons that
-        this version has declared before, if it has."""
+    async def _sync_crons(self, version: StoredVersion, stored: Sequence[Record], *, had_crons: bool) -> None:
+        """Insert what is new, update what has changed, delete what is declared no longer. ``had_crons``: whether it was
+        this version that declared those that are stored."""
         store = self._store.schedules
         name = version.definition.name
         rows = _make_rows(version.definition)
-        if {_describe(row.__getattribute__) for row in rows} == stored:
+        described = {_describe(row.__getattribute__) for row in rows}
+        if had_crons and described == {_describe(found.__getitem__) for found in stored}:
             return
         _, now = await store.find_version(name)
         timetables = [check_cron(row.expression, row.timezone, f"workflow {name!r}") for row in rows]
-        timed = [replace(row, next_at=it.next_fire(now)) for row, it in zip(rows, timetables, strict=True)]
+        last = {found["name"]: found["last_at"] for found in stored}
+        timed = [
+            replace(row, next_at=it.next_fire(choose_start(now, last.get(row.name))))
+            for row, it in zip(rows, timetables, strict=True)
+        ]
         await store.sync_crons(name, version.id, timed)
         self._hub.publish("timer", [])
 

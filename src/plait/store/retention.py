@@ -10,7 +10,6 @@ from uuid import UUID
 from plait.store.connection import LinkPool
 from plait.store.statements import load_sql
 
-
 Age = tuple[datetime, int]
 """When a run was created, by the clock of the database, and its position."""
 

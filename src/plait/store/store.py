@@ -108,6 +108,17 @@ class Claimed:
     alive: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """How many workers were declared dead, how many tasks they and others of the dead held, and the actions of these.
+    ``watched``: microseconds that leaders have watched in all."""
+
+    watched: int
+    workers: int
+    tasks: int
+    actions: Sequence[int]
+
+
 class Store:
     """Statements over a few connections: claims (and what compares with them), finishes and what keeps leases have one
     each, so that nothing slow can be in their way; all else shares a small pool."""
@@ -324,11 +335,15 @@ class Store:
         """A worker stops; what it still holds goes back at the next reaping."""
         await self.pool.execute(load_sql("end_worker"), worker_id)
 
-    async def reap_workers(self, limit: int, patience: float = 0.0) -> tuple[int, int, list[int]]:
-        """Declare workers dead that are silent for so many seconds more than their lease, and put back what the dead
-        hold. Returns workers, tasks, actions."""
-        row = await self.pool.fetchrow(load_sql("reap_workers"), limit, round(patience * 1e6))
-        return (row["dead"], row["moved"], row["actions"] or []) if row else (0, 0, [])
+    async def reap_workers(
+        self, limit: int, *, step: float = 0.0, watched: int | None = None, longest_step: float = 0.0
+    ) -> Reaped:
+        """Declare workers dead that were silent for longer than their lease, and put back what the dead hold. ``step``:
+        seconds watched since the answer with ``watched``, of at most ``longest_step``."""
+        steps = round(step * 1e6), watched, round(longest_step * 1e6)
+        row = await self.pool.fetchrow(load_sql("reap_workers"), limit, *steps)
+        assert row is not None
+        return Reaped(row["watched_us"], row["dead"], row["moved"], row["actions"] or [])
 
     async def sweep_ended(self, limit: int) -> None:
         """Drop what is still held of runs that have ended."""

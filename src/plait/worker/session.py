@@ -179,7 +179,7 @@ class Session:
         services: list[PeriodicService] = [
             self._serving,
             Timers(self.store, self._hub, self._cancel_expired),
-            Reaper(self.store, self._hub, every=min(5.0, self.identity.timings.heartbeat)),
+            Reaper(self.store, self._hub, every=min(2.0, self.identity.timings.heartbeat)),
             Deliverer(self.store, self._hub, self._evaluator),
             Canceller(self.store, self._hub),
             Schedules(self.store),

@@ -85,8 +85,8 @@ MUTATIONS = (
     Mutation(
         "a reaped task keeps the number of its attempt",
         "store/sql/reap_workers.sql",
-        "t.attempt + 1, t.retry, t.lost + 1",
-        "t.attempt, t.retry, t.lost + 1",
+        "t.attempt + 1, t.retry, t.lost +",
+        "t.attempt, t.retry, t.lost +",
         MACHINE,
     ),
     Mutation(

@@ -58,7 +58,8 @@ BEGIN
         INSERT INTO plait.attempt
             (run_id, task, attempt, retry, status, worker_id, queued_at, started_at, finished_at, output, error, reason)
         SELECT run_id, task, attempt, retry, status, worker, queued_at, started_at,
-               least(plait.now(), started_at + elapsed_us * interval '1 microsecond'), output, error, reason
+               greatest(started_at, least(plait.now(), started_at + elapsed_us * interval '1 microsecond')), output, error,
+               reason
         FROM accepted
     ), put_back AS (
         INSERT INTO plait.waiting (run_id, position, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)

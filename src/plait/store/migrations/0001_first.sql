@@ -242,6 +242,7 @@ CREATE TABLE plait.worker (
     plait        text NOT NULL,
     started_at   timestamptz NOT NULL DEFAULT plait.now(),
     heartbeat_at timestamptz NOT NULL DEFAULT plait.now(),
+    watched_us   bigint NOT NULL DEFAULT 0,
     ended_at     timestamptz,
     pace         integer[],
     ending       text,
@@ -251,6 +252,7 @@ CREATE TABLE plait.worker (
 CREATE INDEX worker_live ON plait.worker (id) WHERE ended_at IS NULL;
 COMMENT ON TABLE plait.worker IS 'A worker process.';
 COMMENT ON COLUMN plait.worker.lease_us IS 'the silence after which it is declared dead, in microseconds';
+COMMENT ON COLUMN plait.worker.watched_us IS 'what plait.watch said at its last heartbeat: its silence counts from there';
 COMMENT ON COLUMN plait.worker.versions IS 'the versions of its workflows that it declares';
 COMMENT ON COLUMN plait.worker.plait IS 'the version of Plait that it runs';
 COMMENT ON COLUMN plait.worker.ended_at IS 'when it stopped or was declared dead';
@@ -269,6 +271,12 @@ CREATE TABLE plait.lease (
     expires_at timestamptz NOT NULL
 );
 COMMENT ON TABLE plait.lease IS 'Who runs the maintenance, renewed by its holder.';
+
+CREATE TABLE plait.watch (
+    one        boolean PRIMARY KEY DEFAULT true CHECK (one),
+    watched_us bigint NOT NULL
+);
+COMMENT ON TABLE plait.watch IS 'For how long the leaders together have watched the workers, by their monotonic clocks.';
 
 CREATE TABLE plait.child (
     parent_run_id uuid NOT NULL,

@@ -1,11 +1,18 @@
--- Declare workers dead whose lease ran out more than $2 microseconds ago, and put back what dead workers still hold:
+-- Declare workers dead that were silent for longer than their lease, and put back what dead workers still hold:
 -- running -> ready, the attempt recorded as lost. Costs no retry of the user.
+-- Silence is time during which a leader watched (plait.watch); the server's clock may be set. $2: the microseconds for which
+-- this one went on watching since it left $3 there; if another has counted since, they are in what that one counted. A step
+-- has $4 microseconds at most, and a heartbeat may be younger by one than it looks.
 -- Whether the task may be what ended its worker: not if that stopped in good order or only could not reach the database,
 -- nor if the task was a suspect already, and its worker had not begun its code. For those that were none nobody notes that.
--- Locks: worker rows in id order, then running rows in (run, task) order, skipping those a finisher has just now.
-WITH late AS MATERIALIZED (
+-- Locks: the row of watch, by reapers only; worker rows in id order, then running rows in (run, task) order, skipping those a finisher has just now.
+WITH watch AS MATERIALIZED (
+    INSERT INTO plait.watch AS w (watched_us) VALUES (0)
+    ON CONFLICT (one) DO UPDATE SET watched_us = w.watched_us + CASE WHEN w.watched_us = $3::int8 THEN $2::int8 ELSE 0 END
+    RETURNING watched_us
+), late AS MATERIALIZED (
     SELECT id FROM plait.worker
-    WHERE ended_at IS NULL AND heartbeat_at < plait.now() - (lease_us + $2) * interval '1 microsecond'
+    WHERE ended_at IS NULL AND watched_us < (SELECT watched_us FROM watch) - lease_us - $4::int8
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), dead AS (
     UPDATE plait.worker w SET ended_at = plait.now(), ending = 'silent' FROM late WHERE w.id = late.id RETURNING w.id
@@ -47,6 +54,7 @@ WITH late AS MATERIALIZED (
     JOIN plait.run r ON r.id = t.run_id
     JOIN plait.workflow_version v ON v.id = r.version_id
 )
-SELECT (SELECT count(*)::int FROM dead) AS dead,
+SELECT (SELECT watched_us FROM watch) AS watched_us,
+       (SELECT count(*)::int FROM dead) AS dead,
        (SELECT count(*)::int FROM taken) AS moved,
        (SELECT array_agg(DISTINCT action_id) FROM taken) AS actions
