@@ -160,7 +160,8 @@ def test_a_chain_stays_whole_while_its_first_run_is_kept(plait: Plait, database:
 
 
 RUN = """
-    INSERT INTO plait.run (id, position, events_from, created_at, finished_at, version_id, priority, status, pending, input)
+    INSERT INTO plait.run
+        (id, position, events_from, created_at, finished_at, version_id, priority, status, pending, input)
     SELECT gen_random_uuid(), place, place, now() - age, 'infinity', 1, 1, 2, '{}', '{}'
     FROM (VALUES (%s::int8, %s::interval)) AS given(place, age)
 """

@@ -94,8 +94,10 @@ BACKLOGS = {
         "FROM generate_series(1, 200000) AS n"
     ),
     "tasks that wait for later": (
-        "INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
-        "SELECT gen_random_uuid(), nextval('plait.position'), now() + interval '1 day', -1, (%s::int[])[1], 0, 1, 0, 0, 1 "
+        "INSERT INTO plait.waiting "
+        "(run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+        "SELECT gen_random_uuid(), nextval('plait.position'), "
+        "now() + interval '1 day', -1, (%s::int[])[1], 0, 1, 0, 0, 1 "
         "FROM generate_series(1, 200000) AS n"
     ),
     "history": (

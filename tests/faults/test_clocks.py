@@ -260,7 +260,7 @@ def test_child_runs_are_cancelled_though_the_clock_was_set_back(
 
 
 def storm_of_clocks(storm: Storm, clock: MovableClock, rounds: int) -> None:
-    """A storm in which the server's clock jumps, a day ahead or a little back, and one of the workers is a day behind."""
+    """The server's clock jumps, far ahead or a little back, and one of the workers is a day behind."""
     storm.start_workers(2, timings=CALM)
     storm.workers.append(storm._launch("mixed", slots=8, timings=CALM, url=storm.url, env=build_environment("-1d")))
     storm.start_probe()

@@ -185,7 +185,8 @@ async def set_scene(one: Driver, two: Driver) -> Scene:
     await sql("UPDATE plait.worker SET watched_us = -1000000000000 WHERE id = $1", one.id)
     await sql("UPDATE plait.ready SET expires_at = plait.now()")
     await sql(
-        "INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+        "INSERT INTO plait.waiting "
+        "(run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
         "SELECT run_id, position, plait.now(), -1, action_id, 5, 1, 0, 0, 1 FROM plait.ready"
     )
     # The three are to be cancelled with a run that started them, listed in another order than that of their ids.

@@ -23,7 +23,8 @@ MOST_READ = 1000
 FILL = (
     "INSERT INTO plait.run (id, created_at, version_id, priority, pending, input) "
     "SELECT uuidv7(), plait.now(), 1, 1, '{}', '{}' FROM generate_series(1, $1::int)",
-    "INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+    "INSERT INTO plait.waiting "
+    "(run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
     "SELECT id, position, 'infinity', -1, 1, 0, 1, 0, 0, 1 FROM plait.run ORDER BY id DESC LIMIT $1",
     "INSERT INTO plait.wait (run_id, since, position, task, met) "
     "SELECT run_id, plait.now(), 0, task, '{}' FROM plait.waiting ORDER BY run_id DESC LIMIT $1",

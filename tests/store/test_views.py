@@ -177,8 +177,10 @@ FILL = (
     "SELECT r.id, r.position, now(), v.actions[2], 1, 1, 0, 0, 1 FROM plait.run r "
     "JOIN plait.workflow_version v ON v.id = r.version_id WHERE r.status = 0",
     "INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority) "
-    "SELECT gen_random_uuid(), nextval('plait.position'), now(), a.id, 0, 1, 0, 0, 1 FROM plait.action a, generate_series(1, {runs})",
-    "INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
+    "SELECT gen_random_uuid(), nextval('plait.position'), now(), a.id, 0, 1, 0, 0, 1 "
+    "FROM plait.action a, generate_series(1, {runs})",
+    "INSERT INTO plait.waiting "
+    "(run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
     "SELECT gen_random_uuid(), nextval('plait.position'), now(), -1, 1, 0, 1, 0, 0, 1 FROM generate_series(1, {runs})",
 )
 """A run a minute that has ended, but for the newest 40, whose second task is ready; and queues of tasks of others."""
