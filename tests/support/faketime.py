@@ -1,4 +1,4 @@
-"""Clocks that tests can set, by libfaketime: that of a whole PostgreSQL while it runs, or of a process from its start."""
+"""Clocks that tests can set, by libfaketime: that of a PostgreSQL while it runs, or of a process from its start."""
 
 from __future__ import annotations
 
