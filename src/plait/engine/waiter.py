@@ -31,7 +31,8 @@ POLL_SECONDS = 2.0
 LOOK_SECONDS = 30.0
 """How often it is asked whether a run that does not end is there at all."""
 STORED_SECONDS = 60.0
-"""By then a run is stored, counted from its id: until then a transaction that starts it may not have committed."""
+"""By then a run is stored, counted from its id or from when it is waited for: until then a transaction that starts it may
+not have committed."""
 _PAGE, _PAGE_BYTES = 500, 4 << 20
 """Runs whose ends are read together, and bytes of what their tasks put out; the rest is read run by run."""
 
