@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from pydantic import BaseModel
 
-from plait import Context, DefaultFilter, EmptyModel, Plait
+from plait import Context, DefaultFilter, EmptyModel, Plait, UserEventCondition
 from plait.errors import InvalidInputError, NotFoundError, PayloadTooLargeError
 from plait.features.event import BulkPushEventWithMetadata
 from support.database import Database
@@ -91,6 +91,22 @@ def test_events_before_a_worker_came_are_delivered_when_it_does(plait: Plait, wo
     assert not plait.event.get(event.id).delivered
     work(handle)
     eventually(lambda: len(plait.runs.list(triggered_by=event.id)) == 1, "the run is started")
+
+
+def test_a_run_sees_what_is_pushed_right_behind_the_event_that_starts_it(plait: Plait, work: Work) -> None:
+    order = plait.workflow(name="order", on_events=["ordered"])
+
+    @order.task(wait_for=[UserEventCondition("paid")])
+    async def ship(input: EmptyModel, ctx: Context) -> Any:
+        return ctx.trigger_data
+
+    plait.event.push("paid", {"n": 0})
+    ordered = plait.event.push("ordered", {})
+    plait.event.push("paid", {"n": 1})
+    work(order)
+    eventually(lambda: len(plait.runs.list(triggered_by=ordered.id)) == 1, "the run is started")
+    [run] = plait.runs.list(triggered_by=ordered.id)
+    assert plait.runs.get_result(run.id) == {"ship": {"paid": {"n": 1}}}
 
 
 def test_a_push_in_a_transaction_that_rolls_back_never_was(plait: Plait, work: Work, database: Database) -> None:

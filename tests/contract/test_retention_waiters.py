@@ -16,6 +16,7 @@ import pytest
 from plait import Context, EmptyModel, Plait
 from plait.client import get_access
 from plait.errors import NotFoundError
+from plait.ids import bound_run_id
 from plait.maintenance.pruner import prune
 from support.database import Database
 from support.waiting import eventually
@@ -80,6 +81,17 @@ def test_a_run_that_is_deleted_while_somebody_waits_for_it_is_not_found(
         database.query("DELETE FROM plait.run")
         with pytest.raises(NotFoundError):
             waits.result(60)
+
+
+@pytest.mark.usefixtures("looks")
+def test_a_run_that_is_not_there_is_not_waited_for_until_the_time_of_its_id_has_come(
+    plait: Plait, task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plait.engine.waiter.STORED_SECONDS", 0.1)
+    tomorrow = bound_run_id(datetime.now(UTC) + timedelta(days=1))  # by a client whose clock is a day ahead
+    ref = plait.runs.get_run_ref(str(tomorrow))
+    with pytest.raises(NotFoundError):
+        ref.result(timeout=60)
 
 
 def test_a_run_of_a_transaction_that_is_still_open_is_waited_for(

@@ -31,8 +31,8 @@ POLL_SECONDS = 2.0
 LOOK_SECONDS = 30.0
 """How often it is asked whether a run that does not end is there at all."""
 STORED_SECONDS = 60.0
-"""By then a run is stored, counted from its id or from when it is waited for: until then a transaction that starts it may
-not have committed."""
+"""By then a run is stored, counted from its id, or from when it is waited for: until then a transaction that starts it
+may not have committed."""
 _PAGE, _PAGE_BYTES = 500, 4 << 20
 """Runs whose ends are read together, and bytes of what their tasks put out; the rest is read run by run."""
 
@@ -71,6 +71,8 @@ class RunWaiter:
         self._store = store
         self._waiting: dict[UUID, asyncio.Future[RunOutcome]] = {}
         self._interest: dict[UUID, int] = {}
+        self._began: dict[UUID, float] = {}
+        """Since when somebody waits for it: an id is of the clock of who made it, which may be ahead."""
         self._due: set[UUID] = set()
         self._started: set[UUID] = set()
         self._looked: dict[UUID, int] = {}
@@ -102,6 +104,7 @@ class RunWaiter:
         unique = set(run_ids)
         for run_id in unique:
             self._interest[run_id] = self._interest.get(run_id, 0) + 1
+            self._began.setdefault(run_id, time.monotonic())
             # Not one that is done: the run may have been replayed since.
             if run_id not in self._waiting or self._waiting[run_id].done():
                 self._waiting[run_id] = loop.create_future()
@@ -137,6 +140,7 @@ class RunWaiter:
                 if run_id in self._reading:
                     self._reading[run_id].cancel()
                 self._looked.pop(run_id, None)
+                self._began.pop(run_id, None)
                 self._started.discard(run_id)
                 self._seen.discard(run_id)
 
@@ -233,7 +237,7 @@ class RunWaiter:
                 continue
             if run_id in kept:
                 self._seen.add(run_id)
-            elif run_id in self._seen or run_id <= bound:
+            elif run_id in self._seen or run_id <= bound or time.monotonic() - self._began[run_id] > STORED_SECONDS:
                 self._waiting[run_id].set_exception(
                     NotFoundError(
                         f"run {run_id} does not exist (any more): it was deleted because it is older than the "

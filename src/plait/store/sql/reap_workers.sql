@@ -5,7 +5,8 @@
 -- has $4 microseconds at most, and a heartbeat may be younger by one than it looks.
 -- Whether the task may be what ended its worker: not if that stopped in good order or only could not reach the database,
 -- nor if the task was a suspect already, and its worker had not begun its code. For those that were none nobody notes that.
--- Locks: the row of watch, by reapers only; worker rows in id order, then running rows in (run, task) order, skipping those a finisher has just now.
+-- Locks: the row of watch, which reapers only lock; worker rows in id order, then running rows in (run, task) order, skipping
+-- those that a heartbeat or a finisher has just now.
 WITH watch AS MATERIALIZED (
     INSERT INTO plait.watch AS w (watched_us) VALUES (0)
     ON CONFLICT (one) DO UPDATE SET watched_us = w.watched_us + CASE WHEN w.watched_us = $3::int8 THEN $2::int8 ELSE 0 END
