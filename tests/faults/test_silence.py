@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from plait.ids import new_run_id
+from plait.maintenance.reaper import Reaper
+from plait.store.hints import Hub
 from support.driver import Driver, make_definition, settle
 
 OpenDriver = Callable[..., Awaitable[Driver]]
@@ -59,6 +61,14 @@ async def test_a_worker_is_given_the_step_by_which_its_heartbeat_may_be_younger(
     for seconds in (30, 32):
         reaped = await driver.store.reap_workers(10, step=seconds, watched=reaped.watched, longest_step=32)
         assert reaped.workers == 0
+
+
+async def test_a_reaper_counts_one_round_at_the_most(driver: Driver) -> None:
+    reaper = Reaper(driver.store, Hub(driver.url), every=0.001)
+    await reaper.run_once()
+    await asyncio.sleep(0.1)  # as if the process had stood still
+    await reaper.run_once()
+    assert (await driver.store.reap_workers(10)).watched == 1000
 
 
 async def test_a_heartbeat_saves_its_worker_from_a_reaping_that_had_begun(

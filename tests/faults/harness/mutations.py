@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 MACHINE = "tests/faults/test_state_machine.py"
 STORMS = "tests/faults/test_storms.py::"
 POINTS = "tests/faults/test_fault_points.py::"
+CLOCKS = "tests/faults/test_clocks.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,76 @@ MUTATIONS = (
         "WHERE h.worker_id = $1",
         "WHERE h.worker_id = $1 AND false",
         POINTS + "test_fault_point[raise at claim committed]",
+    ),
+    Mutation(
+        "clock: a run sees events that were pushed before it",
+        "store/sql/read_events_since.sql",
+        " AND e.pushed > q.pushed",
+        "",
+        CLOCKS + "test_a_run_does_not_see_what_was_pushed_before_it_though_the_clock_was_set_back",
+    ),
+    Mutation(
+        "clock: events count by the server's time",
+        "store/sql/read_events_since.sql",
+        "e.key = k.key AND",
+        "e.created_at >= (SELECT max(created_at) FROM plait.run) AND e.key = k.key AND",
+        CLOCKS + "test_a_run_sees_what_is_pushed_after_it_though_the_clock_was_set_back",
+    ),
+    Mutation(
+        "clock: runs take their turn by their ids",
+        "store/functions/start_runs.sql",
+        "nextval('plait.position') AS position",
+        "('x' || left(replace(w.run_id::text, '-', ''), 15))::bit(60)::bigint AS position",
+        CLOCKS + "test_runs_start_in_the_order_of_their_triggers_whatever_the_clocks_of_clients_say",
+    ),
+    Mutation(
+        "clock: pages of active runs are bounded by ids",
+        "store/sql/find_active_runs.sql",
+        "position < (SELECT position FROM bound)\n          AND run_id >= $2",
+        "run_id < coalesce($1, $3)\n          AND run_id >= $2",
+        CLOCKS + "test_every_active_run_is_listed_once_whatever_the_clocks_of_clients_say",
+    ),
+    Mutation(
+        "clock: runs are old by their ids",
+        "store/sql/list_prunable.sql",
+        "AND r.created_at < $3",
+        "AND r.id < plait.lowest_id($3)",
+        CLOCKS + "test_runs_are_deleted_by_when_they_ended_and_not_by_their_ids",
+    ),
+    Mutation(
+        "clock: silence goes by the server's time",
+        "store/sql/reap_workers.sql",
+        "watched_us < (SELECT watched_us FROM watch) - lease_us - $4::int8",
+        "heartbeat_at < plait.now() - (lease_us + $4::int8) * interval '1 microsecond'",
+        CLOCKS + "test_a_clock_that_jumps_beyond_the_lease_costs_no_worker_its_tasks",
+    ),
+    Mutation(
+        "clock: a leader that stands still counts all of it",
+        "maintenance/reaper.py",
+        "step = min(self._every, time.monotonic() - self._answered)",
+        "step = time.monotonic() - self._answered",
+        "tests/faults/test_silence.py::test_a_reaper_counts_one_round_at_the_most",
+    ),
+    Mutation(
+        "clock: a lease of a clock that was set back holds",
+        "store/sql/take_lease.sql",
+        "   OR l.expires_at NOT BETWEEN plait.now() AND plait.now() + 2 * $3::int8 * interval '1 microsecond'",
+        "   OR l.expires_at < plait.now()",
+        CLOCKS + "test_a_killed_leader_is_replaced_and_its_tasks_run_elsewhere_though_the_clock_was_set[-3600]",
+    ),
+    Mutation(
+        "clock: orders to cancel wait for a clock that was set back",
+        "store/functions/carry_out_cancellations.sql",
+        " OR c.due_at > plait.now() + 40 * again",
+        "",
+        CLOCKS + "test_child_runs_are_cancelled_though_the_clock_was_set_back",
+    ),
+    Mutation(
+        "clock: a cron goes on at times that have fired",
+        "graph/cron.py",
+        "return now if last is None else max(now, last)",
+        "return now",
+        CLOCKS + "test_no_fire_time_of_a_cron_gets_two_runs_though_the_clock_was_set_back",
     ),
 )
 
