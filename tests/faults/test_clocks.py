@@ -235,6 +235,17 @@ def test_no_fire_time_of_a_cron_gets_two_runs_though_the_clock_was_set_back(
     assert different == runs
 
 
+def test_in_two_hours_is_in_two_hours_of_the_servers_whatever_the_clock_of_the_command_says(
+    plait: Plait, database: Database
+) -> None:
+    note.declare(plait).run_no_wait(Number(n=1))
+    env = {**os.environ, "DATABASE_URL": database.url, **build_environment("+1d")}
+    done = launcher.run(["-m", "plait", "scheduled", "create", "note", "2h", "n=1"], cwd=TESTS, env=env)
+    assert done.returncode == 0, done.stderr
+    [planned] = plait.scheduled.list()
+    assert timedelta(hours=1) < planned.run_at - database.value("SELECT clock_timestamp()") < timedelta(hours=3)
+
+
 def test_child_runs_are_cancelled_though_the_clock_was_set_back(
     plait: Plait, database: Database, clock: MovableClock, work: Work
 ) -> None:

@@ -20,6 +20,7 @@ from plait.errors import PlaitError
 from plait.features.shapes import to_plain
 
 if TYPE_CHECKING:  # generic, in recent versions of click
+    from plait import Plait
     from plait.features.scheduled import ScheduledRun
 
     _ParamType = click.ParamType[Any]
@@ -32,7 +33,7 @@ class LaterType(_ParamType):
 
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
         try:
             moment = datetime.fromisoformat(value)
             return moment.astimezone() if moment.tzinfo is None else moment
@@ -41,11 +42,24 @@ class LaterType(_ParamType):
         from plait.types import parse_duration  # noqa: PLC0415 - brings pydantic, which help does without
 
         try:
-            return datetime.now(UTC) + timedelta(seconds=parse_duration(value.removeprefix("+"), where="time"))
+            delay = timedelta(seconds=parse_duration(value.removeprefix("+"), where="time"))
+            _ = datetime.now(UTC) + delay  # there is such a date
+            return delay
         except (PlaitError, OverflowError):
             self.fail(
                 f"{value!r} is not a time: write in how long (90s, 2h, 3d) or when (2026-01-31T08:00)", param, ctx
             )
+
+
+def _find_moment(plait: Plait, time: datetime | timedelta) -> datetime:
+    """A moment. What was said as "in two hours" counts from now by the clock of the database, which starts the run."""
+    from plait.client import get_access  # noqa: PLC0415 - see open_plait
+
+    if isinstance(time, datetime):
+        return time
+    access = get_access(plait)
+    engine = access.portal.call(access.open_engine())
+    return access.portal.call(engine.store.retention.read_limit(-time))
 
 
 @command(
@@ -91,7 +105,12 @@ def list_scheduled(workflow: str | None, status: str | None, limit: int, before:
 @output_option()
 @common_options
 def create_scheduled(
-    workflow: str, run_at: datetime, input: Sequence[str], priority: int | None, metadata: Sequence[str], output: str
+    workflow: str,
+    run_at: datetime | timedelta,
+    input: Sequence[str],
+    priority: int | None,
+    metadata: Sequence[str],
+    output: str,
 ) -> None:
     """Start a run of WORKFLOW at TIME: in how long (90s, 2h) or when (2026-01-31T08:00, local time).
 
@@ -100,7 +119,7 @@ def create_scheduled(
     value = read_payload(input, "input")
     extra = parse_pairs(metadata, "--metadata")
     with open_plait() as plait, looking_for("plait workflows list"):
-        made = plait.scheduled.create(workflow, run_at, value, extra or None, priority)
+        made = plait.scheduled.create(workflow, _find_moment(plait, run_at), value, extra or None, priority)
     print_result(to_plain(made), output, made.id)
     say_hint(f"plait scheduled update {made.id} TIME to move it")
 
@@ -113,10 +132,10 @@ def create_scheduled(
 @click.argument("run_at", metavar="TIME", type=LaterType())
 @output_option()
 @common_options
-def update_scheduled(scheduled_id: str, run_at: datetime, output: str) -> None:
+def update_scheduled(scheduled_id: str, run_at: datetime | timedelta, output: str) -> None:
     """Move a scheduled run to another time."""
     with open_plait() as plait, looking_for("plait scheduled list"):
-        moved = plait.scheduled.update(scheduled_id, run_at)
+        moved = plait.scheduled.update(scheduled_id, _find_moment(plait, run_at))
     text = f"{moved.id} starts at {format_time(moved.run_at)}"
     print_result(to_plain(moved), output, text)
 
