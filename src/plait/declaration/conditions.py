@@ -37,7 +37,8 @@ class SleepCondition:
 
 @dataclass(frozen=True, slots=True)
 class UserEventCondition:
-    """Holds when an event with the key ``event_key`` has been pushed since the run was triggered.
+    """Holds when an event with the key ``event_key`` has been pushed since the run was triggered; one
+    that an event starts was triggered when that event was pushed.
 
     ``expression`` is CEL over the event's payload as ``input``, e.g. ``"input.approved == true"``: only events for
     which it is true count. With ``scope`` only events pushed with that scope count. Key and scope may hold
