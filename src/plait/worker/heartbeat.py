@@ -1,4 +1,4 @@
-"""Keeps the worker's lease with database time, and lets go of everything before it could have ended."""
+"""Keeps the worker's lease, and lets go of everything before it could have ended."""
 
 from __future__ import annotations
 

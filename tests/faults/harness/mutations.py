@@ -65,8 +65,8 @@ MUTATIONS = (
     Mutation(
         "a task that is parked overlooks an event",
         "store/functions/park_tasks.sql",
-        "AND e.position > w.position",
-        "AND e.position > w.position AND false",
+        "AND e.position > greatest(w.position, w.events_from)",
+        "AND e.position > greatest(w.position, w.events_from) AND false",
         MACHINE,
     ),
     Mutation(
