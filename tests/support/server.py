@@ -130,15 +130,15 @@ class OwnServer(Server):
     """A server of our own, from the embedded binaries; it can be killed and started again.
 
     ``primary``: be a synchronous standby of that server, which from then on commits nothing without this one.
-    ``movable``: have a clock that the test can set.
+    ``space``: the folder to be made in. ``movable``: have a clock that the test can set.
     """
 
     clock: MovableClock | None = None
 
-    def __init__(self, primary: OwnServer | None = None, *, movable: bool = False) -> None:
+    def __init__(self, primary: OwnServer | None = None, *, space: Path | None = None, movable: bool = False) -> None:
         super().__init__()
         # Not pytest's temporary folder: that is closed to the account that runs root's server.
-        self.folder = Path(tempfile.mkdtemp(prefix="plait-test-", dir=choose_space()))
+        self.folder = Path(tempfile.mkdtemp(prefix="plait-test-", dir=space or choose_space()))
         self.folder.chmod(0o755)
         account = choose_account(self.folder / "data")
         binaries = prepare_binaries(find_binaries(), account, (self.folder,))
