@@ -78,7 +78,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(definitions=st.lists(graphs(), min_size=1, max_size=2))
     def begin(self, definitions: list[WorkflowDefinition]) -> None:
         self.database.query("; ".join(f"DELETE FROM plait.{table}" for table in TABLES))
-        self.database.query("ALTER SEQUENCE plait.event_position RESTART")
+        self.database.query("ALTER SEQUENCE plait.position RESTART")
         for driver in self.workers:
             driver.id = new_run_id()
             self.do(driver.register())
@@ -201,7 +201,7 @@ class StoreMachine(RuleBasedStateMachine):
         worker, held = data.draw(st.sampled_from(self.told))
         driver = self.workers[0]
         wanted = ([1], [0], [event], [None]) if event else ([], [], [], [])
-        position = self.model.delivered if seen else 0
+        position = self.database.value("SELECT coalesce(max(position), 0) FROM plait.event") if seen else 0
         row = self.do(
             driver.run(
                 "park_tasks", worker, [held.run.id], [held.task], [held.attempt], [held.run.version.id], [-1],
