@@ -69,7 +69,7 @@ class Heartbeat:
                 await self._beat(sent)
                 self._outage.end()
             except TimeoutError:
-                self._outage.note(TimeoutError("the database did not answer before the lease was about to end"))
+                self._outage.note(TimeoutError(f"the database did not answer within {time.monotonic() - sent:.1f} s"))
             except DatabaseUnavailableError as error:
                 self._outage.note(error)
             if time.monotonic() - self._last_ok > self._timings.lease - self._timings.margin:
@@ -100,7 +100,7 @@ class Heartbeat:
         worker_id = self._identity.worker_id
         assert worker_id is not None
         left = self._timings.lease - self._timings.margin - (sent - self._last_ok)
-        limit = max(0.05, left)
+        limit = max(0.05, left / 2)  # a connection that has died silently must leave time for another
         try:
             async with asyncio.timeout(limit):
                 alone = await self._store.beat_worker(worker_id, self._read_pace() if self._read_pace else None)
