@@ -316,10 +316,12 @@ class Store:
         rows = await self.pool.fetch(load_sql("begin_suspect"), worker_id, *key, begun)
         return {row["ending"]: row["losses"] for row in rows} if rows else None
 
-    async def beat_worker(self, worker_id: UUID, pace: list[int] | None = None) -> bool | None:
-        """Renew a worker's lease, and tell its pace. Returns whether it is alone with its actions; None when it was
-        declared dead."""
-        row = await self.beats.fetchrow(load_sql("beat_worker"), worker_id, pace)
+    async def beat_worker(
+        self, worker_id: UUID, clock: float, pace: list[int] | None = None, switched_off: Sequence[str] = ()
+    ) -> bool | None:
+        """Renew a worker's lease, and tell its clock (seconds since 1970), its pace, and the expressions that it has
+        switched off. Returns whether it is alone with its actions; None when it was declared dead."""
+        row = await self.beats.fetchrow(load_sql("beat_worker"), worker_id, pace, clock, switched_off or None)
         return None if row is None else row["alone"]
 
     async def end_worker(self, worker_id: UUID) -> None:
@@ -363,7 +365,8 @@ class Store:
         return await self.pool.fetch(load_sql("list_workers"))
 
     async def list_unserved(self, limit: int) -> list[Record]:
-        """Ready tasks that no live worker has code for: workflow, task, how many (up to ``limit`` each)."""
+        """Ready tasks that no live worker has code for: workflow, task, how many (up to ``limit`` each); and the format
+        of their workflow, beside the one in which live workers have the task, if they have."""
         return await self.pool.fetch(load_sql("list_unserved"), limit)
 
     async def read_server(self) -> Record | None:

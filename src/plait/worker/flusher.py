@@ -114,6 +114,10 @@ class Flusher:
             if self._large_writer is not None:
                 self._large_writer.cancel()
 
+    def count_unstored(self) -> int:
+        """How many outcomes wait in memory for their commit."""
+        return len(self._writing) + len(self._large) + len(self._outbox.outcomes)
+
     def list_unstored(self) -> list[Outcome]:
         """Outcomes of what is held whose commit was not answered yet."""
         waiting = (*self._writing, *self._large, *self._outbox.outcomes)
