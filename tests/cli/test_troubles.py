@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,11 +94,15 @@ def test_a_worker_that_lives_and_takes_nothing_is_named(
     job = declare(plait)
     worker = work(job, slots=3).worker
     worker._session.flusher.is_stuck = True
-    job.run_no_wait()
-    found = examine(database)
-    assert found["idle workers"].ok is False
-    assert "takes nothing: 3 of its 3 slots are free, and tasks have waited" in found["idle workers"].says
-    assert "/readyz" in found["idle workers"].fix
+
+    def look() -> Finding | None:
+        job.run_no_wait()  # a claim that was under way may have taken the first of them
+        return examine(database).get("idle workers")
+
+    found = eventually(look, "it takes nothing")
+    assert found.ok is False
+    assert "takes nothing: 3 of its 3 slots are free, and tasks have waited" in found.says
+    assert "/readyz" in found.fix
     assert find_value(read_metrics(plait), "plait_idle_workers") == 1
     worker._session.flusher.is_stuck = False
     database.wait_ended(1)
@@ -204,7 +207,7 @@ def test_a_worker_whose_clock_is_off_is_named(
 
 async def test_the_limits_of_the_database_and_of_the_role_count_too(database: Database) -> None:
     store = Store(database.url)
-    for what, statement in (("server", "SELECT"), ("database", f"ALTER DATABASE {database.name} CONNECTION LIMIT 2")):
+    for what, statement in (("server", "SELECT"), ("database", f"ALTER DATABASE {database.name} CONNECTION LIMIT 9")):
         database.query(statement)
         rows = await store.observation.measure_connections()
         assert [row["what"] for row in rows][-1] == what
@@ -219,13 +222,12 @@ async def test_the_limits_of_the_database_and_of_the_role_count_too(database: Da
         ]
     database.query("DROP OWNED BY few; DROP ROLE few")
     await store.close()
-    assert [(row["what"], row["most"]) for row in rows[1:]] == [("database", 2), ("role", 1)]
+    assert [(row["what"], row["most"]) for row in rows[1:]] == [("database", 9), ("role", 1)]
     assert rows[2]["used"] == 1
     found = judge_connections(rows)
     assert found.ok is None
     assert found.says.endswith("1 of 1 of this role in use")
     assert "ALTER ROLE few CONNECTION LIMIT 2" in found.fix
-    assert json.dumps(found.fix)
 
 
 def test_results_that_wait_in_memory_are_told_and_the_worker_is_not_ready(
