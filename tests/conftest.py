@@ -14,6 +14,7 @@ import pytest
 
 from support import graph_coverage  # isort: skip - it measures what the import of Plait runs
 from plait import Plait
+from plait.worker.lines import line_limit
 from support.database import Database
 from support.ledger import VARIABLE, Ledger
 from support.oracle import check_log, check_server_log
@@ -44,6 +45,12 @@ def _deadline() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture(autouse=True)
+def _every_line() -> None:
+    """What earlier tests logged leaves nothing out of the log of this one."""
+    line_limit.forget()
 
 
 @pytest.fixture(scope="session")
