@@ -93,7 +93,7 @@ def test_a_task_that_was_ended_gets_no_further_children(plait: Plait, work: Work
     flow, go, finish = plait.workflow(name="flow"), threading.Event(), threading.Event()
     errors = list[BaseException]()
 
-    @flow.task(execution_timeout="200ms" if how == "timed out" else "1h")
+    @flow.task(execution_timeout="1s" if how == "timed out" else "1h")
     def stubborn(input: EmptyModel, ctx: Context) -> None:
         hang.run_no_wait()
         assert go.wait(20)
@@ -151,7 +151,7 @@ def test_a_child_that_starts_while_its_cancelled_task_ends_is_cancelled_too(
         run = flow.run_no_wait()
         assert begun.wait(20)
         plait.runs.cancel_task(run.workflow_run_id, "stubborn")
-        database.wait("SELECT count(*) = 1 FROM plait.attempt WHERE status = 3")
+        database.wait("SELECT count(*) = 1 FROM plait.attempt WHERE run_id = %s AND status = 3", run.workflow_run_id)
     database.wait("SELECT status = 3 FROM plait.run WHERE trigger_kind = 1")
     finish.set()
     with pytest.raises(RunCancelledError):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from plait import Context, EmptyModel, Plait
+from plait.client import get_access
 from plait.errors import DatabaseUnavailableError
 from support.database import Database
 from support.waiting import eventually
@@ -80,6 +81,7 @@ def test_a_worker_takes_no_tasks_while_it_cannot_store_results(
     caplog.set_level(logging.WARNING, logger="plait.worker")
     database.query(f"ALTER ROLE {role} CONNECTION LIMIT 0")
     database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'plait finishes'")
+    eventually(lambda: not get_access(few).engine.store.finishes.is_open, "the worker sees that it is gone")
     run = sample.run_no_wait()
     eventually(lambda: any("cannot take tasks" in record.getMessage() for record in caplog.records))
     assert database.count("ready") == 1

@@ -21,7 +21,7 @@ from support.oracle import check_oracle, check_outcomes
 from support.proxy import Proxy
 from support.server import OwnServer
 from support.waiting import eventually
-from support.workers import QUICK, Timings, WorkerProcess
+from support.workers import STEADY, Timings, WorkerProcess
 
 StartProcess = Callable[..., Any]
 HoldLeft = Callable[..., tuple[WorkerProcess, list[Any]]]
@@ -101,7 +101,7 @@ def test_after_an_outage_longer_than_the_lease_tasks_run_again_once(
     hold_left: HoldLeft,
     tmp_path: Path,
 ) -> None:
-    worker, references = hold_left(5, slots=20, timings=QUICK)
+    worker, references = hold_left(5, slots=20, timings=STEADY)
     own_server.stop()
     eventually(lambda: "lost its lease" in worker.read_log(), "the worker lets go by itself")
     own_server.start()

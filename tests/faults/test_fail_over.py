@@ -45,6 +45,7 @@ def test_a_standby_takes_over(pair: tuple[OwnServer, OwnServer], ledger: Ledger,
         with psycopg.connect(standby.url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
         standby.promote()
+        database.close()
         storm.database = Database(standby, database.name, template=None)
         goal = len(client.acknowledged) + 50
         storm.wait(lambda: len(client.acknowledged) >= goal, "triggers go through", seconds=60)
@@ -56,3 +57,4 @@ def test_a_standby_takes_over(pair: tuple[OwnServer, OwnServer], ledger: Ledger,
         raise
     finally:
         storm.close()
+        storm.database.close()

@@ -16,7 +16,7 @@ from support import launcher
 from support.catalog import say_difference
 from support.database import Database
 from support.launcher import TESTS
-from support.workers import CALM, QUICK
+from support.workers import CALM, STEADY
 
 MIGRATION = [point for point in points.list_points() if point.startswith("migration")]
 OTHERS = [point for point in points.list_points() if point not in MIGRATION]
@@ -54,7 +54,7 @@ def test_fault_point(storm: Storm, tmp_path: Path, point: str, deed: str) -> Non
     if point == "half of a batch stored":
         _refuse_one_outcome(storm.database)
     # Sessions that end are no reason for a worker to lose its lease: then nothing may run again.
-    timings = CALM if deed == "disconnect" else QUICK
+    timings = CALM if deed == "disconnect" else STEADY
     storm.start_workers(2, slots=4, retries=2, work_ms=20, cron=True, env=trap.environment, timings=timings)
     storm.start_client_process(5, trap.environment)
     storm.start_client(most=20, pause=0.0)  # so that there are batches

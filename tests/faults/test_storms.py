@@ -39,7 +39,7 @@ def test_workers_told_to_stop_one_after_the_other(storm: Storm) -> None:
 
 def test_postgresql_crashes_again_and_again(storm: Storm, own_server: OwnServer) -> None:
     storm.database_away = True
-    storm.start_workers(2, work_ms=5)
+    storm.start_workers(2, work_ms=5, timings=CALM)
     storm.start_probe()
     client = storm.start_client()
     for _ in range(pick(2, 10)):

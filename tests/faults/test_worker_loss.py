@@ -16,7 +16,7 @@ from support.database import Database
 from support.ledger import Ledger
 from support.oracle import check_oracle
 from support.waiting import eventually
-from support.workers import QUICK
+from support.workers import QUICK, STEADY
 
 StartProcess = Callable[..., Any]
 
@@ -75,7 +75,7 @@ def test_workers_killed_again_and_again_lose_nothing(
 ) -> None:
     declared = pipeline.declare(plait)
     slots, kills, runs = 4, 4, 40
-    workers = [worker_process("pipeline", slots=slots, timings=QUICK, work_ms=10) for _ in range(2)]
+    workers = [worker_process("pipeline", slots=slots, timings=STEADY, work_ms=10) for _ in range(2)]
     items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(runs)]
     references = declared.flow.run_many_no_wait(items)
     chance = random.Random(7)
@@ -84,7 +84,7 @@ def test_workers_killed_again_and_again_lose_nothing(
         eventually(lambda goal=goal: len(ledger.select(what="end")) >= goal, f"{goal} tasks are done")  # type: ignore[misc]
         victim = workers.pop(chance.randrange(len(workers)))
         victim.kill()
-        workers.append(worker_process("pipeline", slots=slots, timings=QUICK, work_ms=10, ready=False))
+        workers.append(worker_process("pipeline", slots=slots, timings=STEADY, work_ms=10, ready=False))
     results = [reference.result(60) for reference in references]
     assert results == [pipeline.expect({"n": n}) for n in range(runs)]
     check_oracle(database, ledger, pipeline.expect, runs=runs, reruns=kills * slots)

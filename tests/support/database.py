@@ -65,8 +65,12 @@ class Database:
             seconds=seconds,
         )
 
-    def drop(self) -> None:
-        """Close and drop it, whoever is still connected."""
+    def close(self) -> None:
+        """Close the connection; another question opens another."""
         if self._connection is not None:
             self._connection.close()
+
+    def drop(self) -> None:
+        """Close and drop it, whoever is still connected."""
+        self.close()
         self.server.run(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")

@@ -44,13 +44,13 @@ class Driver:
         self.version: StoredVersion
         self._goes_on = False
 
-    async def open(self, definition: WorkflowDefinition, *, lease: float = 60.0) -> Driver:
+    async def open(self, definition: WorkflowDefinition, *, lease: float = 3600.0) -> Driver:
         self.connection = await connect(self.url, application_name="driver")
         self.version = await self.store.register_version(definition)
         await self.register(lease=lease)
         return self
 
-    async def register(self, *, lease: float = 60.0) -> None:
+    async def register(self, *, lease: float = 3600.0) -> None:
         """Announce itself as a worker."""
         row = WorkerRow(self.id, "driver", "test", 0, 1, None, list(self.version.actions), "0", lease, [])
         await self.store.register_worker(row, None)

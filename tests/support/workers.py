@@ -21,6 +21,9 @@ from support.waiting import DEADLINE_SECONDS, eventually
 QUICK = Timings(heartbeat=0.2, lease=1.2, margin=0.3, grace=5.0)
 """Short enough that a lost worker is noticed within a test."""
 
+STEADY = Timings(heartbeat=0.5, lease=4.0, margin=1.0, grace=5.0)
+"""Where nothing may run again but what a lost worker held: the others keep their leases on a busy machine."""
+
 CALM = Timings(heartbeat=1.0, lease=20.0, margin=2.0, grace=5.0)
 """A lease that no hiccup of a busy machine outlasts."""
 

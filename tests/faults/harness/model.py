@@ -5,6 +5,7 @@ Nothing of the product's rules is used here but the statuses and the shape of a 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -56,11 +57,28 @@ class Model:
         self.runs: dict[UUID, Run] = {}
         self.events: list[str] = []
         self.delivered = 0
+        self.begun: dict[UUID, list[tuple[Key, int]]] = defaultdict(list)
+        """Attempts of suspects whose code a worker has begun."""
 
     # questions
 
     def list_tasks(self, room: RoomName) -> list[Key]:
         return [(id, n) for id, run in self.runs.items() for n, task in enumerate(run.tasks) if task.room == room]
+
+    def list_suspects(self) -> list[Key]:
+        """Running tasks with which a worker was lost before."""
+        return [key for key in self.list_tasks("running") if self.find(key).lost]
+
+    def list_claimable(self, limit: int, parts: int) -> list[Key]:
+        """What a worker gets with so many parts free for suspects: one that was lost once takes a part, one that was
+        lost more often all; the first that does not fit lets none pass."""
+        found, used = [], 0
+        for key in sorted(self.list_tasks("ready")):
+            lost = self.find(key).lost
+            used += 0 if not lost else 1 if lost == 1 else parts
+            if not lost or used <= parts:
+                found.append(key)
+        return found[:limit]
 
     def find(self, key: Key) -> Task:
         return self.runs[key[0]].tasks[key[1]]
@@ -104,6 +122,13 @@ class Model:
         task = self.find(key)
         assert task.room == "ready", f"{key} was claimed out of {task.room}"
         task.room, task.worker = "running", worker
+
+    def begin(self, key: Key) -> None:
+        """The code of a suspect begins."""
+        task = self.find(key)
+        assert task.worker is not None
+        if (one := (key, task.attempt)) not in self.begun[task.worker]:
+            self.begun[task.worker].append(one)
 
     def conclude(self, key: Key, status: Status) -> list[Key]:
         """A task ends. Returns the tasks that this freed."""
@@ -192,11 +217,13 @@ class Model:
         self._free(run, [n for n in again if not again & set(run.definition.tasks[n].parents)])
 
     def lose(self, worker: UUID) -> None:
-        """A worker has died, and what it held goes back."""
+        """A worker has died, and what it held goes back. That counts as a loss where its code may have been the cause:
+        of what was lost before one knows whether it had begun."""
         for key in self.list_tasks("running"):
             task = self.find(key)
             if task.worker == worker:
-                task.attempt, task.lost = task.attempt + 1, task.lost + 1
+                task.lost += not task.lost or (key, task.attempt) in self.begun[worker]
+                task.attempt += 1
                 self._queue(task)
 
     def prune(self) -> None:

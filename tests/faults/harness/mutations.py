@@ -35,28 +35,28 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "the fence does not ask which worker",
-        "store/sql/finish_tasks.sql",
-        " AND h.attempt = o.attempt AND h.worker_id = $1",
+        "store/functions/finish_tasks.sql",
+        " AND h.attempt = o.attempt AND h.worker_id = worker",
         " AND h.attempt = o.attempt",
         MACHINE,
     ),
     Mutation(
         "the fence does not ask which attempt",
-        "store/sql/finish_tasks.sql",
-        " AND h.attempt = o.attempt AND h.worker_id = $1",
-        " AND h.worker_id = $1",
+        "store/functions/finish_tasks.sql",
+        " AND h.attempt = o.attempt AND h.worker_id = worker",
+        " AND h.worker_id = worker",
         MACHINE,
     ),
     Mutation(
         "there is no fence",
-        "store/sql/finish_tasks.sql",
-        " AND h.attempt = o.attempt AND h.worker_id = $1",
+        "store/functions/finish_tasks.sql",
+        " AND h.attempt = o.attempt AND h.worker_id = worker",
         "",
         STORMS + "test_workers_frozen_for_three_leases_and_thawed",
     ),
     Mutation(
         "a join forgets what it counted",
-        "store/sql/finish_tasks.sql",
+        "store/functions/finish_tasks.sql",
         "array_agg(p.n - coalesce(d.n, 0) ORDER BY p.slot)",
         "array_agg(p.n - coalesce(least(d.n, 1), 0) ORDER BY p.slot)",
         MACHINE,
@@ -85,8 +85,8 @@ MUTATIONS = (
     Mutation(
         "a reaped task keeps the number of its attempt",
         "store/sql/reap_workers.sql",
-        "t.attempt + 1, t.retry, t.lost + 1",
-        "t.attempt, t.retry, t.lost + 1",
+        "t.attempt + 1, t.retry, t.lost +",
+        "t.attempt, t.retry, t.lost +",
         MACHINE,
     ),
     Mutation(
@@ -113,8 +113,8 @@ MUTATIONS = (
     Mutation(
         "a worker gives up storing when the database is away",
         "worker/flusher.py",
-        "                self._holdings.doubt()\n                await asyncio.sleep(delay)",
-        "                return None",
+        '                await self._outage.pause(error, f"{len(batch)',
+        '                return None\n                await self._outage.pause(error, f"{len(batch)',
         STORMS + "test_postgresql_crashes_again_and_again",
     ),
     Mutation(
@@ -127,8 +127,8 @@ MUTATIONS = (
     Mutation(
         "what a lost reply gave to a worker is not looked for",
         "worker/claimer.py",
-        "            if found:\n",
-        "            if False:\n",
+        "        if found:\n",
+        "        if found and False:\n",
         STORMS + "test_replies_lost_after_their_commit",
     ),
     Mutation(

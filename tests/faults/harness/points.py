@@ -20,8 +20,8 @@ VARIABLE = "PLAIT_TEST_POINT"
 SOURCE = Path(faultpoints.__file__).parent
 DEEDS = ("kill", "raise", "delay", "disconnect")
 
-DELAY_SECONDS = 2.0
-"""Longer than the lease of ``QUICK``."""
+DELAY_SECONDS = 5.0
+"""Longer than the lease of ``STEADY``."""
 
 IN_USERS_PLACE = ("before the body", "after the body")
 """Where an error is the task's own."""

@@ -31,7 +31,7 @@ from support.oracle import (
     count_reruns,
 )
 from support.waiting import eventually
-from support.workers import QUICK, WorkerProcess
+from support.workers import STEADY, WorkerProcess
 
 ASIDE = ("probe", "tick")
 """Workflows whose runs the oracle does not know."""
@@ -72,7 +72,7 @@ class Storm:
 
     def start_workers(self, count: int, **settings: Any) -> list[WorkerProcess]:
         """Start workers of ``flows.mixed``; replacements get the same settings."""
-        self._worker_settings = {"slots": 8, "timings": QUICK, "url": self.url, **settings}
+        self._worker_settings = {"slots": 8, "timings": STEADY, "url": self.url, **settings}
         self.workers += [self._start_worker() for _ in range(count)]
         self.wait(self._are_all_registered, "the workers have announced themselves")
         return self.workers
