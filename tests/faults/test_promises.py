@@ -20,6 +20,7 @@ from plait.store.store import StartRow
 from support.database import Database
 from support.driver import Driver, make_definition
 from support.waiting import eventually
+from support.workers import serve
 
 OpenDriver = Callable[[WorkflowDefinition], Awaitable[Driver]]
 Work = Callable[..., Any]
@@ -77,6 +78,27 @@ async def test_timers_sleep_no_longer_than_until_the_next_of_them_is_due(
     database.query("UPDATE plait.waiting SET due_at = plait.now()")
     await timers.run_once()
     assert database.count("waiting") == 0
+
+
+def test_a_deployment_leaves_the_next_time_of_a_cron_that_is_the_same(
+    plait: Plait, work: Work, database: Database
+) -> None:
+    def declare(plait: Plait, description: str) -> Any:
+        @plait.task(name="report", description=description, on_crons=["@daily"])
+        async def report(input: EmptyModel, ctx: Context) -> None: ...
+
+        return report
+
+    work(declare(plait, "old"))
+    served = database.wait("SELECT crons_of FROM plait.workflow")
+    # What is computed anew shows.
+    [(due,)] = database.query("UPDATE plait.cron SET next_at = next_at + interval '1 hour' RETURNING next_at")
+    newer = Plait(database.url)
+    worker = serve(newer, declare(newer, "new"))
+    database.wait("SELECT crons_of > %s FROM plait.workflow", served)
+    assert database.query("SELECT next_at FROM plait.cron") == [(due,)]
+    worker.stop()
+    newer.close()
 
 
 async def test_workers_that_claim_one_after_the_other_get_the_most_urgent_then_the_oldest(
