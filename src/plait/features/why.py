@@ -9,6 +9,9 @@ from datetime import datetime
 from plait.graph.definition import TaskKind
 from plait.types import TaskStatus
 
+NO_CODE = "No live worker has this task's code."
+READY = "It is ready: "
+"""How the reason of a task begins that a worker is about to take."""
 _SHOWN = 3
 _ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.SKIPPED)
 
@@ -64,7 +67,7 @@ def _explain_queued(capacity: Capacity, losses: int) -> str:
     if capacity.other_format:
         return "Live workers have this task, but cannot read how it is stored here: they run another version of Plait."
     if capacity.workers == 0:
-        return "No live worker has this task's code."
+        return NO_CODE
     whose = "the worker that has" if capacity.workers == 1 else f"the {capacity.workers} workers that have"
     if capacity.in_use >= capacity.slots:
         return f"All slots of {whose} its code are busy ({capacity.in_use}/{capacity.slots})."
@@ -72,7 +75,7 @@ def _explain_queued(capacity: Capacity, losses: int) -> str:
         return "It was lost with its worker: another takes it once it holds few such tasks."
     if losses:
         return f"It was lost with its worker {losses} times: another takes it once it holds no other such task."
-    return f"It is ready: {whose} its code may take it at any moment ({capacity.in_use}/{capacity.slots} slots busy)."
+    return f"{READY}{whose} its code may take it at any moment ({capacity.in_use}/{capacity.slots} slots busy)."
 
 
 def _explain_parked(task: Waiting) -> str:
