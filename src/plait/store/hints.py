@@ -48,6 +48,7 @@ class Hub:
         self._listened: set[str] = set()
         self._stirred = asyncio.Event()
         self._outage = Outage(logger, "listen for hints")
+        self._sending_outage = Outage(logger, "send hints")
 
     def subscribe(self, kind: str, subscriber: Subscriber) -> None:
         """Call ``subscriber`` on the engine's loop for every hint of this kind, from here or elsewhere."""
@@ -97,8 +98,9 @@ class Hub:
             try:
                 rows = await self._sender.fetch(load_sql("send_hints"), *map(list, zip(*messages, strict=True)))
                 self._own_pid = rows[0]["pid"]
+                self._sending_outage.end()
             except (PlaitError, asyncpg.PostgresError) as error:
-                logger.debug("could not send hints, other processes find the changes by polling: %s", error)
+                self._sending_outage.note(error, "other processes find changes by polling, somewhat later")
             await asyncio.sleep(SPACING)
 
     async def _listen(self) -> None:
