@@ -26,6 +26,7 @@ OpenDriver = Callable[[WorkflowDefinition], Awaitable[Driver]]
 Work = Callable[..., Any]
 
 ONE = make_definition("one", only=[])
+TWO = make_definition("two", a=[], b=[])
 
 
 def test_events_are_delivered_in_the_order_in_which_they_were_pushed(
@@ -38,6 +39,7 @@ def test_events_are_delivered_in_the_order_in_which_they_were_pushed(
     for key in pushed:
         plait.event.push(key, {})
     work(listen)
+    database.wait("SELECT count(*) = 0 FROM plait.event_inbox")
     database.wait_ended(len(pushed))
     assert [key for (key,) in database.query("SELECT key FROM plait.event ORDER BY position")] == pushed
     order = "SELECT e.key FROM plait.run r JOIN plait.event e ON e.id = r.trigger_id ORDER BY r.id"
@@ -104,13 +106,16 @@ def test_a_deployment_leaves_the_next_time_of_a_cron_that_is_the_same(
 async def test_workers_that_claim_one_after_the_other_get_the_most_urgent_then_the_oldest(
     database: Database, open_driver: OpenDriver
 ) -> None:
-    first, second = await open_driver(ONE), await open_driver(ONE)
+    first, second = await open_driver(TWO), await open_driver(TWO)
     priorities = [1, 3, 2, 3, 1, 2, 3, 2, 1, 3, 1, 2]
     rows = [StartRow(new_run_id(), first.version.id, b"{}", None, priority, None) for priority in priorities]
     await first.store.start_runs(rows)
-    claimed = [one.run for turn in range(6) for one in await (first, second)[turn % 2].claim("only", limit=2)]
-    wanted = sorted(rows, key=lambda row: (-row.priority, row.run_id))
-    assert [run.id for run in claimed] == [row.run_id for row in wanted]
+    claimed = [one for turn in range(8) for one in await (first, second)[turn % 2].claim("a", "b", limit=3)]
+    wanted = [
+        (row.run_id, task) for row in sorted(rows, key=lambda row: (-row.priority, row.run_id)) for task in (0, 1)
+    ]
+    told = [sorted((one.run.id, one.task) for one in claimed[begin : begin + 3]) for begin in range(0, 24, 3)]
+    assert told == [sorted(wanted[begin : begin + 3]) for begin in range(0, 24, 3)]
 
 
 def test_a_cancellation_of_a_large_family_whose_reply_was_lost_is_whole(

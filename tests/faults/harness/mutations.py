@@ -210,7 +210,7 @@ MUTATIONS = (
         "store/functions/deliver_events.sql",
         "DELETE FROM plait.event_inbox WHERE event_id = ANY (held);",
         "NULL;",
-        POINTS + "test_fault_point[kill at delivery committed]",
+        PROMISES + "test_events_are_delivered_in_the_order_in_which_they_were_pushed",
     ),
     Mutation(
         "priorities do not matter to a claim",
