@@ -28,7 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that ran this in the background had it so, and every process that a test starts would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TEST_SECONDS = int(os.environ.get("PLAIT_TEST_SECONDS", "120"))
+TEST_SECONDS = int(os.environ.get("PLAIT_TEST_SECONDS", "300"))
 
 
 @pytest.fixture(autouse=True)
