@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from support import graph_coverage  # isort: skip - it measures what the import of Plait runs
 from plait import Plait
+from plait.worker.lines import LOGGERS, line_limit
 from support.database import Database
 from support.ledger import VARIABLE, Ledger
 from support.oracle import check_log, check_server_log
@@ -44,6 +46,14 @@ def _deadline() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture(autouse=True)
+def _every_line() -> None:
+    """What earlier tests logged leaves nothing out of the log of this one."""
+    line_limit.forget()
+    for name in LOGGERS:  # until a worker of this test begins
+        logging.getLogger(name).removeFilter(line_limit)
 
 
 @pytest.fixture(scope="session")

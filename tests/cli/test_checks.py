@@ -21,8 +21,6 @@ def judge_settings(**changes: object) -> dict[str, Finding]:
         "full_page_writes": "on",
         "synchronous_commit": "on",
         "autovacuum": "on",
-        "connections": 3,
-        "max_connections": 97,
         **changes,
     }
     return {finding.check: finding for finding in server.judge_settings(row)}
@@ -48,15 +46,24 @@ def test_without_autovacuum_the_queue_grows():
 
 @pytest.mark.parametrize(("used", "ok"), [(77, True), (78, None), (97, None)])
 def test_connections_that_come_to_an_end_are_noted(used, ok):
-    assert judge_settings(connections=used)["connections"].ok is ok
+    assert server.judge_connections([{"what": "server", "name": None, "used": used, "most": 97}]).ok is ok
+
+
+def test_the_way_out_is_that_of_the_limit_that_is_tight():
+    rows = [
+        {"what": "server", "name": None, "used": 5, "most": 97},
+        {"what": "database", "name": "shop", "used": 4, "most": 5},
+    ]
+    found = server.judge_connections(rows)
+    assert found.says == "5 of 97 of the server in use, 4 of 5 of this database in use"
+    assert found.fix.endswith('or plait db psql -- -c "ALTER DATABASE shop CONNECTION LIMIT 10"')
 
 
 async def test_the_settings_are_read_from_the_server(database):
     connection = await connect(database.url)
     row = await connection.fetchrow(load_sql("read_settings"))
     await connection.close()
-    assert row["connections"] >= 1
-    assert [finding.check for finding in server.judge_settings(row)] == ["durability", "autovacuum", "connections"]
+    assert [finding.check for finding in server.judge_settings(row)] == ["durability", "autovacuum"]
 
 
 async def test_a_transaction_that_stays_open_is_found_with_the_way_to_end_it(database):

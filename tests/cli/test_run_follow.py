@@ -77,10 +77,10 @@ def test_why_a_run_waits_is_said_once_and_only_after_a_while_without_progress(co
 
     async def judge(times):
         for _ in range(times):
-            await notice.judge(await control.plait.runs.aio_get_details(run.workflow_run_id))
+            notice.judge(await control.plait.runs.aio_get_details(run.workflow_run_id))
         return len(said)
 
-    notice = WaitNotice(control.plait, said.append, clock=lambda: next(clock))
+    notice = WaitNotice(said.append, clock=lambda: next(clock))
     assert asyncio.run(judge(2)) == 0
     assert asyncio.run(judge(1)) == 1
     assert asyncio.run(judge(2)) == 1

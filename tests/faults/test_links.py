@@ -19,11 +19,13 @@ from plait import Context, EmptyModel, Plait
 from plait.errors import DatabaseUnavailableError
 from plait.store.connection import Link, call_limit, connect, list_hosts
 from plait.store.statements import load_sql
+from plait.worker.identity import Timings
 from support.database import Database
 from support.oracle import check_at_rest
 from support.proxy import Proxy
 from support.server import OwnServer
 from support.waiting import eventually
+from support.workers import serve
 
 Work = Callable[..., Any]
 
@@ -87,6 +89,18 @@ def test_what_a_dead_connection_swallowed_goes_through_another_well_in_time(
     proxy.forget()
     task.run_no_wait()
     assert database.count("run") == 2
+
+
+def test_a_heartbeat_whose_connection_died_without_a_word_leaves_time_for_another(
+    proxy: Proxy, database: Database, far: Plait
+) -> None:
+    worker = serve(far, declare(far), timings=Timings(heartbeat=0.2, lease=8.0, margin=1.0))
+    first = worker.worker.id
+    assert proxy.forget("plait heartbeat") == 1
+    forgotten = database.value("SELECT plait.now()")
+    database.wait("SELECT max(heartbeat_at) > %s FROM plait.worker", forgotten)
+    assert worker.worker.id == first, "it kept its lease"
+    worker.stop()
 
 
 async def test_a_dead_host_that_says_nothing_costs_one_host_s_time_and_that_only_once(

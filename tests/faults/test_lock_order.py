@@ -82,7 +82,7 @@ async def wake(scene: Scene, driver: Driver) -> Any:
 
 
 async def beat(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("beat_worker", scene.one.id, None)
+    return await driver.run("beat_worker", scene.one.id, None, 0.0, None)
 
 
 async def end(scene: Scene, driver: Driver) -> Any:

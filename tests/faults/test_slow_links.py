@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,7 +15,12 @@ from pydantic import BaseModel
 
 from plait import Context, EmptyModel, Plait
 from plait.errors import FailedTaskRunExceptionGroup
+from plait.maintenance.deliverer import Deliverer
 from plait.store.connection import Link, UnansweredError
+from plait.store.hints import Hub
+from plait.store.portion import LEAST_BYTES, Portion
+from plait.store.store import Store
+from plait.values.evaluator import Evaluator
 from support.database import Database
 from support.proxy import Proxy
 from support.server import OwnServer
@@ -77,6 +84,66 @@ async def test_a_statement_that_sends_no_byte_is_given_up(link: Link) -> None:
 CARRIES = 300_000
 """Bytes that get through together, in the tests below."""
 SMALL, LARGE = "s" * 100_000, "l" * 700_000
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_load_is_halved_until_it_gets_through_and_doubled_while_full_ones_are_answered_quickly(
+    is_full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portion = Portion(8 * LEAST_BYTES)
+
+    def send(*, answered: bool) -> None:
+        with suppress(UnansweredError), portion.carry() as load:
+            load.is_full = is_full
+            if not answered:
+                raise UnansweredError("it took too long")
+
+    for expected in (4, 2, 1, 1):
+        send(answered=False)
+        assert portion.bytes == expected * LEAST_BYTES
+    monkeypatch.setattr("plait.store.portion.QUICK_SECONDS", 0.0)
+    send(answered=True)
+    assert portion.bytes == LEAST_BYTES, "a slow answer does not show that more would have been answered"
+    monkeypatch.setattr("plait.store.portion.QUICK_SECONDS", 60.0)
+    for expected in (2, 4, 8, 8):
+        send(answered=True)
+        assert portion.bytes == (expected if is_full else 1) * LEAST_BYTES
+
+
+async def test_a_deliverer_reads_more_events_at_once_again_when_the_link_is_quick_again(
+    proxy: Proxy, database: Database, plait: Plait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plait.maintenance.deliverer.BATCH_BYTES", 8 * LEAST_BYTES)
+    monkeypatch.setattr("plait.store.portion.QUICK_SECONDS", 60.0)
+    monkeypatch.setattr("plait.store.portion.LEAST_BYTES", LEAST_BYTES // 4)
+    proxy.carries = LEAST_BYTES
+    store, evaluator = Store(proxy.build_url(database)), Evaluator()
+    deliverer = Deliverer(store, Hub(database.url), evaluator)
+
+    async def deliver() -> list[int]:
+        """How many events each round takes out of the inbox, until it is empty."""
+        rounds, left = [], 0
+        while now := database.count("event_inbox"):
+            if left > now:
+                rounds.append(left - now)
+            left = now
+            with suppress(UnansweredError):
+                await deliverer.run_once()
+        return [*rounds, left]
+
+    async def push(count: int) -> None:
+        for _ in range(count):
+            await plait.event.aio_push("key", {"value": "x" * (LEAST_BYTES // 4)})
+
+    await push(8)
+    assert max(await deliver()) <= 4
+    assert proxy.stuck, "something was too much at once"
+    proxy.carries = math.inf
+    await push(60)
+    rounds = await deliver()
+    assert max(rounds) >= 16, rounds
+    await evaluator.close()
+    await store.close()
 
 
 class Value(BaseModel):

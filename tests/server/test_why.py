@@ -34,6 +34,19 @@ LATER = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
             {"status": QUEUED, "capacity": Capacity(1, 8, 2)},
             "It is ready: the worker that has its code may take it at any moment (2/8 slots busy).",
         ),
+        (
+            {"status": QUEUED, "capacity": Capacity(other_format=True)},
+            "Live workers have this task, but cannot read how it is stored here: they run another version of Plait.",
+        ),
+        (
+            {"status": QUEUED, "capacity": Capacity(1, 8, 2), "losses": 1},
+            "It was lost with its worker: another takes it once it holds few such tasks.",
+        ),
+        (
+            {"status": PENDING, "parked": True, "due_at": LATER, "handed_back": "it cannot read it"},
+            "It waits until 2026-01-02 03:04:05 UTC, then a worker tries again. The last one handed it back: "
+            "it cannot read it.",
+        ),
         ({"status": QUEUED, "cancel_asked": True}, "It is being cancelled: the next worker that takes it ends it."),
         ({"status": PENDING, "parents": [("a", RUNNING)]}, "It waits for its parent a (running)."),
         (

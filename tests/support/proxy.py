@@ -24,7 +24,7 @@ class Proxy:
     - ``freeze()`` is a partition: nothing gets through, either way, and new connections get no answer, until
       ``thaw()``. What was sent meanwhile arrives then, as TCP has it.
     - ``forget()`` is what firewalls do to idle connections: those that are open hear and tell nothing any more, new
-      ones work.
+      ones work. Of one application only, if it is named.
     - ``close_upstream()`` leaves the connections half-open: the server is told that they are over, the client is not.
     - ``carries`` is how many bytes get through together: a larger message or reply never arrives, nor does anything
       after it on its connection, as if it took longer than its sender waits. ``stuck`` counts them.
@@ -75,9 +75,9 @@ class Proxy:
     def thaw(self) -> None:
         self._flowing.set()
 
-    def forget(self) -> int:
+    def forget(self, application: str | None = None) -> int:
         """Returns how many connections that were."""
-        wires = self._take_open()
+        wires = [wire for wire in self._take_open() if application in (None, wire.application)]
         for wire in wires:
             wire.forgotten = True
         return len(wires)
@@ -126,7 +126,7 @@ class Proxy:
             words = startup[4:].split(b"\0")
             if b"application_name" not in words:  # a request to cancel: it has no answer
                 return
-            application = words[words.index(b"application_name") + 1].decode()
+            application = wire.application = words[words.index(b"application_name") + 1].decode()
             threading.Thread(target=self._forward_calls, args=(wire,), daemon=True).start()
             with suppress(OSError):
                 self._forward_replies(wire, application)
@@ -199,6 +199,7 @@ class _Wire:
     def __init__(self, client: socket.socket) -> None:
         self.client = client
         self.server = socket.socket(socket.AF_UNIX)
+        self.application = ""
         self.forgotten = False
         self.is_over = False
 

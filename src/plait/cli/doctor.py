@@ -39,8 +39,9 @@ def doctor(output: str) -> int:
     """Check the set-up and say how to fix it. Exit code 1 when something is wrong.
 
     It checks Python, the settings, the connection to the database, the server (version, durability, vacuum,
-    connections, long transactions, notifications), the schema, workers, tasks that wait, retention and the size of the
-    tables. A note (–) is worth knowing but is not an error.
+    connections, long transactions, notifications), the schema, workers (late, idle, other clocks), tasks that wait and
+    that nobody can run, tasks that may have ended their workers, expressions that were switched off, retention and the
+    size of the tables. A note (–) is worth knowing but is not an error.
     """
     findings = examine()
     healthy = all(finding.ok is not False for finding in findings)

@@ -94,13 +94,13 @@ async def _wait_each(plait: Plait, ids: Sequence[str], timeout: float | None, ou
 
 async def _watch_waits(plait: Plait, ids: Sequence[str]) -> None:
     """Say why runs wait when nobody takes their tasks: of the first that wait, and more and more rarely looked at."""
-    runs = {run_id: WaitNotice(plait, partial(_say_of, run_id)) for run_id in ids[:WATCHED_RUNS]}
+    runs = {run_id: WaitNotice(partial(_say_of, run_id)) for run_id in ids[:WATCHED_RUNS]}
     pause = PATIENCE_SECONDS
     with suppress(PlaitError):  # what it waits for will tell, if that is so
         while runs:
             for run_id, notice in [*runs.items()]:
                 details = await plait.runs.aio_get_details(run_id)
-                await notice.judge(details)
+                notice.judge(details)
                 if notice.said or details.finished_at is not None:
                     del runs[run_id]
             await asyncio.sleep(pause)

@@ -97,7 +97,7 @@ async def follow_run(
 
     access = get_access(plait)
     follower = RunFollower(access, UUID(run_id), timeout)
-    notice = WaitNotice(plait, display.say, target)
+    notice = WaitNotice(display.say, target)
     away = False
     while True:
         try:
@@ -108,7 +108,7 @@ async def follow_run(
         try:
             details = await access.portal.acall(follower.look())
             display.show(details)
-            await notice.judge(details)
+            notice.judge(details)
             away = False
         except DatabaseUnavailableError as error:
             if not away:

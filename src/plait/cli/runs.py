@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -86,7 +85,7 @@ def show_run(run_id: str, with_input: bool, output: str) -> None:
     """Show one run: its tasks as a tree, with attempts, times and errors."""
     with open_plait() as plait:
         details = plait.runs.get_details(run_id)
-        why = asyncio.run(explain_wait(plait, details)) if output == "table" else None
+        why = explain_wait(details) if output == "table" else None
     if output != "table":
         print_data(to_plain(details), output)
         return

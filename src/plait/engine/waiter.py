@@ -168,7 +168,6 @@ class RunWaiter:
             except DatabaseUnavailableError as error:
                 if not self._waiting:  # the one who waited has gone, and the connection with it, perhaps
                     return
-                self._portion.note_failure(error)
                 self._due.update(page)
                 await self._outage.pause(error, f"{len(self._waiting)} are waited for")
             except Exception as error:  # nothing waiting would help with: those who wait shall know
@@ -177,9 +176,9 @@ class RunWaiter:
                         self._waiting[run_id].set_exception(error)
 
     async def _settle(self, run_ids: list[UUID]) -> None:
-        sent = time.monotonic()
-        rows = await self._store.read_ended(run_ids, self._portion.bytes)
-        self._portion.note(time.monotonic() - sent, full=True)
+        with self._portion.carry() as load:
+            rows = await self._store.read_ended(run_ids, self._portion.bytes)
+            load.is_full = len(run_ids) >= self._portion.share(_PAGE) or any(map(is_withheld, rows))
         for run_id, group in groupby(rows, key=lambda row: row["id"]):
             future, found = self._waiting.get(run_id), list(group)
             if future is None or future.done() or run_id in self._reading:

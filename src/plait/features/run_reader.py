@@ -128,7 +128,9 @@ async def _survey(
     rows = await store.runs.survey_tasks(row["id"], version.actions, output_bytes, task)
     queued = {version.actions[found["task"]] for found in rows if found["room"] == "ready"}
     capacities = await read_capacities(store, queued) if queued else {}
-    return TaskBuilder(row, version, rows, capacities, previews=previews, logs=logs)
+    off = await store.observation.list_switched_off() if any(found["awaited"] for found in rows) else ()
+    switched_off = {found["expression"] for found in off}
+    return TaskBuilder(row, version, rows, capacities, switched_off, previews=previews, logs=logs)
 
 
 async def _name_parent_task(store: Store, row: Record) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from plait.graph.definition import ConditionGroups, ConditionKind, Status
 from plait.graph.triggers import read_metadata
 from plait.types import TaskStatus, WorkflowRunStatus
 from plait.values.encoding import decode_json
+from plait.values.evaluator import TOLD_CHARACTERS
 
 if TYPE_CHECKING:
     from plait.graph.attempt import StoredVersion
@@ -81,6 +82,7 @@ class TaskBuilder:
         version: StoredVersion,
         rows: Sequence[Any],
         capacities: Capacities,
+        switched_off: Set[str],
         *,
         previews: bool,
         logs: bool | None,
@@ -88,6 +90,7 @@ class TaskBuilder:
         self._version = version
         self._tasks = version.definition.tasks
         self._capacities = capacities
+        self._switched_off = switched_off
         self._previews = previews
         self._logs = logs
         self._ended = run["status"] != ACTIVE
@@ -173,6 +176,8 @@ class TaskBuilder:
     def _describe(self, index: int) -> Waiting:
         spec, last = self._tasks[index], self._last[index]
         parked = last.get("room") == "waiting"
+        ended = [row for row in self._rows.get(index, ()) if row["room"] == "attempt"]
+        expressions = [condition.expression for condition in spec.conditions if condition.expression]
         return Waiting(
             status=self._statuses[index],
             kind=spec.kind,
@@ -180,7 +185,10 @@ class TaskBuilder:
             parked=parked,
             due_at=last.get("due_at"),
             retries=last.get("retry") or 0,
+            losses=last.get("lost") or 0,
+            handed_back=ended[-1]["reason"] if ended and ended[-1]["status"] == Status.RELEASED else None,
             waits_for=self._list_waits(index),
+            switched_off=[one for one in expressions if one[:TOLD_CHARACTERS] in self._switched_off],
             cancel_asked=index in self._cancelled,
             capacity=self._capacities.get(self._version.actions[index], Capacity()),
         )

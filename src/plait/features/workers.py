@@ -114,12 +114,19 @@ class WorkersClient(FeatureClient):
 async def read_capacities(store: Store, actions: set[int]) -> dict[int, Capacity]:
     """For each of some actions, the live workers that have its code."""
     capacities: dict[int, Capacity] = {}
-    for worker in await read_live(store):
+    live = await read_live(store)
+    for worker in live:
         for action in actions & set(worker["actions"]):
             capacity = capacities.get(action, Capacity())
             capacities[action] = Capacity(
                 capacity.workers + 1, capacity.slots + worker["slots"], capacity.in_use + worker["held"]
             )
+    if unserved := actions - capacities.keys():
+        served = {action for worker in live for action in worker["actions"]}
+        names = await store.catalog.read_actions(sorted(served | unserved))
+        known = {names[action] for action in served if action in names}
+        for action in unserved:
+            capacities[action] = Capacity(other_format=names.get(action) in known)
     return capacities
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
-from plait.errors import DatabaseUnavailableError, ExpressionError, PlaitError
+from plait.errors import ExpressionError, PlaitError
 from plait.faultpoints import reach
 from plait.graph.conditions import matches_pattern
 from plait.graph.definition import Condition, ConditionKind
@@ -99,13 +99,10 @@ class Deliverer(PeriodicService):
     async def run_once(self) -> float:
         now = time.monotonic()
         self._sick = {event_id: until for event_id, until in self._sick.items() if until > now}
-        try:
-            rows = await self._store.events.read_inbox(
-                self._portion.share(BATCH), self._portion.bytes, list(self._sick)
-            )
-        except DatabaseUnavailableError as error:
-            self._portion.note_failure(error)
-            raise
+        portion = self._portion
+        with portion.carry() as load:
+            rows = await self._store.events.read_inbox(portion.share(BATCH), portion.bytes, list(self._sick))
+            load.is_full = portion.is_filled(sum(len(row["payload"]) for row in rows), len(rows), BATCH)
         if not rows:
             return min([LONGEST_SLEEP, *(until - now for until in self._sick.values())])
         keys, scopes = {row["key"] for row in rows}, {row["scope"] for row in rows if row["scope"] is not None}

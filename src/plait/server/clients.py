@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from plait.client import Plait, get_access
 from plait.errors import PlaitError
 from plait.features.base import FeatureClient, on_engine
@@ -11,9 +14,13 @@ from plait.features.filters import FiltersClient
 from plait.features.metrics import MetricsClient
 from plait.features.runs import RunsClient
 from plait.features.scheduled import ScheduledClient
+from plait.features.troubles import Troubles, read_troubles
 from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
 from plait.server.answers import Health
+
+if TYPE_CHECKING:
+    from asyncpg import Record
 
 
 class Clients(FeatureClient):
@@ -39,6 +46,16 @@ class Clients(FeatureClient):
         except PlaitError as error:
             return Health(status="unavailable", detail=type(error).__name__)
         return Health(status="ok", detail=None)
+
+    @on_engine
+    async def read_troubles(self) -> Troubles:
+        """What keeps work from getting on."""
+        return await read_troubles(await self._open_store())
+
+    @on_engine
+    async def measure_connections(self) -> Sequence[Record]:
+        """Open connections beside their limits."""
+        return await (await self._open_store()).observation.measure_connections()
 
     @on_engine
     async def describe_database(self) -> str:

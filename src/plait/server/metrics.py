@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,12 +17,16 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from plait.errors import PlaitError
 from plait.features.workers import WorkerStatus
+from plait.server.clients import Clients
 from plait.worker.exposition import render_metrics
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from plait.client import Plait
     from plait.features.activity import Activity
     from plait.features.metrics import TaskMetrics
+    from plait.features.troubles import Troubles
 
 SERVER_METRICS = {
     "plait_up": "1 if the database answers, else 0 and no other metric.",
@@ -38,6 +42,13 @@ SERVER_METRICS = {
     "plait_recent_failed_attempts": "Attempts that failed in the last 10, 60 and 300 seconds, retried or not.",
     "plait_recent_runs": "Runs triggered in the last hour, by status.",
     "plait_recent_tasks": "Tasks of runs triggered in the last hour, by status.",
+    "plait_tasks_unserved": "Ready tasks that no running worker has the code for, or that none can read.",
+    "plait_suspects": "Tasks that were lost with their workers and are to run again, or do.",
+    "plait_idle_workers": "Running workers that take nothing though tasks have waited 30 s for their free slots.",
+    "plait_expressions_switched_off": "Expressions that workers evaluate no more for a while: they took too much CPU.",
+    "plait_clock_skew_seconds": "How far the worst clock of a running worker is from the database's.",
+    "plait_connections": "Open connections, of all programs.",
+    "plait_connections_limit": "How many connections may be open.",
     "plait_counts_capped": "1 if some counts stopped at their limit.",
 }
 """All metrics of the server with their help. All are gauges: what they count is the state of the database."""
@@ -52,6 +63,7 @@ class Exporter:
 
     def __init__(self, plait: Plait) -> None:
         self._plait = plait
+        self._clients = Clients(plait)
         self._lock = asyncio.Lock()
         self._rendered: tuple[float, bytes] | None = None
 
@@ -66,10 +78,17 @@ class Exporter:
         try:
             activity = await self._plait.metrics.aio_get_activity(slowest=1)
             recent = await self._plait.metrics.aio_get_task_metrics(since=datetime.now(UTC) - WINDOW)
+            troubles, connections = await self._clients.read_troubles(), await self._clients.measure_connections()
         except PlaitError:
             return [_gauge("plait_up", 0)]
         capped = _gauge("plait_counts_capped", float(activity.queues.capped or recent.capped))
-        found = (*_build_queues(activity), *_build_workers(activity), *_build_recent(recent))
+        found = (
+            *_build_queues(activity),
+            *_build_workers(activity),
+            *_build_recent(recent),
+            *_build_troubles(troubles),
+            *_build_connections(connections),
+        )
         return [_gauge("plait_up", 1), *found, capped]
 
 
@@ -114,3 +133,22 @@ def _build_recent(recent: TaskMetrics) -> Iterator[Metric]:
         for status in fields(counts):
             family.add_metric([status.name], getattr(counts, status.name))
         yield family
+
+
+def _build_troubles(troubles: Troubles) -> Iterator[Metric]:
+    for name, rows in (("plait_tasks_unserved", troubles.unserved), ("plait_suspects", troubles.suspects)):
+        family = _family(name, "workflow", "task")
+        for row in rows:
+            family.add_metric([row["workflow"], row["task"]], row["tasks"])
+        yield family
+    yield _gauge("plait_idle_workers", len(troubles.idle_workers))
+    yield _gauge("plait_expressions_switched_off", len(troubles.switched_off))
+    yield _gauge("plait_clock_skew_seconds", max((abs(row["ahead"]) for row in troubles.clocks), default=0.0))
+
+
+def _build_connections(rows: Sequence[Record]) -> Iterator[Metric]:
+    used, most = _family("plait_connections", "of"), _family("plait_connections_limit", "of")
+    for row in rows:
+        used.add_metric([row["what"]], row["used"])
+        most.add_metric([row["what"]], row["most"])
+    yield from (used, most)

@@ -16,6 +16,7 @@ import asyncpg
 
 from plait.errors import PlaitError
 from plait.store.connection import Link, connect, iter_backoff
+from plait.store.outage import Outage
 from plait.store.statements import load_sql
 
 logger = logging.getLogger("plait.hub")
@@ -46,6 +47,8 @@ class Hub:
         self._own_pid: int | None = None
         self._listened: set[str] = set()
         self._stirred = asyncio.Event()
+        self._outage = Outage(logger, "listen for hints")
+        self._sending_outage = Outage(logger, "send hints")
 
     def subscribe(self, kind: str, subscriber: Subscriber) -> None:
         """Call ``subscriber`` on the engine's loop for every hint of this kind, from here or elsewhere."""
@@ -95,20 +98,20 @@ class Hub:
             try:
                 rows = await self._sender.fetch(load_sql("send_hints"), *map(list, zip(*messages, strict=True)))
                 self._own_pid = rows[0]["pid"]
+                self._sending_outage.end()
             except (PlaitError, asyncpg.PostgresError) as error:
-                logger.debug("could not send hints, other processes find the changes by polling: %s", error)
+                self._sending_outage.note(error, "other processes find changes by polling, somewhat later")
             await asyncio.sleep(SPACING)
 
     async def _listen(self) -> None:
-        backoff = iter_backoff()
         while True:
+            pause = next(iter_backoff())
             try:
                 connection = await connect(self._url, application_name="plait listener")
-                backoff = iter_backoff()
                 await self._serve(connection)
             except (TimeoutError, PlaitError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                logger.debug("lost the connection that listens for hints, connecting again: %s", error)
-            await asyncio.sleep(next(backoff))
+                pause = self._outage.note(error, "changes are found by polling, somewhat later")
+            await asyncio.sleep(pause)
             await self._try_to_revive()
 
     async def _try_to_revive(self) -> None:
@@ -126,6 +129,7 @@ class Hub:
                 for kind in [kind for kind in self._subscribers if kind not in self._listened]:
                     await connection.add_listener(CHANNEL_PREFIX + kind, self._receive)
                     self._listened.add(kind)
+                    self._outage.end()
                     self._deliver(kind, [])
                 with suppress(TimeoutError):
                     async with asyncio.timeout(QUESTION_SECONDS):

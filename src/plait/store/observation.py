@@ -31,6 +31,26 @@ class ObservationStore:
         """The tasks that have been running the longest."""
         return await self._pool.fetch(load_sql("list_slowest"), limit)
 
+    async def list_suspects(self, limit: int) -> list[Record]:
+        """Tasks that were lost with their workers and are to run again, or do, by workflow and task."""
+        return await self._pool.fetch(load_sql("list_suspects"), limit)
+
+    async def list_idle_workers(self, seconds: float) -> list[Record]:
+        """Live workers with free slots that take nothing though tasks of theirs have been ready for so long."""
+        return await self._pool.fetch(load_sql("list_idle_workers"), seconds)
+
+    async def list_switched_off(self, *, workflows: bool = False) -> list[Record]:
+        """Expressions that workers have switched off, and how many; if asked, with the ``workflows`` they are of."""
+        return await self._pool.fetch(load_sql("list_switched_off"), workflows)
+
+    async def list_clocks(self) -> list[Record]:
+        """Live workers by how far their clock is off, the worst first."""
+        return await self._pool.fetch(load_sql("list_clocks"))
+
+    async def measure_connections(self) -> list[Record]:
+        """Open connections beside the limits of the server, the database and the role."""
+        return await self._pool.fetch(load_sql("measure_connections"))
+
     async def read_paces(self, limit: int) -> list[Record]:
         """How fast each live worker works, as it last told."""
         return await self._pool.fetch(load_sql("read_paces"), limit)

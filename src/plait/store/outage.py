@@ -53,7 +53,8 @@ class Outage:
             kept = f" ({waiting})" if waiting else ""
             since = f" ({self._untold} times more since the last such line)" if self._untold else ""
             self._untold = 0
-            self._logger.warning("%s %s%s, trying again: %s%s", start, self._doing, kept, error, since)
+            # What it does stands in the text itself: that makes it a kind of line of its own (worker/lines.py).
+            self._logger.warning(f"%s {self._doing}%s, trying again: %s%s", start, kept, error, since)
         elif begins:
             self._untold += 1
         return next(self._backoff)
@@ -64,5 +65,5 @@ class Outage:
             return
         if self._is_told:
             brought = f", {done}" if done else ""
-            self._logger.warning("can %s again after %.0f s%s", self._doing, self._clock() - self._since, brought)
+            self._logger.warning(f"can {self._doing} again after %.0f s%s", self._clock() - self._since, brought)
         self._since, self._is_told, self._backoff = None, False, iter_backoff()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -87,7 +86,7 @@ class ValueReader:
     async def _read(self, kind: _Kind, keys: Sequence[Key]) -> AsyncIterator[list[tuple[Record, bytes | None]]]:
         left = list(keys)
         while left:
-            page, most, rows = await self._send(lambda: self._read_page(kind, left), _is_full)  # noqa: B023
+            page, most, rows = await self._send(lambda: self._read_page(kind, left), self._is_full)  # noqa: B023
             left = left[len(page) :]
             yield [(row, row["value"]) for row in rows if not is_withheld(row)]
             for row in filter(is_withheld, rows):
@@ -100,6 +99,10 @@ class ValueReader:
     async def _read_page(self, kind: _Kind, left: Sequence[Key]) -> tuple[Sequence[Key], int, list[Record]]:
         page, most = left[: self._portion.share(PAGE)], self._portion.bytes
         return page, most, await kind.read_page(page, most)
+
+    def _is_full(self, answer: tuple[Sequence[Key], int, list[Record]]) -> bool:
+        page, _, rows = answer
+        return len(page) >= self._portion.share(PAGE) or any(map(is_withheld, rows))
 
     async def _read_large(self, kind: _Kind, key: Key, size: int) -> bytes | None:
         """A value in pieces; None if it is there no more."""
@@ -120,16 +123,11 @@ class ValueReader:
         while True:
             try:
                 async with self._turn:
-                    sent = time.monotonic()
-                    answer = await send()
+                    with self._portion.carry() as load:
+                        answer = await send()
+                        load.is_full = is_full(answer)
             except DatabaseUnavailableError as error:
-                self._portion.note_failure(error)
                 await self._outage.pause(error)
             else:
-                self._portion.note(time.monotonic() - sent, full=is_full(answer))
                 self._outage.end()
                 return answer
-
-
-def _is_full(answer: tuple[Sequence[Key], int, list[Record]]) -> bool:
-    return len(answer[0]) > 1 or any(is_withheld(row) for row in answer[2])

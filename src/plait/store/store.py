@@ -7,12 +7,13 @@ run's id, finishes by the fence, claims by adopting afterwards what the database
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from plait.errors import NotFoundError, OperationError
+from plait.errors import DatabaseUnavailableError, NotFoundError, OperationError
 from plait.graph.attempt import Attempt, Report, StoredVersion, UnreadableVersionError
 from plait.graph.definition import FORMAT, WorkflowDefinition
 from plait.graph.triggers import RunTrigger
@@ -120,8 +121,8 @@ class Reaped:
 
 
 class Store:
-    """Statements over a few connections: claims (and what compares with them), finishes and what keeps leases have one
-    each, so that nothing slow can be in their way; all else shares a small pool."""
+    """Statements over a few connections: claims (and what compares with them), finishes, heartbeats and whoever leads
+    have one each, so that nothing slow can be in their way; all else shares a small pool."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -129,6 +130,7 @@ class Store:
         self.finishes = Link(url, name="plait finishes")
         self.large_finishes = Link(url, name="plait large results", patience=6)
         self.beats = Link(url, name="plait heartbeat")
+        self.lead = Link(url, name="plait leader")
         self.pool = LinkPool(url)
         self.events = EventStore(self.pool)
         self.control = ControlStore(self.pool)
@@ -152,6 +154,7 @@ class Store:
         await self.finishes.close()
         await self.large_finishes.close()
         await self.beats.close()
+        await self.lead.close()
         await self.pool.close()
 
     # definitions
@@ -325,10 +328,12 @@ class Store:
         rows = await self.pool.fetch(load_sql("begin_suspect"), worker_id, *key, begun)
         return {row["ending"]: row["losses"] for row in rows} if rows else None
 
-    async def beat_worker(self, worker_id: UUID, pace: list[int] | None = None) -> bool | None:
-        """Renew a worker's lease, and tell its pace. Returns whether it is alone with its actions; None when it was
-        declared dead."""
-        row = await self.beats.fetchrow(load_sql("beat_worker"), worker_id, pace)
+    async def beat_worker(
+        self, worker_id: UUID, clock: float, pace: list[int] | None = None, switched_off: Sequence[str] = ()
+    ) -> bool | None:
+        """Renew a worker's lease, and tell its clock (seconds since 1970), its pace, and the expressions that it has
+        switched off. Returns whether it is alone with its actions; None when it was declared dead."""
+        row = await self.beats.fetchrow(load_sql("beat_worker"), worker_id, pace, clock, switched_off or None)
         return None if row is None else row["alone"]
 
     async def end_worker(self, worker_id: UUID) -> None:
@@ -350,8 +355,15 @@ class Store:
         await self.pool.execute(load_sql("sweep_ended"), limit)
 
     async def take_lease(self, name: str, holder: UUID, seconds: float) -> bool:
-        """Take or renew a lease. Returns whether ``holder`` has it."""
-        return await self.beats.fetchrow(load_sql("take_lease"), name, holder, round(seconds * 1e6)) is not None
+        """Take or renew a lease. Returns whether ``holder`` has it; then it has a link for renewing it, too, because
+        the pool may be busy with what the holder does."""
+        link = self.lead if self.lead.is_open else self.pool
+        if await link.fetchrow(load_sql("take_lease"), name, holder, round(seconds * 1e6)) is None:
+            await self.lead.close()
+            return False
+        with suppress(DatabaseUnavailableError):  # there may be none left: then the pool will do
+            await self.lead.open()
+        return True
 
     async def drop_lease(self, name: str, holder: UUID) -> None:
         """Give a lease back early."""
@@ -369,7 +381,8 @@ class Store:
         return await self.pool.fetch(load_sql("list_workers"))
 
     async def list_unserved(self, limit: int) -> list[Record]:
-        """Ready tasks that no live worker has code for: workflow, task, how many (up to ``limit`` each)."""
+        """Ready tasks that no live worker has code for: workflow, task, how many (up to ``limit`` each); and the format
+        of their workflow, beside the one in which live workers have the task, if they have."""
         return await self.pool.fetch(load_sql("list_unserved"), limit)
 
     async def read_server(self) -> Record | None:

@@ -29,6 +29,8 @@ PATIENCE_SECONDS = 20.0
 TRIES = 3
 OFF_AFTER, OFF_SECONDS = 3, 600.0
 _LINE_BYTES = 1 << 16
+TOLD, TOLD_CHARACTERS = 20, 500
+"""How many of the expressions that are switched off are told to others, and how much of each."""
 
 
 class Question(NamedTuple):
@@ -83,6 +85,12 @@ class Evaluator:
             if tries == TRIES:
                 raise OperationError(f"the process that evaluates expressions ended, at {shorten(guilty, 120)}")
         return answers
+
+    def list_switched_off(self) -> list[str]:
+        """The beginnings of the expressions that are switched off now."""
+        now = time.monotonic()
+        off = [expression[:TOLD_CHARACTERS] for expression, until in self._off.items() if until > now]
+        return off[-TOLD:]
 
     async def close(self) -> None:
         """End the helper."""

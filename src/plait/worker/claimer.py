@@ -97,7 +97,6 @@ class Claimer:
                 self._outage.end()
             except DatabaseUnavailableError as error:
                 self._holdings.doubt()
-                self._portion.note_failure(error)
                 await self._outage.pause(error)
 
     async def _claim_or_wait(self) -> None:
@@ -121,21 +120,20 @@ class Claimer:
             return 0, False
         self._holdings.reserve(limit)
         used, hints = 0, self._revoker.hints
-        sent = time.monotonic()
         try:
             suspects = self._holdings.suspects
             # What an answer that was lost may have brought is not known yet.
             room = 0 if self._holdings.doubts else suspects.room
-            claimed = await self._store.claim_tasks(
-                worker_id, self._actions, limit, room, suspects.parts, input_bytes=self._portion.bytes
-            )
-            seconds = time.monotonic() - sent
-            self._portion.note(seconds, full=len(claimed.rows) == limit)
+            with self._portion.carry() as load:
+                claimed = await self._store.claim_tasks(
+                    worker_id, self._actions, limit, room, suspects.parts, input_bytes=self._portion.bytes
+                )
+                load.is_full = len(claimed.rows) == limit
             if not claimed.alive:
                 self._note_dead()
             reach("claim committed")
             if self._meter is not None:
-                self._meter.note_claim(len(claimed.rows), seconds)
+                self._meter.note_claim(len(claimed.rows), load.seconds)
             if worker_id == self._identity.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
                 used = len(claimed.rows)
                 await self._intake.admit_rows(claimed.rows)
@@ -202,7 +200,8 @@ class Claimer:
             await self._adopt(worker_id, sorted(found)[: self._portion.share(CLAIM_CAP)])
 
     async def _adopt(self, worker_id: UUID, keys: list[tuple[UUID, int, int]]) -> None:
-        rows = await self._store.read_running(worker_id, keys, self._portion.bytes)
+        with self._portion.carry():
+            rows = await self._store.read_running(worker_id, keys, self._portion.bytes)
         if worker_id != self._identity.worker_id:
             return
         logger.info("running %d tasks that the database gave to this worker in an answer that was lost", len(rows))

@@ -11,9 +11,13 @@ from plait.graph.definition import Status
 from plait.worker.meter import Meter
 
 WORKER_METRICS = {
-    "plait_worker_ready": ("gauge", "1: the process takes tasks; 0: it starts, drains or has lost its lease."),
+    "plait_worker_ready": (
+        "gauge",
+        "1: the process takes tasks; 0: it starts, drains, lost its lease, cannot store.",
+    ),
     "plait_worker_slots": ("gauge", "Slots of the process."),
     "plait_worker_slots_in_use": ("gauge", "Slots that are in use."),
+    "plait_worker_results_waiting": ("gauge", "Results that wait in memory until the database has stored them."),
     "plait_worker_hung_threads": ("gauge", "Threads whose task is over and whose code still runs."),
     "plait_worker_heartbeat_age_seconds": ("gauge", "Time since the last heartbeat that the database answered."),
     "plait_worker_lost_leases_total": ("counter", "How often the lease was lost, and running tasks with it."),

@@ -114,6 +114,10 @@ class Flusher:
             if self._large_writer is not None:
                 self._large_writer.cancel()
 
+    def count_unstored(self) -> int:
+        """How many outcomes wait in memory for their commit."""
+        return len(self._writing) + len(self._large) + len(self._outbox.outcomes)
+
     def list_unstored(self) -> list[Outcome]:
         """Outcomes of what is held whose commit was not answered yet."""
         waiting = (*self._writing, *self._large, *self._outbox.outcomes)
@@ -128,8 +132,7 @@ class Flusher:
             batch, others = cut(left, OFFER_CAP, self._portion.bytes)
             try:
                 await self._offer(worker_id, sorted(batch, key=lambda entry: entry[0].key))
-            except UnansweredError as error:
-                self._portion.note_failure(error)
+            except UnansweredError:
                 if len(batch) > 1:
                     continue
                 if measure(batch[0]) <= LEAST_BYTES:
@@ -139,7 +142,7 @@ class Flusher:
     async def _offer(self, worker_id: UUID, batch: list[Outcome]) -> None:
         plan = plan_finish(batch, Room((), 0, 0, stopping=True))
         try:
-            finished = await self._store.finish_tasks(worker_id, plan.arrays)
+            finished = await self._finish(batch, worker_id, plan.arrays)
         except REFUSALS as error:
             if len(batch) == 1:
                 logger.error("the database refused the outcome of task %s, it runs again: %s", batch[0][0].name, error)
@@ -261,19 +264,16 @@ class Flusher:
         worker_id = self._identity.worker_id
         if worker_id is None:
             return None
-        portion = self._portion
         while True:
-            sent = time.monotonic()
             try:
                 reach("before finish")
-                finished = await self._store.finish_tasks(worker_id, arrays, large=beside)
+                finished = await self._finish(batch, worker_id, arrays, large=beside)
                 reach("finish committed")
             except DatabaseUnavailableError as error:
                 # Committed or not: the fence makes sending again harmless, and what this commit put into our hands
                 # is found again by asking what we hold.
                 self._holdings.doubt()
                 self._resent.update(assignment for assignment, _ in batch)
-                portion.note_failure(error)
                 self.is_stuck = self.is_stuck or not beside
                 await self._outage.pause(error, f"{len(batch) + len(self._outbox.outcomes)} wait in memory")
                 if self._identity.worker_id != worker_id:
@@ -283,12 +283,16 @@ class Flusher:
                 if isinstance(error, UnansweredError) and (beside or not is_small):
                     raise
             else:
-                size = sum(map(measure, batch))
-                full = len(batch) >= portion.share(FLUSH_CAP) or 2 * size > portion.bytes
-                portion.note(time.monotonic() - sent, full=full)
                 self._outage.end(f"{len(batch)} results stored")
                 self.is_stuck = self.is_stuck and beside
                 return finished if self._identity.worker_id == worker_id else None
+
+    async def _finish(
+        self, batch: list[Outcome], worker_id: UUID, arrays: FinishArrays, *, large: bool = False
+    ) -> Finished:
+        with self._portion.carry() as load:
+            load.is_full = self._portion.is_filled(sum(map(measure, batch)), len(batch), FLUSH_CAP)
+            return await self._store.finish_tasks(worker_id, arrays, large=large)
 
     async def _tell_refused(self, batch: list[Outcome], finished: Finished) -> None:
         """Some outcomes passed the fence no more. After a lost answer that may be because they are stored already."""

@@ -11,6 +11,7 @@ from plait.worker.endpoint import Endpoint
 from plait.worker.exposition import collect_metrics, render_metrics
 
 if TYPE_CHECKING:
+    from plait.worker.flusher import Flusher
     from plait.worker.heartbeat import Heartbeat
     from plait.worker.holdings import Holdings
     from plait.worker.identity import Identity
@@ -26,6 +27,7 @@ class WorkerHealth:
         identity: Identity,
         holdings: Holdings,
         heartbeat: Heartbeat,
+        flusher: Flusher,
         meter: Meter,
         *,
         count_hung: Callable[[], int],
@@ -34,6 +36,7 @@ class WorkerHealth:
         self._identity = identity
         self._holdings = holdings
         self._heartbeat = heartbeat
+        self._flusher = flusher
         self._count_hung = count_hung
         self.is_starting = True
         self._endpoint = Endpoint(address, readiness=self.find_obstacle, metrics=self._render)
@@ -56,6 +59,8 @@ class WorkerHealth:
             return "the worker has lost its lease"
         if self._heartbeat.is_late:
             return "the database does not answer the heartbeat"
+        if self._flusher.is_stuck:
+            return f"the database does not take results: {self._flusher.count_unstored()} wait in memory"
         return None
 
     async def _render(self) -> bytes:
@@ -63,6 +68,7 @@ class WorkerHealth:
             "plait_worker_ready": float(self.find_obstacle() is None),
             "plait_worker_slots": self._holdings.slots,
             "plait_worker_slots_in_use": self._holdings.occupied,
+            "plait_worker_results_waiting": self._flusher.count_unstored(),
             "plait_worker_hung_threads": self._count_hung(),
             "plait_worker_heartbeat_age_seconds": self._heartbeat.age,
         }

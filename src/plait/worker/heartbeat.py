@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import time as read_clock
 from typing import TYPE_CHECKING
 
 from plait.errors import DatabaseUnavailableError
@@ -28,13 +29,15 @@ class Heartbeat:
         store: Store,
         identity: Identity,
         *,
-        read_pace: Callable[[], list[int]] | None = None,
+        read_pace: Callable[[], list[int]],
+        list_switched_off: Callable[[], list[str]],
         lose: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._store = store
         self._identity = identity
         self._timings = identity.timings
         self._read_pace = read_pace
+        self._list_switched_off = list_switched_off
         self._lose = lose
         self._last_ok = time.monotonic()
         self._outage = Outage(logger, "renew the lease")
@@ -69,7 +72,7 @@ class Heartbeat:
                 await self._beat(sent)
                 self._outage.end()
             except TimeoutError:
-                self._outage.note(TimeoutError("the database did not answer before the lease was about to end"))
+                self._outage.note(TimeoutError(f"the database did not answer within {time.monotonic() - sent:.1f} s"))
             except DatabaseUnavailableError as error:
                 self._outage.note(error)
             if time.monotonic() - self._last_ok > self._timings.lease - self._timings.margin:
@@ -100,10 +103,12 @@ class Heartbeat:
         worker_id = self._identity.worker_id
         assert worker_id is not None
         left = self._timings.lease - self._timings.margin - (sent - self._last_ok)
-        limit = max(0.05, left)
+        limit = max(0.05, left / 2)  # a connection that has died silently must leave time for another
         try:
             async with asyncio.timeout(limit):
-                alone = await self._store.beat_worker(worker_id, self._read_pace() if self._read_pace else None)
+                alone = await self._store.beat_worker(
+                    worker_id, read_clock(), self._read_pace(), self._list_switched_off()
+                )
         finally:
             self._stood += max(0.0, time.monotonic() - sent - limit)
         if worker_id != self._identity.worker_id:

@@ -146,7 +146,13 @@ class Session:
             lifetimes=engine.lifetimes,
             meter=meter,
         )
-        self.heartbeat = Heartbeat(self.store, identity, read_pace=self.flusher.pace.read, lose=self._lose)
+        self.heartbeat = Heartbeat(
+            self.store,
+            identity,
+            read_pace=self.flusher.pace.read,
+            list_switched_off=self._evaluator.list_switched_off,
+            lose=self._lose,
+        )
         self.claimer = Claimer(
             self.store,
             hub,
@@ -164,7 +170,13 @@ class Session:
             from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
 
             self.health = WorkerHealth(
-                health, identity, self.holdings, self.heartbeat, meter, count_hung=self.executor.count_hung
+                health,
+                identity,
+                self.holdings,
+                self.heartbeat,
+                self.flusher,
+                meter,
+                count_hung=self.executor.count_hung,
             )
         self._serving = Serving(self.store, hub)
         self._services = self._make_services()

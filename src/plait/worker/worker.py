@@ -24,6 +24,7 @@ from plait.errors import DefinitionError, InvalidInputError, OperationError
 from plait.values.encoding import encode_metadata
 from plait.worker.executor import Caller, UserSide
 from plait.worker.identity import Identity, Timings
+from plait.worker.lines import limit_lines
 
 if TYPE_CHECKING:
     from plait.declaration.workflow import BaseWorkflow
@@ -173,6 +174,7 @@ class Worker:
 
     async def _serve(self, *, handle_signals: bool) -> None:
         self._check_unstarted()
+        limit_lines()
         self._user_loop = asyncio.get_running_loop()
         self._stop_requested = asyncio.Event()
         # Kept: asking for it takes a lock, which whoever is interrupted by a signal may hold.

@@ -20,6 +20,9 @@ MACHINE = "tests/faults/test_state_machine.py"
 STORMS = "tests/faults/test_storms.py::"
 POINTS = "tests/faults/test_fault_points.py::"
 CLOCKS = "tests/faults/test_clocks.py::"
+SUSPECTS = "tests/faults/test_suspects.py::"
+LINKS = "tests/faults/test_links.py::"
+PROMISES = "tests/faults/test_promises.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,113 @@ MUTATIONS = (
         "return now if last is None else max(now, last)",
         "return now",
         CLOCKS + "test_no_fire_time_of_a_cron_gets_two_runs_though_the_clock_was_set_back",
+    ),
+    Mutation(
+        "a task that is lost as often as allowed is tried again",
+        "graph/judge.py",
+        "    if total < limit:",
+        "    if total <= limit:",
+        SUSPECTS + "test_how_many_workers_a_task_may_lose_is_a_setting",
+    ),
+    Mutation(
+        "the isolation level is that of the database",
+        "store/connection.py",
+        '    "default_transaction_isolation": "read committed",\n',
+        "",
+        LINKS + "test_the_isolation_level_of_the_database_is_not_ours",
+    ),
+    Mutation(
+        "a cancellation does not look further than one page of descendants",
+        "store/functions/carry_out_cancellations.sql",
+        "        IF looked_at >= most THEN",
+        "        IF false THEN",
+        "tests/faults/test_control_faults.py::"
+        "test_descendants_of_a_child_that_has_ended_are_cancelled_too_page_by_page",
+    ),
+    Mutation(
+        "a cancellation is not sent again when its reply was lost",
+        "engine/control.py",
+        "ended += await repeat(self._store.control.cancel_runs, page, reason)",
+        "ended += await self._store.control.cancel_runs(page, reason)",
+        PROMISES + "test_a_cancellation_of_a_large_family_whose_reply_was_lost_is_whole",
+    ),
+    Mutation(
+        "timers are half a second late",
+        "maintenance/timers.py",
+        "max(0.001, seconds))",
+        "max(0.001, seconds + 0.5))",
+        PROMISES + "test_timers_sleep_no_longer_than_until_the_next_of_them_is_due",
+    ),
+    Mutation(
+        "a cron is fired whether or not its time was dealt with",
+        "store/functions/fire_crons.sql",
+        "ON c.id = w.id AND c.next_at = w.due",
+        "ON c.id = w.id",
+        "tests/faults/test_cron_processes.py::test_many_leaders_at_a_time_fire_each_time_once",
+    ),
+    Mutation(
+        "a deployment computes the times of unchanged crons anew",
+        "store/sql/sync_crons.sql",
+        "(excluded.expression, excluded.timezone) THEN c.next_at",
+        "(excluded.expression, excluded.timezone) THEN excluded.next_at",
+        PROMISES + "test_a_deployment_leaves_the_next_time_of_a_cron_that_is_the_same",
+    ),
+    Mutation(
+        "an event stays in the inbox when it is delivered",
+        "store/functions/deliver_events.sql",
+        "DELETE FROM plait.event_inbox WHERE event_id = ANY (held);",
+        "NULL;",
+        PROMISES + "test_events_are_delivered_in_the_order_in_which_they_were_pushed",
+    ),
+    Mutation(
+        "priorities do not matter to a claim",
+        "store/sql/claim_tasks.sql",
+        "    ORDER BY h.priority DESC, h.run_id, h.task\n    LIMIT $3",
+        "    ORDER BY h.run_id, h.task\n    LIMIT $3",
+        PROMISES + "test_workers_that_claim_one_after_the_other_get_the_most_urgent_then_the_oldest",
+    ),
+    Mutation(
+        "what is held of ended runs is not swept",
+        "maintenance/reaper.py",
+        "            await self._store.sweep_ended(BATCH)\n",
+        "",
+        PROMISES + "test_what_is_still_held_of_a_run_that_has_ended_is_dropped",
+    ),
+    Mutation(
+        "events are delivered in the opposite order",
+        "store/functions/deliver_events.sql",
+        "WHERE id = ANY (fresh) ORDER BY ord) u",
+        "WHERE id = ANY (fresh) ORDER BY ord DESC) u",
+        PROMISES + "test_events_are_delivered_in_the_order_in_which_they_were_pushed",
+    ),
+    Mutation(
+        "the inbox is read from its end",
+        "store/sql/read_inbox.sql",
+        "WHERE before < $2::int8\nORDER BY id",
+        "WHERE before < $2::int8\nORDER BY id DESC",
+        PROMISES + "test_events_are_delivered_in_the_order_in_which_they_were_pushed",
+    ),
+    Mutation(
+        "a deliverer's portion does not grow again",
+        "maintenance/deliverer.py",
+        "            load.is_full = portion",
+        "            _ = portion",
+        "tests/faults/test_slow_links.py::"
+        "test_a_deliverer_reads_more_events_at_once_again_when_the_link_is_quick_again",
+    ),
+    Mutation(
+        "the leader's lease goes through the pool",
+        "store/store.py",
+        "link = self.lead if self.lead.is_open else self.pool",
+        "link = self.pool",
+        "tests/worker/test_leader.py::test_what_the_leader_does_is_not_in_the_way_of_its_lease",
+    ),
+    Mutation(
+        "the same line is told without end",
+        "worker/lines.py",
+        "                return False\n",
+        "                return True\n",
+        "tests/worker/test_lines.py",
     ),
 )
 

@@ -25,6 +25,7 @@ BLOCKED_SECONDS: Final = 1.0
 MUCH_WAL: Final = 1e9
 HINT_SECONDS: Final = 2.0
 _CROWDED = 0.8
+_OF = {"server": "of the server", "database": "of this database", "role": "of this role"}
 _MANY_DEAD = 100_000
 
 
@@ -42,6 +43,7 @@ async def examine_server(store: Store, url: str) -> list[Finding]:
         row = await connection.fetchrow(load_sql("read_settings"))
         assert row is not None
         findings += judge_settings(row)
+        findings.append(judge_connections(await store.observation.measure_connections()))
         findings += judge_holders(await connection.fetch(load_sql("list_holders"), LONG_TRANSACTION))
         findings += judge_blockers(await connection.fetch(load_sql("list_blockers"), BLOCKED_SECONDS))
         if not read_only:
@@ -71,7 +73,7 @@ def judge_clock(before: float, clock: float, after: float) -> Finding:
 
 
 def judge_settings(row: Any) -> Iterator[Finding]:
-    """Settings with which a crash loses what was promised, or with which the tables grow; and free connections."""
+    """Settings with which a crash loses what was promised, or with which the tables grow."""
     loose = [name for name in ("fsync", "full_page_writes", "synchronous_commit") if row[name] == "off"]
     if loose:
         names = f"{', '.join(loose)} {'is' if len(loose) == 1 else 'are'} off"
@@ -84,14 +86,25 @@ def judge_settings(row: Any) -> Iterator[Finding]:
         says = "autovacuum is off: the queue's tables keep growing, and workers take tasks ever more slowly"
         fix = f"{format_command('ALTER SYSTEM SET autovacuum = on')} && {format_command('SELECT pg_reload_conf()')}"
         yield Finding("autovacuum", False, says, fix)
-    used, most = row["connections"], row["max_connections"]
-    says = f"{used} of {most} in use"
-    count = format_command("SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1")
-    fix = (
-        f"find and close connections you do not need: {count}; "
-        f"or {format_command(f'ALTER SYSTEM SET max_connections = {2 * most}')} and restart the server"
-    )
-    yield Finding("connections", None if used >= _CROWDED * most else True, says, fix)
+
+
+def judge_connections(rows: Sequence[Any]) -> Finding:
+    """Whether there are connections left: on the server, and where they have limits of their own, of the database and
+    the role."""
+    says = ", ".join(f"{row['used']} of {row['most']} {_OF[row['what']]} in use" for row in rows)
+    tight = [row for row in rows if row["used"] >= _CROWDED * row["most"]]
+    if not tight:
+        return Finding("connections", True, says)
+    raises = {
+        "server": "ALTER SYSTEM SET max_connections = {most}",
+        "database": "ALTER DATABASE {name} CONNECTION LIMIT {most}",
+        "role": "ALTER ROLE {name} CONNECTION LIMIT {most}",
+    }
+    count = format_command("SELECT usename, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2")
+    ways = [format_command(raises[row["what"]].format(most=2 * row["most"], name=row["name"])) for row in tight]
+    restart = " and restart the server" if tight[0]["what"] == "server" else ""
+    fix = f"find and close connections you do not need: {count}; or {' && '.join(ways)}{restart}"
+    return Finding("connections", None, says, fix)
 
 
 def judge_holders(rows: Sequence[Any]) -> Iterator[Finding]:

@@ -11,14 +11,19 @@ from plait.cli.checks.finding import Finding, format_age, load_sql
 from plait.cli.checks.server import judge_tables
 from plait.cli.text import format_seconds
 from plait.durations import format_duration
+from plait.features.troubles import MOST_COUNTED, read_troubles
 from plait.settings import Settings
 from plait.store import schema
 from plait.store.connection import connect
 from plait.store.store import Store
+from plait.wording import shorten
 
-COUNT_LIMIT: Final = 1000
 MISSED: Final = 12.0
 """Seconds of silence after which a worker, that should beat every four, has missed heartbeats."""
+WORKER_SKEW: Final = 3.0
+"""Seconds; how long a heartbeat takes counts as well."""
+MOST_TOLD: Final = 5
+"""Findings of one kind."""
 LONG_WAIT: Final = 300.0
 LATE_TIMER: Final = 60.0
 MANY_RUNS: Final = 100_000
@@ -40,12 +45,17 @@ def judge_schema(found: int) -> Finding:
 async def examine_work(store: Store, url: str) -> list[Finding]:
     """Everything that needs the schema."""
     findings = list(judge_workers(await store.list_workers()))
-    findings += judge_unserved(await store.list_unserved(COUNT_LIMIT))
+    troubles = await read_troubles(store)
+    findings += judge_clocks(troubles.clocks)
+    findings += judge_unserved(troubles.unserved)
+    findings += judge_idle(troubles.idle_workers)
+    findings += judge_suspects(troubles.suspects)
+    findings += judge_switched_off(troubles.switched_off)
     connection = await connect(url, application_name="plait doctor")
     try:
         backlog = await connection.fetchrow(load_sql("read_backlog"))
         assert backlog is not None
-        findings += judge_backlog(backlog["ready_for"], backlog["late_by"])
+        findings += judge_backlog(None if troubles.idle_workers else backlog["ready_for"], backlog["late_by"])
         oldest = await connection.fetchrow(load_sql("read_oldest_run"))
         assert oldest is not None
         findings.append(judge_retention(Settings.retention.read(), oldest["age"], oldest["runs"] or 0))
@@ -88,9 +98,63 @@ def _name(row: Any) -> str:
 def judge_unserved(rows: Sequence[Any]) -> Iterator[Finding]:
     """Tasks that nobody has the code for."""
     for row in rows:
-        count = f"{row['tasks']}{' or more' if row['tasks'] == COUNT_LIMIT else ''}"
-        says = f"{count} of {row['workflow']}.{row['task']} wait, but no running worker has the code"
-        yield Finding("ready tasks", False, says, "plait worker TARGET, where TARGET declares this task")
+        count = f"{row['tasks']}{' or more' if row['tasks'] == MOST_COUNTED else ''}"
+        says = f"{count} of {row['workflow']}.{row['task']} wait, but no running worker "
+        if row["served_format"] is None:
+            fix = "plait worker TARGET, where TARGET declares this task"
+            yield Finding("ready tasks", False, f"{says}has the code", fix)
+            continue
+        says += f"can read them: they are stored in format {row['format']}, and workers read {row['served_format']}"
+        fix = "start a worker with the version of Plait that stored them"
+        if row["format"] > row["served_format"]:
+            fix = "a newer Plait stored them: where the workers run, pip install --upgrade plait, and restart them"
+        yield Finding("ready tasks", False, says, fix)
+
+
+def judge_idle(rows: Sequence[Any]) -> Iterator[Finding]:
+    """Workers that live, have free slots and take nothing of what waits for them."""
+    for row in rows[:MOST_TOLD]:
+        waited = format_age(row["waited"])
+        says = f"{_name(row)} takes nothing: {row['free']} of its {row['slots']} slots are free, and tasks have waited "
+        fix = (
+            f"read its log on {row['host']}: it may be stopping, or cannot store results; /readyz of its health port "
+            "says which. If nothing does, restart it"
+        )
+        yield Finding("idle workers", False, f"{says}{waited}", fix)
+
+
+def judge_clocks(rows: Sequence[Any]) -> Iterator[Finding]:
+    """Workers on machines whose clock is not that of the database."""
+    for row in rows:
+        if abs(seconds := row["ahead"]) < WORKER_SKEW:
+            continue
+        says = f"the clock of {_name(row)} is {format_age(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} "
+        fix = f"set the clock of {row['host']} by NTP: ids of runs that it starts, and times in its logs, are wrong"
+        yield Finding("worker clocks", None, f"{says}the database's", fix)
+
+
+def judge_suspects(rows: Sequence[Any]) -> Iterator[Finding]:
+    """Tasks that may be what ended their workers."""
+    limit = Settings.max_worker_losses.read()
+    for row in rows[:MOST_TOLD]:
+        count = "1 task" if row["tasks"] == 1 else f"{row['tasks']} tasks"
+        times = "once" if row["losses"] == 1 else f"{row['losses']} times"
+        says = f"{count} of {row['workflow']}.{row['task']} lost with the worker, up to {times}: run beside few others"
+        fix = (
+            f"plait runs show {row['run_id']} tells how its workers ended; look for memory, native code and os._exit "
+            f"in this task. After {limit} losses it fails (max_worker_losses)"
+        )
+        yield Finding("suspects", None, says, fix)
+
+
+def judge_switched_off(rows: Sequence[Any]) -> Iterator[Finding]:
+    """Expressions that took too much CPU."""
+    for row in rows[:MOST_TOLD]:
+        workers = "1 worker" if row["workers"] == 1 else f"{row['workers']} workers"
+        whose = f" of {', '.join(row['workflows'])}" if row["workflows"] else ""
+        says = f"{workers} switched off the expression {shorten(row['expression'], 120)}{whose}: it took too much CPU"
+        fix = "until it is on again (10 minutes) it holds for nothing. Make it simpler, or its events smaller"
+        yield Finding("expressions", False, says, fix)
 
 
 def judge_backlog(ready_for: float | None, late_by: float | None) -> Iterator[Finding]:

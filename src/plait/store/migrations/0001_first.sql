@@ -247,6 +247,8 @@ CREATE TABLE plait.worker (
     pace         integer[],
     ending       text,
     begun        text[],
+    clock_ms     bigint,
+    switched_off text[],
     CONSTRAINT worker_ending_known CHECK (ending IN ('stopped', 'died', 'silent', 'stalled', 'unreachable'))
 ) WITH (fillfactor = 50);
 CREATE INDEX worker_live ON plait.worker (id) WHERE ended_at IS NULL;
@@ -260,6 +262,10 @@ COMMENT ON COLUMN plait.worker.ending IS
     'how it ended: stopped in good order; died, as its supervisor saw; silent, its lease ended and nothing was heard since; '
     'stalled or unreachable, its lease ended because the process stood still, or because the database did not answer it';
 COMMENT ON COLUMN plait.worker.begun IS 'of the suspects that it holds: run, task and attempt of those whose code has begun';
+COMMENT ON COLUMN plait.worker.clock_ms IS
+    'by how many milliseconds its clock was ahead of the database''s at its last heartbeat';
+COMMENT ON COLUMN plait.worker.switched_off IS
+    'expressions (their beginnings) that it evaluates no more for a while, because they took too much CPU; NULL: none';
 -- By its own counting, written with the heartbeat: whoever watches adds up a row per worker and reads no history.
 COMMENT ON COLUMN plait.worker.pace IS
     'of the last 10, 60 and 300 seconds each: how many attempts ended, and how many of these failed (retries to come or '
