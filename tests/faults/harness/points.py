@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from plait import faultpoints
 from plait.errors import DatabaseUnavailableError
 
@@ -96,6 +94,8 @@ def _do(trap: dict[str, Any]) -> None:
 
 
 def _end_sessions() -> None:
+    import psycopg  # noqa: PLC0415 - every worker process of the tests imports this module, and none but this needs it
+
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, application_name="test") as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
