@@ -32,7 +32,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
-TEST_SECONDS = int(os.environ.get("PLAIT_TEST_SECONDS", "120"))
+TEST_SECONDS = int(os.environ.get("PLAIT_TEST_SECONDS", "300"))
 
 
 @pytest.fixture(autouse=True)

@@ -160,12 +160,14 @@ def _run_arguments(arguments: list[str]) -> None:
 
 
 def import_all() -> None:
-    """Import what forks shall have, and put the server's routes together, which is as slow."""
+    """Import what forks shall have, the library for expressions with it, and put the server's routes together, which is
+    as slow."""
     before = set(sys.modules)
     for name in IMPORTED:
         for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
             importlib.import_module(module.name)
     sys.modules["plait.server.app"].build_routes().openapi()
+    importlib.import_module("plait.values.expressions").evaluate("true")
     sys.modules.pop("support")
     _imported.update((name, sys.modules[name]) for name in sys.modules.keys() - before)
     gc.collect()
