@@ -11,9 +11,10 @@ import click
 import pytest
 
 from plait.cli import COMMANDS, completing
+from support import launcher
 from support.waiting import eventually
 
-PLAIT = [sys.executable, "-P", "-m", "plait"]
+PLAIT = ["-P", "-m", "plait"]
 
 
 @pytest.fixture
@@ -23,16 +24,8 @@ def complete(project, environment):
     def ask(line: str, **more: str) -> list[str]:
         words = line.split(" ")
         asked = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), "_PLAIT_COMPLETE": "bash_complete"}
-        done = subprocess.run(
-            PLAIT,
-            cwd=project,
-            env={**environment, **asked, **more},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        assert done.stderr == ""
+        done = launcher.run(PLAIT, cwd=project, env={**environment, **asked, **more})
+        assert (done.returncode, done.stderr) == (0, "")
         return [item.partition(",")[2] for item in done.stdout.split()]
 
     return ask
@@ -137,7 +130,7 @@ def test_bash_completes_with_the_script(execute_here, project, environment, tmp_
     folder = tmp_path / "bin"
     folder.mkdir()
     command = folder / "plait"
-    command.write_text(f'#!/bin/sh\nexec {" ".join(PLAIT)} "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} {" ".join(PLAIT)} "$@"\n')
     command.chmod(0o755)
     ask = f'{script}\nCOMP_WORDS=(plait doc)\nCOMP_CWORD=1\n_plait_completion plait\necho "${{COMPREPLY[@]}}"\n'
     env = {**environment, "PATH": f"{folder}:{environment['PATH']}"}
