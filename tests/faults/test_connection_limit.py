@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,34 +12,20 @@ from plait import Context, EmptyModel, Plait
 from plait.client import get_access
 from plait.errors import DatabaseUnavailableError
 from support.database import Database
+from support.role import Role, role_with_few_connections
 from support.waiting import eventually
 from support.workers import serve
 
 
 @pytest.fixture
-def role(database: Database) -> Iterator[str]:
-    """A role that may use Plait, for the database's name."""
-    name = f"{database.name}_few"
-    database.query(f"CREATE ROLE {name} LOGIN")
-    database.query(f"GRANT USAGE ON SCHEMA plait TO {name}")
-    database.query(f"GRANT ALL ON ALL TABLES IN SCHEMA plait TO {name}")
-    database.query(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA plait TO {name}")
-    yield name
-    database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", name)
-    database.query(f"DROP OWNED BY {name}")
-    database.query(f"DROP ROLE {name}")
-
-
-def build_url(database: Database, role: str) -> str:
-    """The database's URL, for that role."""
-    user = urlsplit(database.url).username
-    assert user is not None
-    return database.url.replace(f"//{user}", f"//{role}", 1)
+def role(database: Database) -> Iterator[Role]:
+    with role_with_few_connections(database) as role:
+        yield role
 
 
 @pytest.mark.parametrize("connections", range(1, 8))
 def test_a_worker_that_takes_a_task_has_a_connection_to_store_its_result(
-    plait: Plait, database: Database, role: str, connections: int
+    plait: Plait, database: Database, role: Role, connections: int
 ) -> None:
     def declare(on: Plait) -> object:
         @on.task()
@@ -52,8 +37,8 @@ def test_a_worker_that_takes_a_task_has_a_connection_to_store_its_result(
 
     begun: list[int] = []
     run = declare(plait).run_no_wait()  # type: ignore[attr-defined]
-    database.query(f"ALTER ROLE {role} CONNECTION LIMIT {connections}")
-    few = Plait(build_url(database, role))
+    role.limit(connections)
+    few = Plait(role.url)
     task = declare(few)
     worker = None
     with suppress(DatabaseUnavailableError):
@@ -68,9 +53,9 @@ def test_a_worker_that_takes_a_task_has_a_connection_to_store_its_result(
 
 
 def test_a_worker_takes_no_tasks_while_it_cannot_store_results(
-    plait: Plait, database: Database, role: str, caplog: pytest.LogCaptureFixture
+    plait: Plait, database: Database, role: Role, caplog: pytest.LogCaptureFixture
 ) -> None:
-    few = Plait(build_url(database, role))
+    few = Plait(role.url)
 
     @few.task()
     def sample(input: EmptyModel, ctx: Context) -> int:
@@ -79,14 +64,14 @@ def test_a_worker_takes_no_tasks_while_it_cannot_store_results(
     worker = serve(few, sample)
     assert sample.run() == 7
     caplog.set_level(logging.WARNING, logger="plait.worker")
-    database.query(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+    role.limit(0)
     database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'plait finishes'")
     eventually(lambda: not get_access(few).engine.store.finishes.is_open, "the worker sees that it is gone")
     run = sample.run_no_wait()
     eventually(lambda: any("cannot take tasks" in record.getMessage() for record in caplog.records))
     assert database.count("ready") == 1
     assert database.count("running") == 0
-    database.query(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+    role.limit(-1)
     assert run.result(20) == 7
     worker.stop()
     few.close()

@@ -8,6 +8,7 @@ import pytest
 from faults.harness.scale import pick
 from faults.harness.storm import Storm
 from support.proxy import Proxy
+from support.role import role_with_few_connections
 from support.server import OwnServer
 from support.waiting import eventually
 from support.workers import CALM
@@ -88,6 +89,26 @@ def test_replies_lost_after_their_commit(storm: Storm, proxy: Proxy) -> None:
         storm.wait(lambda goal=goal: len(proxy.lost) >= goal, "replies were lost")  # type: ignore[misc]
         storm.note_fault(faults=2)
     storm.settle()
+
+
+@pytest.mark.thorough
+def test_connections_run_out(storm: Storm) -> None:
+    """The workers' role may have none for a while, again and again."""
+    with role_with_few_connections(storm.database) as role:
+        storm.start_workers(2, work_ms=5, url=role.url, timings=CALM)
+        storm.start_probe()
+        client = storm.start_client()
+        for _ in range(4):
+            storm.wait_for_ends(30)
+            role.limit(0)
+            role.disconnect()
+            storm.note_fault()
+            goal = len(client.acknowledged) + 30
+            storm.wait(lambda goal=goal: len(client.acknowledged) >= goal, "others go on")  # type: ignore[misc]
+            role.limit(-1)
+        storm.settle()  # nothing ran again: results waited, and no lease was lost
+        for worker in storm.workers:
+            worker.close()
 
 
 @pytest.mark.thorough

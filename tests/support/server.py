@@ -129,12 +129,13 @@ class OwnServer(Server):
     """A server of our own, from the embedded binaries; it can be killed and started again.
 
     ``primary``: be a synchronous standby of that server, which from then on commits nothing without this one.
+    ``space``: the folder to be made in.
     """
 
-    def __init__(self, primary: OwnServer | None = None) -> None:
+    def __init__(self, primary: OwnServer | None = None, *, space: Path | None = None) -> None:
         super().__init__()
         # Not pytest's temporary folder: that is closed to the account that runs root's server.
-        self.folder = Path(tempfile.mkdtemp(prefix="plait-test-", dir=choose_space()))
+        self.folder = Path(tempfile.mkdtemp(prefix="plait-test-", dir=space or choose_space()))
         self.folder.chmod(0o755)
         account = choose_account(self.folder / "data")
         binaries = prepare_binaries(find_binaries(), account, (self.folder,))

@@ -227,14 +227,13 @@ class Model:
                 self._queue(task)
 
     def prune(self) -> None:
-        """Whatever has ended goes, a child not before its parent; delivered events go, too."""
+        """Whatever has ended goes, a child not before its parent. No event goes that a run may still look at."""
         kept = {id for id, run in self.runs.items() if run.status is None}
         while more := {
             id for id, run in self.runs.items() if id not in kept and run.parent is not None and run.parent[0] in kept
         }:
             kept |= more
         self.runs = {id: run for id, run in self.runs.items() if id in kept}
-        self.events[: self.delivered] = [""] * self.delivered
 
     def _free(self, run: Run, tasks: Iterable[int]) -> None:
         for number in tasks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from support.waiting import eventually
 from support.workers import STEADY, WorkerProcess
 
 ASIDE = ("probe", "tick")
-"""Workflows whose runs the oracle does not know."""
+"""Workflows whose runs the oracle does not know, beside those of neighbours."""
 
 STALL_SECONDS = 10.0
 """What a call to the unrelated task may take at the most while others are harmed, on two busy cores."""
@@ -66,6 +66,9 @@ class Storm:
         self._worker_settings: dict[str, Any] = {}
         self._probe: Probe | None = None
         self._probe_worker: WorkerProcess | None = None
+        self._neighbour: Callable[[WorkerProcess | None], WorkerProcess] | None = None
+        self._neighbour_worker: WorkerProcess | None = None
+        self._aside: list[str] = list(ASIDE)
         self._started = time.monotonic()
 
     # load
@@ -82,6 +85,25 @@ class Storm:
         self._probe_worker = self._launch("probe", slots=8, url=self.url).wait_ready()
         self._probe = Probe(self.url)
         eventually(lambda: self._probe is not None and len(self._probe.seconds) > 3, "the probe runs")
+
+    def wait_for_probes(self, more: int) -> None:
+        """Wait until the unrelated task has run ``more`` times from now on."""
+        probe = self._probe
+        assert probe is not None
+        goal = len(probe.seconds) + more
+        self.wait(lambda: len(probe.seconds) >= goal, f"the unrelated task runs {more} more times")
+
+    def start_neighbour(self, flow: str, workflows: Sequence[str], **options: Any) -> None:
+        """Start a worker of somebody else, whose ``workflows`` the oracle does not know; another takes the place of one
+        that ends."""
+
+        def start(dead: WorkerProcess | None) -> WorkerProcess:
+            env = {} if dead is None else {"PLAIT_REPLACES_WORKER": str(dead.id)}
+            return self._launch(flow, slots=50, url=self.url, env=env, **options)
+
+        self._aside += workflows
+        self._neighbour = start
+        self._neighbour_worker = start(None).wait_ready()
 
     def start_client(self, url: str | None = None, **options: Any) -> LoadClient:
         """Have runs triggered from now on."""
@@ -159,6 +181,10 @@ class Storm:
             if worker.process.poll() is not None:
                 self.disturbed.add(worker.pid)
                 self.workers[place] = self._start_worker(replaces=worker)
+        neighbour = self._neighbour_worker
+        if self._neighbour is not None and neighbour is not None and neighbour.process.poll() is not None:
+            self.note_fault(neighbour)
+            self._neighbour_worker = self._neighbour(neighbour)
 
     # the end
 
@@ -201,7 +227,7 @@ class Storm:
             return not self.database.value(
                 "SELECT EXISTS (SELECT FROM plait.run r JOIN plait.workflow_version v ON v.id = r.version_id "
                 "WHERE r.status = 0 AND v.workflow <> ALL (%s))",
-                list(ASIDE),
+                self._aside,
             )
         except psycopg.OperationalError:
             return False
@@ -223,7 +249,9 @@ class Storm:
         cancelled = [
             str(run)
             for (run,) in self.database.query(
-                "SELECT id FROM plait.run WHERE status = 3 AND trigger_kind IS DISTINCT FROM 1"
+                "SELECT r.id FROM plait.run r JOIN plait.workflow_version v ON v.id = r.version_id "
+                "WHERE r.status = 3 AND r.trigger_kind IS DISTINCT FROM 1 AND v.workflow <> ALL (%s)",
+                self._aside,
             )
         ]
         assert set(cancelled) <= self._meddled, "cancelled, and nobody asked for it"
@@ -245,7 +273,7 @@ class Storm:
             for (run,) in self.database.query(
                 "SELECT r.id FROM plait.run r JOIN plait.workflow_version v ON v.id = r.version_id "
                 "WHERE v.workflow <> ALL (%s) AND r.trigger_kind IS DISTINCT FROM 1",
-                list(ASIDE),
+                self._aside,
             )
         }
         acknowledged = set(self.acknowledged)
@@ -272,7 +300,7 @@ class Storm:
 
     def _judge(self, figures: Figures, max_reruns: int | None) -> None:
         assert (figures.lost, figures.doubled, figures.deadlocks) == (0, 0, 0)
-        check_outcomes(self.database, self.ledger, mixed.EXPECT, aside=ASIDE)
+        check_outcomes(self.database, self.ledger, mixed.EXPECT, aside=self._aside)
         check_order(self.database, self.ledger)
         check_crons(self.database)
         children = {
