@@ -120,7 +120,7 @@ def _import_compiler() -> Callable[[str], Program]:
 
     if sys.modules[name] is aside:  # who imports the command line from now on gets it
         del sys.modules[name]
-        vars(cel).pop("cli", None)
+        cel.__dict__.pop("cli", None)
     return cel.compile
 
 
