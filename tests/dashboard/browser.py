@@ -26,7 +26,7 @@ FLAGS = [
     "--disable-sync",
 ]
 HOW = "install Debian's chromium (apt install chromium), or name one: PLAIT_CHROMIUM=/path/to/chromium"
-WAIT_MS = 15_000
+WAIT_MS = 45_000
 
 
 def find_chromium() -> str:

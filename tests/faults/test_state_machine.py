@@ -330,7 +330,6 @@ def _by_age(row: Any) -> tuple[UUID, int]:
     return row["run_id"], row["task"]
 
 
-@pytest.mark.thorough
 @pytest.mark.long
 def test_the_store_does_what_the_model_does(database: Database) -> None:
     StoreMachine.database = database
@@ -342,6 +341,7 @@ def test_the_store_does_what_the_model_does(database: Database) -> None:
         stateful_step_count=pick(30, 50),
         deadline=None,
         database=None,
+        derandomize=pick(True, False),
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )

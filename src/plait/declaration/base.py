@@ -128,6 +128,8 @@ class BaseWorkflow(ABC, Generic[TInput]):
                     f"workflow {self.name!r}",
                 ),
             )
+            # Remembered: for 10,000 tasks that takes a while, and the engine's loop would stand still meanwhile.
+            _ = self._definition.digest
         return self._definition
 
     def to_mermaid(self, direction: str = "LR", *, fold: int = 12) -> str:
