@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,15 @@ def find_room(module: str) -> str:
     return "cli" if parts[1] == "__main__" else parts[1]
 
 
+@cache
+def list_nodes(path: Path) -> list[ast.AST]:
+    """Every node of a file's syntax. Kept: many tests look at all files."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def iter_imports(path: Path) -> Iterator[str]:
     """The modules a file imports anywhere, for whatever purpose."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in list_nodes(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -61,6 +68,7 @@ def iter_imports(path: Path) -> Iterator[str]:
                 yield full if full in MODULES else node.module
 
 
+@cache
 def list_imports(package: str) -> set[tuple[str, str]]:
     """(importer, imported) for every module of a package."""
     return {
@@ -160,9 +168,7 @@ def test_only_the_store_sends_sql() -> None:
         if is_in(name, "plait.store", "plait.engine.transaction", "plait.embedded", "plait.cli"):
             continue
         texts = [
-            node.value
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            node.value for node in list_nodes(path) if isinstance(node, ast.Constant) and isinstance(node.value, str)
         ]
         assert not [text for text in texts if text.lstrip().startswith(marks)], name
         source = path.read_text()
@@ -230,6 +236,7 @@ def test_importing_plait_stays_cheap(imports: str, most: int) -> None:
     assert int(run_python(code)) <= most
 
 
+@cache
 def count_lines(path: Path) -> int:
     """Lines of code: without blank ones, comments, docstrings and imports, of which smaller modules have more."""
     source = path.read_text()
@@ -238,7 +245,7 @@ def count_lines(path: Path) -> int:
         return sum(1 for line in statements.splitlines() if line.strip() and not line.strip().startswith("--"))
     aside = {
         line
-        for node in ast.walk(ast.parse(source))
+        for node in list_nodes(path)
         if isinstance(node, (ast.Import, ast.ImportFrom))
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str))
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)

@@ -21,6 +21,13 @@ print(sys.stdin.read(), sys.stdin.encoding, sys.stdout.encoding, sys.stdout.erro
 print("on its standard error", file=sys.stderr)
 sys.exit(7)
 """
+LAST = """
+class Last:
+    def __del__(self):
+        print("taken apart at the end")
+
+last = Last()
+"""
 FAIL = "import atexit; atexit.register(print, 'at its exit'); print('é'); raise SystemExit('no more')"
 
 
@@ -40,6 +47,7 @@ def run_really(arguments: list[str], folder: Path, env: Mapping[str, str], input
         ["-P", "-m", "elsewhere", "\udcff"],
         ["tell.py", "y"],
         ["-c", FAIL],
+        ["-c", LAST],
         ["-W", "error::SyntaxWarning", "-c", TELL],
     ],
 )

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from terminal import Background, TerminalError, compare, keep_stable, run_in_terminal
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS, LOOK_SECONDS = 60.0, 1.0
 SHOWN_FOLDER = "/home/you/invoices"
 TUTORIAL = [*sorted((ROOT / "docs" / "tutorial").glob("[1-9]-*.md")), ROOT / "docs" / "tutorial" / "session.md"]
 
@@ -151,6 +151,7 @@ class Walk:
             shown, _ = run_in_terminal(line, self.folder, self.environment)
             if not line.startswith(_LOOKS) or compare(expected, shown) or time.monotonic() > end:
                 return shown
+            time.sleep(LOOK_SECONDS)
 
     def _check_staying(self, code: str, where: str) -> None:
         assert self.staying is not None, where

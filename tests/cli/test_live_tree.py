@@ -6,12 +6,12 @@ import pty
 import re
 import select
 import struct
-import subprocess
-import sys
 import termios
 import time
 
 import pytest
+
+from support import launcher
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -20,16 +20,16 @@ def run_on_terminal(project, env, *arguments, rows=40, columns=120):
     """The exit code of ``plait`` on a terminal, and everything it wrote there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "plait", *arguments],
-        cwd=project,
-        env={"TERM": "xterm-256color", **env},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
+    with open(theirs, "r+b", buffering=0) as terminal:
+        process = launcher.start(
+            ["-P", "-m", "plait", *arguments],
+            cwd=project,
+            env={"TERM": "xterm-256color", **env},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
     written = b""
     deadline = time.monotonic() + 60
     try:

@@ -6,8 +6,6 @@ import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
 from pathlib import Path
 
@@ -16,8 +14,9 @@ import pytest
 import yaml
 
 from plait.cli import COMMANDS
+from support import launcher
 
-PLAIT = [sys.executable, "-P", "-m", "plait"]
+PLAIT = ["-P", "-m", "plait"]
 
 # These print no data of their own: they work until they are stopped, or their text is what is asked for.
 WITHOUT_OUTPUT = {"worker", "dev", "serve", "open", "completion", "top", "db sql", "db psql", "workflows graph"}
@@ -40,8 +39,9 @@ def in_terminal(arguments: list[str], folder: Path, environment: dict[str, str])
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 200, 0, 0))
     # pytest-xdist says by these how large its own terminal is.
     environment = {name: value for name, value in environment.items() if name not in ("LINES", "COLUMNS")}
-    process = subprocess.Popen([*PLAIT, *arguments], cwd=folder, env=environment, stdin=side, stdout=side, stderr=side)
-    os.close(side)
+    with open(side, "r+b", buffering=0) as terminal:
+        streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+        process = launcher.start([*PLAIT, *arguments], cwd=folder, env=environment, **streams)
     shown = b""
     while True:
         try:

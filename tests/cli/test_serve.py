@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from plait.cli.links import find_server, link_run, noted_server
+from support import http
 from support.waiting import eventually
 
 
@@ -21,9 +22,9 @@ def test_it_serves_the_dashboard_until_it_is_told_to_stop(start_command, plait_c
     serve = start_command("serve", "--port", "0")
     url = read_url(serve)
     eventually(lambda: _answers(url), "it answers")
-    assert httpx.get(f"{url}readyz").status_code == 200
-    assert httpx.get(f"{url}runs").headers["content-type"].startswith("text/html")
-    with httpx.stream("GET", f"{url}api/v1/stream") as stream:  # an open page does not keep it
+    assert http.get(f"{url}readyz").status_code == 200
+    assert http.get(f"{url}runs").headers["content-type"].startswith("text/html")
+    with http.stream("GET", f"{url}api/v1/stream") as stream:  # an open page does not keep it
         assert next(stream.iter_lines())
         serve.send(signal.SIGTERM)
         assert serve.wait() in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
@@ -31,7 +32,7 @@ def test_it_serves_the_dashboard_until_it_is_told_to_stop(start_command, plait_c
 
 def _answers(url):
     try:
-        return httpx.get(f"{url}livez").status_code == 200
+        return http.get(f"{url}livez").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -40,7 +41,7 @@ def test_with_a_target_inputs_are_validated_by_its_code(start_command):
     serve = start_command("serve", "flows.py", "--port", "0")
     url = read_url(serve)
     eventually(lambda: _answers(url), "it answers")
-    assert httpx.post(f"{url}api/v1/runs", json={"workflow": "no such"}).status_code == 404
+    assert http.post(f"{url}api/v1/runs", json={"workflow": "no such"}).status_code == 404
 
 
 def test_another_address_needs_accounts(plait_command):
@@ -61,8 +62,8 @@ def test_accounts_are_made_and_used(start_command, plait_command, project):
     serve = start_command("serve", "--port", "0", "--accounts", "accounts")
     url = read_url(serve)
     eventually(lambda: _answers(url), "it answers")
-    assert httpx.get(f"{url}api/v1/runs").status_code == 401
-    assert httpx.get(f"{url}api/v1/runs", headers={"authorization": "Bearer a long secret"}).status_code == 200
+    assert http.get(f"{url}api/v1/runs").status_code == 401
+    assert http.get(f"{url}api/v1/runs", headers={"authorization": "Bearer a long secret"}).status_code == 200
     assert "a long secret" not in serve.stderr
     for wrong in ("ci", "user:a:root", "robot:a:read"):
         assert plait_command("serve", "--new-account", wrong, stdin="a long secret\n").returncode == 2
@@ -79,7 +80,7 @@ def test_dev_serves_the_dashboard_and_open_finds_it(start_command, plait_command
     assert plait_command("open", "x").returncode == 2
     elsewhere = {"PLAIT_DASHBOARD_URL": "https://plait.example/ops"}
     assert plait_command("open", run_id, env=elsewhere).stdout.strip() == f"https://plait.example/ops/runs/{run_id}"
-    assert httpx.get(f"{url}livez").status_code == 200
+    assert http.get(f"{url}livez").status_code == 200
     dev.send(signal.SIGTERM)
     dev.wait()
     assert plait_command("open").returncode == 4

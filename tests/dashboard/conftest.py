@@ -54,11 +54,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def watch(browser: Browser, address: str) -> Iterator[Callable[..., Watched]]:
-    """Opens pages of a browser: ``watch(**options of a context)``. Every one must stay free of faults."""
+    """Opens pages of a browser: ``watch(**options of a context)``. Every one must stay free of faults. What moves for
+    ever is asked not to: the browser would draw it anew sixty times a second."""
     pages: list[Watched] = []
 
     def start(url: str = address, **options: Any) -> Watched:
-        context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce", **options)
         pages.append(Watched(context.new_page(), url))
         return pages[-1]
 

@@ -21,7 +21,7 @@ def test_axe_finds_nothing(watch: Callable[..., Watched], plait: Plait, shop: Sh
     fold = shop["RenderThumbnails"].run_no_wait({"pace": 0})
     shop["Nap"].run_no_wait({"seconds": 100})
     eventually(lambda: failed.status() is WorkflowRunStatus.FAILED, "the order failed")
-    seen = watch(bypass_csp=True, reduced_motion="reduce")
+    seen = watch(bypass_csp=True)
     worker_id = plait.workers.list()[0].id
     run = f"runs/{failed.workflow_run_id}"
     problems: dict[str, list[str]] = {}

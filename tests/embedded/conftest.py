@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,9 @@ import pytest
 from plait.embedded import EmbeddedPostgres, EmbeddedStatus, get_status, start_embedded, stop_embedded
 from plait.embedded.instance import Instance, find_instance, prepare_instance
 from support.server import choose_space
+from support.waiting import eventually
 
 SCRIPT = Path(__file__).with_name("user_process.py")
-
-
-def eventually(check: Callable[[], Any], seconds: float = 15, pace: float = 0.02) -> Any:
-    """The first truthy answer of ``check``; fails at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (answer := check()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {check}"
-        time.sleep(pace)
-    return answer
 
 
 class User:
@@ -188,8 +179,3 @@ def project(new_project: Project, seed: Path) -> Project:
     instance = prepare_instance(new_project.path / ".plait")
     subprocess.run(["cp", "-a", str(seed), str(instance.data_dir)], check=True)
     return new_project
-
-
-@pytest.fixture(name="eventually")
-def _eventually() -> Callable[..., Any]:
-    return eventually

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from plait.embedded import EmbeddedPostgresError, start_embedded, stop_embedded
+from support.waiting import eventually
 
 
 def kill(pid: int | None) -> None:
@@ -18,7 +19,7 @@ def kill(pid: int | None) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def test_the_next_start_adopts_the_server_of_a_killed_keeper(project, eventually):
+def test_the_next_start_adopts_the_server_of_a_killed_keeper(project):
     user = project.start_user()
     project.query("create table kept as select 1 as x", user.dsn)
     before = project.status
@@ -33,7 +34,7 @@ def test_the_next_start_adopts_the_server_of_a_killed_keeper(project, eventually
     project.wait_stopped()
 
 
-def test_a_server_without_keeper_can_be_stopped(project, eventually):
+def test_a_server_without_keeper_can_be_stopped(project):
     project.start()
     kill(project.status.keeper_pid)
     eventually(lambda: project.status.keeper_pid is None)
@@ -51,7 +52,7 @@ def test_the_next_start_recovers_a_killed_postmaster(project):
     assert project.status.pid != before
 
 
-def test_the_keeper_restarts_a_killed_postmaster_while_it_has_users(project, eventually):
+def test_the_keeper_restarts_a_killed_postmaster_while_it_has_users(project):
     user = project.start_user()
     assert user.dsn
     before = project.status.pid
@@ -61,7 +62,7 @@ def test_the_keeper_restarts_a_killed_postmaster_while_it_has_users(project, eve
     assert "starting it again" in project.instance.log_file.read_text()
 
 
-def test_the_machine_losing_everything_at_once_loses_no_commit(project, eventually):
+def test_the_machine_losing_everything_at_once_loses_no_commit(project):
     user = project.start_user()
     project.query("create table kept as select generate_series(1, 1000) as x", user.dsn)
     victims = [process for process in project.find_processes() if process.pid != user.process.pid]
@@ -87,7 +88,7 @@ def test_the_machine_losing_everything_at_once_loses_no_commit(project, eventual
         other.wait()
 
 
-def test_an_initdb_that_was_killed_is_done_again(new_project, eventually):
+def test_an_initdb_that_was_killed_is_done_again(new_project):
     project = new_project
     user = project.start_user()
     draft = eventually(lambda: list(project.path.glob(".plait/postgres/data.init-*/base")))[0].parent
@@ -101,7 +102,7 @@ def test_an_initdb_that_was_killed_is_done_again(new_project, eventually):
     assert not draft.exists()
 
 
-def test_a_project_that_was_deleted_leaves_no_server(project, eventually):
+def test_a_project_that_was_deleted_leaves_no_server(project):
     server = project.start()
     processes = project.find_processes()
     assert processes
@@ -131,7 +132,7 @@ def test_the_data_of_another_version_is_refused(project):
     assert (project.instance.data_dir / "PG_VERSION").read_text() == "13\n"
 
 
-def test_the_log_is_bounded(project, eventually):
+def test_the_log_is_bounded(project):
     project.start()
     log = project.instance.log_file
     with log.open("a") as file:

@@ -11,6 +11,7 @@ import pytest
 from plait.embedded import EmbeddedPostgresError, start_embedded, stop_embedded
 from plait.embedded.locks import hold_exclusive, is_held
 from plait.errors import SettingError
+from support.waiting import eventually
 
 
 async def test_the_url_works_with_asyncpg_and_psycopg(project):
@@ -38,7 +39,7 @@ def test_ten_processes_that_start_at_once_get_one_server(new_project):
     assert project.instance.log_file.read_text().count("starting PostgreSQL") == 1
 
 
-def test_the_server_stops_after_its_last_user_was_killed(project, eventually):
+def test_the_server_stops_after_its_last_user_was_killed(project):
     one, two = project.start_user(), project.start_user()
     assert one.dsn == two.dsn
     server = project.status.pid
@@ -52,7 +53,7 @@ def test_the_server_stops_after_its_last_user_was_killed(project, eventually):
     eventually(lambda: not project.find_processes())
 
 
-def test_a_fork_of_a_user_stays_a_user(project, eventually):
+def test_a_fork_of_a_user_stays_a_user(project):
     user = project.start_user("--fork")
     assert user.answer["pid"] != user.process.pid
     user.process.wait(10)
@@ -76,7 +77,7 @@ def test_threads_of_a_process_are_one_user(project):
     project.wait_stopped()
 
 
-def test_who_comes_while_the_server_stops_finds_it_running(project, monkeypatch, eventually):
+def test_who_comes_while_the_server_stops_finds_it_running(project, monkeypatch):
     monkeypatch.setenv("PLAIT_EMBEDDED_LINGER", "0")
     for _ in range(4):
         with start_embedded(project.path) as server:

@@ -109,7 +109,7 @@ async def test_a_helper_that_was_killed_is_replaced(evaluator: Evaluator) -> Non
 async def test_answers_to_one_who_was_cancelled_are_not_taken_for_those_to_the_next(evaluator: Evaluator) -> None:
     false = Question("input.n > 5", SMALL.variables)
     await evaluator.evaluate([SMALL])
-    for _ in range(20):
+    for _ in range(8):
         asking = asyncio.create_task(evaluator.evaluate([false] * 50))
         while evaluator._turn.locked() is False:
             await asyncio.sleep(0)

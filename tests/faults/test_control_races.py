@@ -1,5 +1,5 @@
-"""Cancelling and replaying against claims, finishes, parking and deliveries, at a barrier, a thousand times each: every
-run ends legally, nothing stays behind, nobody deadlocks."""
+"""Cancelling and replaying against claims, finishes, parking and deliveries, at a barrier, hundreds of times each, in
+``make faults`` a thousand: every run ends legally, nothing stays behind, nobody deadlocks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 
+from faults.harness.scale import pick
 from plait.graph.attempt import Report
 from plait.graph.definition import (
     STATUS_BY_CODE,
@@ -30,7 +31,8 @@ from support.driver import Driver, make_definition
 from support.oracle import check_log
 from support.workers import QUICK
 
-PAIRS = 1000
+PAIRS = pick(250, 1000)
+FEWER = pick(100, 300)
 DIAMOND = make_definition("diamond", a=[], b=["a"], c=["a"], d=["b", "c"])
 ONE = make_definition("one", only=[])
 CHAIN = make_definition("chain", first=[], second=["first"])
@@ -187,19 +189,19 @@ async def test_replay_against_the_finish_that_ends_the_run_is_refused_or_comes_a
 
 async def test_two_replays_at_once_replay_once(database: Database, open_driver: Any) -> None:
     worker, other = await open_driver(ONE), await open_driver(ONE)
-    for turn in range(300):
+    for turn in range(FEWER):
         [run_id] = await worker.start(1)
         await cancel(worker, run_id)
         answers = await gather_alternating(turn, replay(worker, run_id), replay(other, run_id))
         assert sorted(answers) == [False, True]
-    assert database.count("ready") == 300
+    assert database.count("ready") == FEWER
     await finish_all(worker)
-    check_legal(database, ended=300)
+    check_legal(database, ended=FEWER)
 
 
 async def test_two_cancellations_of_one_family_do_not_deadlock(database: Database, open_driver: Any) -> None:
     worker, other = await open_driver(ONE), await open_driver(ONE)
-    for turn in range(300):
+    for turn in range(FEWER):
         family = sorted(await worker.start(4), reverse=turn % 3 == 0)
         for parent, child in pairwise(family):
             await worker.connection.execute(
@@ -210,7 +212,7 @@ async def test_two_cancellations_of_one_family_do_not_deadlock(database: Databas
         answers = await gather_alternating(turn, cancel(worker, family[0]), cancel(other, family[turn % 4]))
         assert 1 <= sum(answers) <= 2
     await carry_out(worker)
-    check_legal(database, ended=1200)
+    check_legal(database, ended=4 * FEWER)
 
 
 async def start_child(driver: Driver, parent: UUID, key: str = "k") -> UUID | None:
@@ -295,7 +297,7 @@ async def test_cancel_against_delivery_leaves_nothing_behind(database: Database,
 
 async def test_two_deliverers_deliver_an_event_once(database: Database, open_driver: Any) -> None:
     one, two = await open_driver(ONE), await open_driver(ONE)
-    for turn in range(300):
+    for turn in range(FEWER):
         async with pushed(one) as event:
             starts = [
                 ([event], 1000, [1], [new_run_id()], [driver.version.id], [None], [1], [], [], [])
@@ -306,7 +308,7 @@ async def test_two_deliverers_deliver_an_event_once(database: Database, open_dri
             )
         assert sorted(row[0]["started"] for row in rows) == [0, 1]
     await finish_all(one)
-    check_legal(database, ended=300)
+    check_legal(database, ended=FEWER)
 
 
 @pytest.mark.parametrize("kill", [True, False])

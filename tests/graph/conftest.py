@@ -1,16 +1,13 @@
-"""Two busy cores: a slow example is no failure. And the coverage of these tests, where it is asked for."""
+"""The coverage of these tests, where it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import is_hypothesis_test, settings
+from hypothesis import is_hypothesis_test
 
 from support import graph_coverage
-
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ class Counting:
         return freed
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200)
 @given(definitions(), st.data())
 def test_every_task_is_released_once_after_its_last_parent_and_the_run_ends_once(
     definition: WorkflowDefinition, data: st.DataObject

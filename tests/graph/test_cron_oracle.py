@@ -205,7 +205,7 @@ CHANGES = [
 ]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(specs(with_seconds=False), st.sampled_from(CHANGES))
 def test_a_thousand_expressions_fire_at_the_minutes_that_match(spec: Spec, change: tuple[str, str]) -> None:
     zone, moment = change
@@ -214,7 +214,7 @@ def test_a_thousand_expressions_fire_at_the_minutes_that_match(spec: Spec, chang
     assert fires == find_fires(spec, zone, since, 2160, minute)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(specs(with_seconds=True), st.sampled_from(CHANGES))
 def test_a_thousand_expressions_with_seconds_fire_at_the_seconds_that_match(
     spec: Spec, change: tuple[str, str]
@@ -225,7 +225,7 @@ def test_a_thousand_expressions_with_seconds_fire_at_the_seconds_that_match(
     assert fires == find_fires(spec, zone, since, 7200, second)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(specs(with_seconds=False))
 def test_dates_match_through_two_leap_years(spec: Spec) -> None:
     text = " ".join(["0 12", *spec.text.split()[2:]])
@@ -236,7 +236,7 @@ def test_dates_match_through_two_leap_years(spec: Spec) -> None:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(specs(with_seconds=False), st.integers(0, 3 * 1440), st.integers(1, 1440))
 def test_the_last_fire_is_the_last_of_those_listed(spec: Spec, begin: int, length: int) -> None:
     since = at("2026-10-24T00:00") + timedelta(minutes=begin)

@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from support import launcher
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS, eventually
 
@@ -25,14 +25,8 @@ class Program:
     def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str], log: Path) -> None:
         self._log = log
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+            self.process = launcher.start(
+                arguments, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
             )
 
     @property

@@ -29,6 +29,7 @@ from integrations.deployment import (
     read_unit,
 )
 from plait.worker.supervisor import KILL_MARGIN
+from support import http
 from support.waiting import eventually
 
 PROCESSES = list(list_processes())
@@ -212,7 +213,7 @@ def test_the_command_of_the_image_gets_ready_and_drains(start: Callable[..., Pro
     def is_ready() -> bool:
         assert worker.process.poll() is None, worker.log
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+            return http.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
         except httpx.TransportError:
             return False
 

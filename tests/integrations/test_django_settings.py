@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from plait.django import DjangoPlait
 from plait.django.config import Config, build_url, find_url, read_config
 from plait.django.management.command import drop_options
 from plait.store import schema
+from support import launcher
 
 
 @pytest.fixture(autouse=True)
@@ -113,13 +112,10 @@ def test_every_migration_of_plait_is_one_of_django() -> None:
 def check_project(tmp_path: Path, lines: str) -> str:
     """What ``manage.py check`` says with other settings than the example's."""
     (tmp_path / "other.py").write_text(f"from shop.settings import *\n{lines}\n")
-    done = subprocess.run(
-        [sys.executable, "manage.py", "check", "--settings", "other", "--pythonpath", str(tmp_path)],
+    done = launcher.run(
+        ["manage.py", "check", "--settings", "other", "--pythonpath", str(tmp_path)],
         cwd=EXAMPLES / "django_shop",
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
     )
     return done.stdout + done.stderr
 

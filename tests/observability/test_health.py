@@ -18,7 +18,7 @@ from observability.test_metrics import find_port, find_value, parse
 from plait import Context, EmptyModel, Plait
 from plait.errors import OperationError
 from plait.worker.pace import Pace
-from support import launcher
+from support import http, launcher
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS, eventually
 
@@ -55,7 +55,7 @@ def plait(database: Database) -> Iterator[Plait]:
 
 
 def ask(port: int, path: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30)
+    return http.get(f"http://127.0.0.1:{port}{path}", timeout=30)
 
 
 def test_a_worker_is_ready_until_it_stops_and_lives_until_it_has(plait: Plait, work: Any) -> None:

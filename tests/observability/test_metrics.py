@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,6 +18,7 @@ from plait.server.metrics import SERVER_METRICS
 from plait.worker.exposition import WORKER_METRICS, collect_metrics, render_metrics
 from plait.worker.gateway import merge_metrics
 from plait.worker.meter import Meter
+from support import http
 from support.database import Database
 from support.waiting import eventually
 
@@ -96,7 +96,7 @@ def test_the_reference_lists_every_metric_of_the_server_and_says_what_it_says(
     eventually(lambda: plait.metrics.get_pace()[0].ended == 3, "the heartbeat has told of three attempts")
     server = runner.start(plait)
     try:
-        families = parse(httpx.get(f"{server.url}metrics").text)
+        families = parse(http.get(f"{server.url}metrics").text)
     finally:
         server.stop()
     rows = read_rows("Of the database as a whole")
@@ -120,7 +120,7 @@ def test_the_reference_lists_every_metric_of_a_worker_and_says_what_it_says(
     port = find_port()
     work(flows, health_port=port)
     flows.run_many([flows.create_bulk_run_item() for _ in range(5)])
-    families = parse(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+    families = parse(http.get(f"http://127.0.0.1:{port}/metrics").text)
     rows = read_rows("Of one worker process")
     assert list(rows) == list(WORKER_METRICS) == list(families)
     for name, (kind, labels, text) in rows.items():

@@ -11,7 +11,6 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import threading
 import time
@@ -22,10 +21,11 @@ import pytest
 
 from observability.conftest import BRISK
 from plait import Context, EmptyModel, Plait
+from support import launcher
 from support.database import Database
 from support.waiting import DEADLINE_SECONDS
 
-COMMAND = [sys.executable, "-P", "-m", "plait", "top"]
+COMMAND = ["-P", "-m", "plait", "top"]
 
 
 @pytest.fixture
@@ -61,10 +61,8 @@ def busy(plait: Plait, work: Any) -> Iterator[Any]:
 
 
 def run_top(database: Database, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "DATABASE_URL": database.url, "PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(
-        [*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
-    )
+    env = {**os.environ, "DATABASE_URL": database.url}
+    return launcher.run([*COMMAND, *arguments], cwd=launcher.TESTS, env=env, timeout=DEADLINE_SECONDS)
 
 
 def test_one_picture_for_scripts(database: Database, plait: Plait, busy: Any) -> None:
@@ -96,12 +94,19 @@ class Screen:
         self.master, slave = pty.openpty()
         self.resize(rows, columns, told=False)
         self.before = termios.tcgetattr(slave)
-        env = {**os.environ, "DATABASE_URL": database.url, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}
+        env = {**os.environ, "DATABASE_URL": database.url, "TERM": "xterm-256color"}
         for variable in ("COLUMNS", "LINES", "NO_COLOR"):
             env.pop(variable, None)
-        self.process = subprocess.Popen(
-            [*COMMAND, "--every", "100ms"], env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-        )
+        with open(slave, "r+b", buffering=0, closefd=False) as terminal:
+            self.process = launcher.start(
+                [*COMMAND, "--every", "100ms"],
+                cwd=launcher.TESTS,
+                env=env,
+                stdin=terminal,
+                stdout=terminal,
+                stderr=terminal,
+                start_new_session=True,
+            )
         self._slave = slave
         self.output = ""
 

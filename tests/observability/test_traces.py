@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
@@ -14,6 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from observability.conftest import Spans
 from plait import Context, EmptyModel, Plait
 from plait.server import serve as runner
+from support import http
 from support.database import Database
 
 
@@ -141,8 +141,8 @@ def test_what_a_run_carries_for_its_trace_is_no_metadata_of_its_users(plait: Pla
         plait.event.push("order", {}, additional_metadata={"user": "anna"})
     server = runner.start(plait)
     try:
-        run = httpx.get(f"{server.url}api/v1/runs/{ref.workflow_run_id}").json()
-        (event,) = httpx.get(f"{server.url}api/v1/events").json()["items"]
+        run = http.get(f"{server.url}api/v1/runs/{ref.workflow_run_id}").json()
+        (event,) = http.get(f"{server.url}api/v1/events").json()["items"]
     finally:
         server.stop()
     assert json.loads(run["metadata"]) == json.loads(event["metadata"]) == {"user": "anna"}

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRat
 from observability.conftest import Spans
 from plait import Context, EmptyModel, Plait
 from plait.tracing import PlaitInstrumentor, find_tracing
+from support import launcher
 from support.database import Database
 from support.workers import serve
 
@@ -162,12 +163,8 @@ print(sorted(spans), len({span.context.trace_id for span in spans.values()}))
 
 
 def run_code(code: str, database: Database, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "DATABASE_URL": database.url, **env},
-        capture_output=True,
-        text=True,
-        check=False,
+    return launcher.run(
+        ["-c", code, *arguments], cwd=launcher.TESTS, env={**os.environ, "DATABASE_URL": database.url, **env}
     )
 
 

@@ -63,7 +63,7 @@ def test_it_is_one_element_that_refers_to_nothing_and_has_a_name() -> None:
 
 
 @given(st.text(min_size=1, max_size=30), st.text(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_a_name_or_a_condition_holds_is_text(name: str, condition: str) -> None:
     task = DrawnTask(name=name, conditions=(("wait_for", condition),))
     root = parse([task])
@@ -73,7 +73,7 @@ def test_whatever_a_name_or_a_condition_holds_is_text(name: str, condition: str)
 
 @pytest.mark.parametrize("direction", ["LR", "TB"])
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_boxes_stand_apart_within_the_picture_and_after_their_parents(direction: str, data: st.DataObject) -> None:
     tasks: list[DrawnTask] = []
     for number in range(data.draw(st.integers(1, 11))):  # fewer than are folded

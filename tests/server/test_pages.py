@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from plait import Plait
 from plait.server import Role, create_app, mount, static_files
 from server.conftest import Api
+from support import http
 from support.waiting import eventually
 
 PAGE = '<!doctype html><html><head><base href="/" /><script src="assets/a-1.js"></script></head><body></body></html>'
@@ -73,7 +74,7 @@ def test_the_page_has_the_policy_that_everything_has(api: Api, static: Path) -> 
 )
 def test_no_file_outside_is_served(api: Api, static: Path, path: str) -> None:
     root = str(api.base_url).split("/api")[0]
-    with httpx.Client() as client:
+    with httpx.Client(timeout=30) as client:
         request = client.build_request("GET", f"{root}/")
         request.url = httpx.URL(f"{root}/").copy_with(raw_path=f"/{path}".encode())
         answer = client.send(request)
@@ -152,15 +153,15 @@ def test_it_is_mounted_in_another_app_under_a_prefix(plait: Plait, host_app: Any
     mount(app, plait, "/ops/plait")
     url = host_app(app)
 
-    assert httpx.get(f"{url}/own").json() == {"own": True}
-    assert '<base href="/ops/plait/">' in httpx.get(f"{url}/ops/plait/").text
-    assert '<base href="/ops/plait/">' in httpx.get(f"{url}/ops/plait/runs/1").text
-    assert httpx.get(f"{url}/ops/plait/assets/a-1.js").text == "export {}"
-    run = httpx.post(f"{url}/ops/plait/api/v1/runs", json={"workflow": "etl"})
+    assert http.get(f"{url}/own").json() == {"own": True}
+    assert '<base href="/ops/plait/">' in http.get(f"{url}/ops/plait/").text
+    assert '<base href="/ops/plait/">' in http.get(f"{url}/ops/plait/runs/1").text
+    assert http.get(f"{url}/ops/plait/assets/a-1.js").text == "export {}"
+    run = http.post(f"{url}/ops/plait/api/v1/runs", json={"workflow": "etl"})
     assert run.status_code == 201
-    assert len(httpx.get(f"{url}/ops/plait/api/v1/runs").json()["items"]) == 1
-    assert "content-security-policy" not in httpx.get(f"{url}/own").headers
-    with httpx.stream("GET", f"{url}/ops/plait/api/v1/stream") as stream:
+    assert len(http.get(f"{url}/ops/plait/api/v1/runs").json()["items"]) == 1
+    assert "content-security-policy" not in http.get(f"{url}/own").headers
+    with http.stream("GET", f"{url}/ops/plait/api/v1/stream") as stream:
         assert next(stream.iter_lines()) == "retry: 1000"
 
 
@@ -172,11 +173,11 @@ def test_the_other_app_says_who_may_do_what(plait: Plait, host_app: Any) -> None
     app = FastAPI()
     mount(app, plait, authorize=authorize)
     api = f"{host_app(app)}/plait/api/v1"
-    assert httpx.get(f"{api}/runs").status_code == 401
-    assert httpx.get(f"{api}/runs", headers={"x-user": "intern", "host": "shop.example"}).status_code == 200
-    assert httpx.post(f"{api}/events", headers={"x-user": "intern"}, json={"key": "a"}).status_code == 403
-    assert httpx.post(f"{api}/events", headers={"x-user": "boss"}, json={"key": "a"}).status_code == 201
-    assert httpx.get(f"{api}/session", headers={"x-user": "boss"}).json()["role"] == "write"
+    assert http.get(f"{api}/runs").status_code == 401
+    assert http.get(f"{api}/runs", headers={"x-user": "intern", "host": "shop.example"}).status_code == 200
+    assert http.post(f"{api}/events", headers={"x-user": "intern"}, json={"key": "a"}).status_code == 403
+    assert http.post(f"{api}/events", headers={"x-user": "boss"}, json={"key": "a"}).status_code == 201
+    assert http.get(f"{api}/session", headers={"x-user": "boss"}).json()["role"] == "write"
 
 
 async def test_without_accounts_only_this_machine_is_served(plait: Plait) -> None:
@@ -185,3 +186,11 @@ async def test_without_accounts_only_this_machine_is_served(plait: Plait) -> Non
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get("/api/v1/runs")
     assert (answer.status_code, answer.json()["type"]) == (403, "forbidden")
+
+
+def test_another_app_of_a_process_does_not_read_again_what_its_routes_take(plait: Plait) -> None:
+    """That takes half a second. What differs between apps is not in the routes."""
+    first, second = create_app(plait), create_app(plait)
+    assert all(one is other for one, other in zip(first.routes, second.routes, strict=True))
+    assert first.routes is not second.routes
+    assert first.state.clients is not second.state.clients

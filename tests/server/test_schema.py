@@ -18,7 +18,7 @@ from support.database import Database
 DOCUMENT = schemathesis.openapi.from_path(str(Path(__file__).parents[2] / "dashboard" / "openapi.json"))
 LEFT_OUT = {"stream_changes"}
 """Answers as long as one listens; ``test_stream`` has it."""
-EXAMPLES = 25
+EXAMPLES = 10
 
 OPERATIONS = [
     operation

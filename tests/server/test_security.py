@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from plait.errors import InvalidInputError, OperationError
@@ -15,6 +14,7 @@ from plait.server.accounts import Account, Role, hash_secret, read_accounts, ver
 from plait.server.auth import ALL_FAILURES, FAILURE_SECONDS, FAILURES, Throttle
 from plait.server.errors import ProblemError
 from server.conftest import Api
+from support import http
 
 PASSWORD, TOKEN, READ_TOKEN = "correct horse", "write-token-1234", "read-token-1234"
 ACCOUNTS = (
@@ -78,7 +78,7 @@ def test_a_password_gives_a_cookie_that_scripts_and_other_sites_cannot_use(close
     value = next(iter(closed.cookies.jar)).value
     assert closed.order("session", method="DELETE") == {"done": True}
     name = closed.server.app.state.gate.cookie
-    stolen = httpx.get(f"{closed.base_url}runs", headers={"cookie": f"{name}={value}"})
+    stolen = http.get(f"{closed.base_url}runs", headers={"cookie": f"{name}={value}"})
     assert stolen.status_code == 401, "signed out here is signed out everywhere"
 
 
@@ -122,7 +122,7 @@ def test_a_forged_cookie_is_worth_nothing(closed: Api) -> None:
         "a.b.c",
         "x" * 5000,
     ):
-        answer = httpx.get(f"{closed.base_url}runs", headers={"cookie": f"{name}={forged}".encode()})
+        answer = http.get(f"{closed.base_url}runs", headers={"cookie": f"{name}={forged}".encode()})
         assert answer.status_code == 401, forged
 
 

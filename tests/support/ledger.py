@@ -39,11 +39,17 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.touch()
+        self._entries: list[Entry] = []
+        self._known = 0
 
     def read(self) -> list[Entry]:
         """All entries so far, in the order they were written. One that is being written is not among them."""
-        whole, _, _ = self.path.read_text().rpartition("\n")
-        return [Entry(**json.loads(line)) for line in whole.splitlines()]
+        with self.path.open("rb") as file:
+            file.seek(self._known)
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._known += len(whole) + len(end)
+        self._entries += [Entry(**json.loads(line)) for line in whole.splitlines()]
+        return list(self._entries)
 
     def select(self, task: str | None = None, what: str | None = None, run: Any = None) -> list[Entry]:
         """The entries of a task, a kind, a run."""

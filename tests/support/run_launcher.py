@@ -6,7 +6,9 @@ It imports Plait once, and each fork does what Python would have done with the a
 from __future__ import annotations
 
 import array
+import atexit
 import builtins
+import ctypes
 import gc
 import importlib
 import io
@@ -27,6 +29,9 @@ from typing import Any
 
 IMPORTED = ("plait.cli", "plait.server", "plait.store", "plait.worker")
 """With the modules in them comes nearly all that a command, a worker or a server loads."""
+
+_imported: dict[str, types.ModuleType] = {}
+"""What the launcher has imported before the first fork."""
 
 STREAMS = 3
 """Standard input, output and error."""
@@ -154,16 +159,36 @@ def _run_arguments(arguments: list[str]) -> None:
     exec(code, main.__dict__)
 
 
+def import_all() -> None:
+    """Import what forks shall have, the library for expressions with it, and put the server's routes together, which is
+    as slow."""
+    before = set(sys.modules)
+    for name in IMPORTED:
+        for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
+            importlib.import_module(module.name)
+    sys.modules["plait.server.app"].build_routes().openapi()
+    importlib.import_module("plait.values.expressions").evaluate("true")
+    sys.modules.pop("support")
+    _imported.update((name, sys.modules[name]) for name in sys.modules.keys() - before)
+    gc.collect()
+    gc.freeze()
+
+
+def leave_imported_modules() -> None:
+    """At a fork's very end: spare it to take apart, object by object, what the launcher has imported. Its own modules
+    end as in every Python program."""
+    for name, module in _imported.items():
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+
+
 def main() -> None:
     """Serve; a fork comes back from it with its request, and ends as every Python program does."""
+    atexit.register(leave_imported_modules)  # the first that is registered is the last that is called
     with socket.socket(fileno=int(sys.argv[1])) as control:
         sys.path.pop(0)
-        for name in IMPORTED:
-            for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
-                importlib.import_module(module.name)
-        sys.modules.pop("support")
-        gc.collect()
-        gc.freeze()
+        import_all()
         request = Launcher(control).serve()
     run(request)
 

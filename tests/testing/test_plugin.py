@@ -140,7 +140,7 @@ def test_a_test_that_leaves_a_task_hanging_does_not_hang_the_session(
                 pass
         """
     )
-    pytester.runpytest_subprocess(timeout=30).assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(timeout=200).assert_outcomes(passed=1)
 
 
 def test_a_worker_that_cannot_start_fails_the_test_with_the_reason(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
@@ -47,8 +48,15 @@ def build_routes() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        generate_unique_id_function=_name_operation,
+        routes=_make_router().routes,
     )
+    errors.install(app)
+    return app
+
+
+@cache
+def _make_router() -> APIRouter:
+    """All routes, once for all apps of a process: to read what their functions take and answer takes half a second."""
     api = APIRouter(prefix=API, responses=_PROBLEMS)
     for router in (
         session.router,
@@ -62,11 +70,11 @@ def build_routes() -> FastAPI:
         stream.router,
     ):
         api.include_router(router)
-    app.include_router(api)
-    app.include_router(health.router, responses=_PROBLEMS)
-    app.include_router(static_files.router)
-    errors.install(app)
-    return app
+    every = APIRouter(generate_unique_id_function=_name_operation)
+    every.include_router(api)
+    every.include_router(health.router, responses=_PROBLEMS)
+    every.include_router(static_files.router)
+    return every
 
 
 def create_app(

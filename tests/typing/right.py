@@ -1,4 +1,4 @@
-"""Right usage: both type checkers accept every line and agree on every type. Never run."""
+"""Right usage: both type checkers of ``make lint`` accept every line and agree on every type. Never run."""
 
 from __future__ import annotations
 
