@@ -71,7 +71,8 @@ async def test_timers_sleep_no_longer_than_until_the_next_of_them_is_due(
         "WITH taken AS (DELETE FROM plait.ready RETURNING *) "
         "INSERT INTO plait.waiting "
         "(run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "
-        "SELECT run_id, position, plait.now() + interval '3 s', -1, action_id, task, attempt, retry, lost, priority FROM taken"
+        "SELECT run_id, position, plait.now() + interval '3 s', -1, action_id, task, attempt, retry, lost, priority "
+        "FROM taken"
     )
     left = "SELECT extract(epoch FROM due_at - plait.now())::float8 FROM plait.waiting"
     before = database.value(left)
