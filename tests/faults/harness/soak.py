@@ -104,6 +104,8 @@ class Soak:
 
     def __init__(self, folder: Path, workers: int, rate: float) -> None:
         self._server = OwnServer()
+        self._server.run("ALTER SYSTEM SET autovacuum = on")  # as everywhere but in short tests
+        self._server.run("SELECT pg_reload_conf()")
         self._database = Database(self._server, "plait_soak")
         self._folder = folder
         self._ledger = Ledger(folder / "ledger")
