@@ -37,33 +37,39 @@ def check_outcomes(
     aside: Collection[str] = (),
 ) -> None:
     """All runs completed; exactly one accepted outcome per task; outputs are what the input says; each accepted output
-    was really produced by a task body. ``expect`` for one workflow or by workflow; runs of the workflows ``aside`` are
-    not looked at."""
-    found = [
-        row
-        for row in database.query(
-            "SELECT r.id, r.status, r.input, v.definition::json ->> 'name' FROM plait.run r "
-            "JOIN plait.workflow_version v ON v.id = r.version_id"
-        )
-        if row[3] not in aside
-    ]
+    was really produced by a task body, in that attempt and by the worker that held it.
+
+    ``expect`` for one workflow or by workflow; runs of the workflows ``aside`` are not looked at."""
+    found = database.query(
+        "SELECT r.id, r.status, r.input, v.workflow FROM plait.run r "
+        "JOIN plait.workflow_version v ON v.id = r.version_id WHERE v.workflow <> ALL (%s)",
+        list(aside),
+    )
     assert runs is None or len(found) == runs, f"{runs} runs were acknowledged, {len(found)} are stored"
     others = [(workflow, str(run_id), status) for run_id, status, _, workflow in found if status != 2]
     assert others == [], "not all completed"
-    known = {run_id for run_id, _, _, _ in found}
     accepted: dict[Any, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for run_id, task, output in database.query(
-        "SELECT a.run_id, v.definition::json -> 'tasks' -> a.task ->> 'name', a.output FROM plait.attempt a "
-        "JOIN plait.run r ON r.id = a.run_id JOIN plait.workflow_version v ON v.id = r.version_id WHERE a.status > 0"
+    authors: dict[tuple[Any, str], tuple[int, int]] = {}
+    for run_id, task, attempt, pid, output in database.query(
+        "SELECT a.run_id, v.definition::json -> 'tasks' -> a.task ->> 'name', a.attempt, w.pid, a.output "
+        "FROM plait.attempt a JOIN plait.run r ON r.id = a.run_id JOIN plait.workflow_version v ON v.id = r.version_id "
+        "LEFT JOIN plait.worker w ON w.id = a.worker_id WHERE a.status > 0 AND v.workflow <> ALL (%s)",
+        list(aside),
     ):
-        if run_id in known:
-            accepted[run_id][task].append(json.loads(output))
-    produced = {(entry.run, entry.task, entry.output) for entry in ledger.read() if entry.what == "end"}
+        accepted[run_id][task].append(json.loads(output))
+        authors[run_id, task] = attempt, pid
+    produced = {
+        (entry.run, entry.task, entry.attempt, entry.pid, entry.output)
+        for entry in ledger.read()
+        if entry.what == "end"
+    }
     for run_id, _, input, workflow in found:
         wanted = (expect if callable(expect) else expect[workflow])(json.loads(input))
         assert accepted[run_id] == {task: [output] for task, output in wanted.items()}, (workflow, run_id)
         for task, output in wanted.items():
-            assert (str(run_id), task, hash_output(output)) in produced, f"nobody put out {task} of {run_id}"
+            author = authors[run_id, task]
+            made = (str(run_id), task, *author, hash_output(output))
+            assert made in produced, f"{task} of {run_id} was not put out by attempt and process {author}"
 
 
 def check_order(database: Database, ledger: Ledger) -> None:
