@@ -93,10 +93,11 @@ def test_a_worker_that_lives_and_takes_nothing_is_named(
     monkeypatch.setattr("plait.features.troubles.IDLE_SECONDS", 0.0)
     job = declare(plait)
     worker = work(job, slots=3).worker
-    worker._session.flusher.is_stuck = True
 
     def look() -> Finding | None:
-        job.run_no_wait()  # a claim that was under way may have taken the first of them
+        # Each time: a claim that was under way may have taken the first of them, and its result could be stored.
+        worker._session.flusher.is_stuck = True
+        job.run_no_wait()
         return examine(database).get("idle workers")
 
     found = eventually(look, "it takes nothing")

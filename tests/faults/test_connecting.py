@@ -112,6 +112,7 @@ def test_a_role_that_may_use_but_not_change_the_schema_works_with_one_that_is_up
 ) -> None:
     database.query(f"GRANT USAGE ON SCHEMA plait TO {role}")
     database.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plait TO {role}")
+    database.query(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA plait TO {role}")
     plait = Plait(as_role(database.url, role))
     task = declare(plait)
     worker = serve(plait)
@@ -191,6 +192,7 @@ def test_a_connection_limit_is_told_of_and_waited_for(
 ) -> None:
     database.query(f"GRANT ALL ON SCHEMA plait TO {role}")
     database.query(f"GRANT ALL ON ALL TABLES IN SCHEMA plait TO {role}")
+    database.query(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA plait TO {role}")
     database.query(f"ALTER ROLE {role} CONNECTION LIMIT 2")
     url = as_role(database.url, role)
     others = [psycopg.connect(url) for _ in range(2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -49,7 +50,7 @@ async def test_a_heartbeat_ends_the_silence_and_a_new_worker_begins_with_none(dr
     for _ in range(3):
         reaped = await driver.store.reap_workers(10, step=40, watched=reaped.watched)
         assert reaped.workers == 0
-        assert await driver.store.beat_worker(driver.id) is not None
+        assert await driver.store.beat_worker(driver.id, time.time()) is not None
     driver.id = new_run_id()
     await driver.register(lease=60)
     reaped = await driver.store.reap_workers(10, step=40, watched=reaped.watched)

@@ -108,7 +108,7 @@ def test_the_reference_lists_every_metric_of_the_server_and_says_what_it_says(
             assert list_labels(families[name]) == read_labels(labels), name
     assert find_value(families, "plait_tasks_ready", workflow="never", task="never") == 1
     assert find_value(families, "plait_recent_attempts", window="300s") == 3
-    assert find_value(families, "plait_recent_failed_attempts", window="10s") == 1
+    assert find_value(families, "plait_recent_failed_attempts", window="300s") == 1
     assert find_value(families, "plait_recent_runs", status="completed") == 1
     assert find_value(families, "plait_recent_tasks", status="completed") == 2
     assert find_value(families, "plait_workers") == 1

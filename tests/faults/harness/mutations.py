@@ -279,15 +279,15 @@ MUTATIONS = (
     Mutation(
         "an event stays in the inbox when it is delivered",
         "store/functions/deliver_events.sql",
-        "DELETE FROM plait.event_inbox WHERE event_id = ANY (held);",
+        "DELETE FROM plait.event_inbox WHERE pushed = ANY (places);",
         "NULL;",
         PROMISES + "test_events_are_delivered_in_the_order_in_which_they_were_pushed",
     ),
     Mutation(
         "priorities do not matter to a claim",
         "store/sql/claim_tasks.sql",
-        "    ORDER BY h.priority DESC, h.run_id, h.task\n    LIMIT $3",
-        "    ORDER BY h.run_id, h.task\n    LIMIT $3",
+        "    ORDER BY h.priority DESC, h.position, h.task\n    LIMIT $3",
+        "    ORDER BY h.position, h.task\n    LIMIT $3",
         PROMISES + "test_workers_that_claim_one_after_the_other_get_the_most_urgent_then_the_oldest",
     ),
     Mutation(
@@ -307,8 +307,8 @@ MUTATIONS = (
     Mutation(
         "the inbox is read from its end",
         "store/sql/read_inbox.sql",
-        "WHERE before < $2::int8\nORDER BY id",
-        "WHERE before < $2::int8\nORDER BY id DESC",
+        "WHERE before < $2::int8\nORDER BY pushed",
+        "WHERE before < $2::int8\nORDER BY pushed DESC",
         PROMISES + "test_events_are_delivered_in_the_order_in_which_they_were_pushed",
     ),
     Mutation(
