@@ -18,6 +18,7 @@ import pytest
 from plait import Context, EmptyModel, Plait
 from plait.errors import DatabaseUnavailableError
 from plait.store.connection import Link, call_limit, connect, list_hosts
+from plait.store.hints import Hub
 from plait.store.statements import load_sql
 from plait.worker.identity import Timings
 from support.database import Database
@@ -214,3 +215,12 @@ def test_an_outage_that_reaches_the_code_of_a_task_hands_it_back(
     assert run.result(30) == 2
     rows = database.query("SELECT status, reason FROM plait.attempt ORDER BY attempt")
     assert rows == [(-1, "the database was not available to its code"), (2, None)]
+
+
+async def test_a_hint_that_comes_after_the_end_opens_no_connection(database: Database) -> None:
+    hub = Hub(database.url)
+    hub.publish("ready", ["1"])
+    await hub.stop()
+    hub.publish("ready", ["2"])
+    assert hub._sending is not None
+    assert hub._sending.done()

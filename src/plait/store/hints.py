@@ -44,6 +44,7 @@ class Hub:
         self._outbox: dict[str, dict[str, None]] = {}
         self._sending: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._is_stopped = False
         self._own_pid: int | None = None
         self._listened: set[str] = set()
         self._stirred = asyncio.Event()
@@ -66,18 +67,20 @@ class Hub:
 
     def start(self) -> None:
         """Begin to listen; starting again does nothing."""
+        self._is_stopped = False
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen(), name="plait-listener")
 
     async def stop(self) -> None:
-        """Send what is still to be sent, then disconnect."""
+        """Send what is still to be sent, then disconnect; what is published afterwards is told to this process only."""
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
-        if self._sending is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(2):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                while self._sending is not None and not self._sending.done():
                     await self._sending
+        self._is_stopped = True
         await self._sender.close()
 
     def publish(self, kind: str, subjects: Iterable[str], *, elsewhere: bool = True) -> None:
@@ -85,7 +88,7 @@ class Hub:
         cannot be sent is dropped."""
         subjects = list(subjects)
         self._deliver(kind, subjects)
-        if not elsewhere:
+        if not elsewhere or self._is_stopped:
             return
         self._outbox.setdefault(kind, {}).update(dict.fromkeys(subjects))
         if self._sending is None or self._sending.done():
