@@ -10,6 +10,7 @@ import pytest
 from faults.harness.storm import Storm
 from plait import Plait
 from plait.graph.definition import WorkflowDefinition
+from plait.store.hints import Hub
 from support.database import Database
 from support.driver import Driver
 from support.ledger import Ledger
@@ -29,6 +30,14 @@ async def open_driver(database: Database) -> AsyncIterator[Callable[[WorkflowDef
     yield open_one
     for driver in opened:
         await driver.close()
+
+
+@pytest.fixture
+async def hub(database: Database) -> AsyncIterator[Hub]:
+    """Hints for what is driven without an engine."""
+    hub = Hub(database.url)
+    yield hub
+    await hub.stop()
 
 
 @pytest.fixture

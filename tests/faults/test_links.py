@@ -217,8 +217,7 @@ def test_an_outage_that_reaches_the_code_of_a_task_hands_it_back(
     assert rows == [(-1, "the database was not available to its code"), (2, None)]
 
 
-async def test_a_hint_that_comes_after_the_end_opens_no_connection(database: Database) -> None:
-    hub = Hub(database.url)
+async def test_a_hint_that_comes_after_the_end_opens_no_connection(hub: Hub) -> None:
     hub.publish("ready", ["1"])
     await hub.stop()
     hub.publish("ready", ["2"])

@@ -47,18 +47,18 @@ def test_events_are_delivered_in_the_order_in_which_they_were_pushed(
 
 
 async def test_what_is_still_held_of_a_run_that_has_ended_is_dropped(
-    database: Database, open_driver: OpenDriver
+    database: Database, open_driver: OpenDriver, hub: Hub
 ) -> None:
     worker = await open_driver(ONE)
     await worker.start(1)
     assert await worker.claim("only")
     database.query("UPDATE plait.run SET status = 3, finished_at = plait.now()")  # by a cancellation that it crossed
-    await Reaper(worker.store, Hub(database.url), every=5.0).run_once()
+    await Reaper(worker.store, hub, every=5.0).run_once()
     assert database.count("running") == 0
 
 
 async def test_timers_sleep_no_longer_than_until_the_next_of_them_is_due(
-    database: Database, open_driver: OpenDriver
+    database: Database, open_driver: OpenDriver, hub: Hub
 ) -> None:
     worker = await open_driver(ONE)
     await worker.start(1)
@@ -66,7 +66,7 @@ async def test_timers_sleep_no_longer_than_until_the_next_of_them_is_due(
     async def cancel_expired(_limit: int) -> int:
         return 0
 
-    timers = Timers(worker.store, Hub(database.url), cancel_expired)
+    timers = Timers(worker.store, hub, cancel_expired)
     database.query(
         "WITH taken AS (DELETE FROM plait.ready RETURNING *) "
         "INSERT INTO plait.waiting "

@@ -64,8 +64,8 @@ async def test_a_worker_is_given_the_step_by_which_its_heartbeat_may_be_younger(
         assert reaped.workers == 0
 
 
-async def test_a_reaper_counts_one_round_at_the_most(driver: Driver) -> None:
-    reaper = Reaper(driver.store, Hub(driver.url), every=0.001)
+async def test_a_reaper_counts_one_round_at_the_most(driver: Driver, hub: Hub) -> None:
+    reaper = Reaper(driver.store, hub, every=0.001)
     await reaper.run_once()
     reaper._answered -= 60.0  # as if the process had stood still
     await reaper.run_once()

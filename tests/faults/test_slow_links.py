@@ -111,14 +111,14 @@ def test_a_load_is_halved_until_it_gets_through_and_doubled_while_full_ones_are_
 
 
 async def test_a_deliverer_reads_more_events_at_once_again_when_the_link_is_quick_again(
-    proxy: Proxy, database: Database, plait: Plait, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, database: Database, plait: Plait, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("plait.maintenance.deliverer.BATCH_BYTES", 8 * LEAST_BYTES)
     monkeypatch.setattr("plait.store.portion.QUICK_SECONDS", 60.0)
     monkeypatch.setattr("plait.store.portion.LEAST_BYTES", LEAST_BYTES // 4)
     proxy.carries = LEAST_BYTES
     store, evaluator = Store(proxy.build_url(database)), Evaluator()
-    deliverer = Deliverer(store, Hub(database.url), evaluator)
+    deliverer = Deliverer(store, hub, evaluator)
 
     async def deliver() -> list[int]:
         """How many events each round takes out of the inbox, until it is empty."""
