@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from plait.errors import DefinitionError
-from plait.graph.cron import ALIASES, MAX_FIRES, check_cron, choose_fires
+from plait.graph.cron import ALIASES, MAX_FIRES, check_cron, choose_fires, choose_start
 
 DAY = timedelta(days=1)
 
@@ -231,3 +231,10 @@ def test_the_newest_of_millions_is_found_without_looking_at_each() -> None:
     new_year = check_cron("* * * 1 1 *", "UTC", "test")
     assert new_year.find_last_fire(at("2025-01-01T00:00"), at("2026-01-01T00:00")) == at("2025-01-01T23:59:59")
     assert new_year.find_last_fire(at("2025-01-02T00:00"), at("2025-12-01T00:00")) is None
+
+
+def test_after_the_clock_was_set_back_the_next_fire_time_is_behind_the_last_that_fired() -> None:
+    now, last = at("2026-01-05T07:30"), at("2026-01-05T08:00")
+    assert HOURLY.next_fire(choose_start(now, last)) == at("2026-01-05T09:00")
+    assert HOURLY.next_fire(choose_start(last, now)) == at("2026-01-05T09:00")
+    assert HOURLY.next_fire(choose_start(now, None)) == at("2026-01-05T08:00")
