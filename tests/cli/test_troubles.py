@@ -22,6 +22,7 @@ from plait.cli.checks.server import judge_connections
 from plait.cli.checks.work import examine_work
 from plait.server import serve as runner
 from plait.store.store import Store
+from support import http
 from support.database import Database
 from support.ledger import Ledger
 from support.waiting import eventually
@@ -47,7 +48,7 @@ def examine(database: Database) -> dict[str, Finding]:
 def read_metrics(plait: Plait) -> dict[str, Any]:
     server = runner.start(plait)
     try:
-        return parse(httpx.get(f"{server.url}metrics", timeout=30).text)
+        return parse(http.get(f"{server.url}metrics").text)
     finally:
         server.stop()
 
@@ -247,7 +248,7 @@ def test_results_that_wait_in_memory_are_told_and_the_worker_is_not_ready(
     database.wait("SELECT count(*) = 1 FROM plait.running")
 
     def ask(path: str) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30)
+        return http.get(f"http://127.0.0.1:{port}{path}")
 
     assert find_value(parse(ask("/metrics").text), "plait_worker_results_waiting") == 0
     with psycopg.connect(database.url) as other:

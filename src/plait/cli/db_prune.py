@@ -68,7 +68,7 @@ async def _look(url: str, age: timedelta) -> tuple[datetime, int]:
         await connection.close()
     store = Store(url)
     try:
-        before = await store.retention.read_limit(age)
+        before = await store.retention.read_moment(age)
         return before, await count_prunable(store.retention, before)
     finally:
         await store.close()

@@ -59,7 +59,7 @@ def _find_moment(plait: Plait, time: datetime | timedelta) -> datetime:
         return time
     access = get_access(plait)
     engine = access.portal.call(access.open_engine())
-    return access.portal.call(engine.store.retention.read_limit(-time))
+    return access.portal.call(engine.store.retention.read_moment(-time))
 
 
 @command(

@@ -18,7 +18,7 @@ from plait.graph.definition import STATUS_BY_CODE, Status, TaskKind
 from plait.ids import bound_run_id
 from plait.store.outage import Outage
 from plait.store.portion import Portion
-from plait.store.reader import ValueReader, build_result, is_withheld
+from plait.store.reader import ValueReader, build_result, is_page_full, is_withheld
 from plait.values.failures import read_task_error
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class RunWaiter:
     async def _settle(self, run_ids: list[UUID]) -> None:
         with self._portion.carry() as load:
             rows = await self._store.read_ended(run_ids, self._portion.bytes)
-            load.is_full = len(run_ids) >= self._portion.share(_PAGE) or any(map(is_withheld, rows))
+            load.is_full = is_page_full(self._portion, len(run_ids), _PAGE, rows)
         for run_id, group in groupby(rows, key=lambda row: row["id"]):
             future, found = self._waiting.get(run_id), list(group)
             if future is None or future.done() or run_id in self._reading:

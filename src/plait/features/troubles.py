@@ -19,7 +19,7 @@ IDLE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Troubles:
-    """Rows of the statements of the same names. ``clocks`` has the workers whose clock is off at all."""
+    """Rows of the statements of the same names. ``clocks`` has the workers whose clocks are furthest off."""
 
     unserved: Sequence[Record]
     idle_workers: Sequence[Record]

@@ -116,7 +116,7 @@ class Pruner(PeriodicService):
         self._retention = retention
 
     async def run_once(self) -> float:
-        before = await self._store.read_limit(self._retention)
+        before = await self._store.read_moment(self._retention)
         if pruned := await prune(self._store, before):
             logger.info(
                 "older than the retention and deleted: %d runs, %d events, %d scheduled runs, %d workers",

@@ -67,7 +67,6 @@ class Hub:
 
     def start(self) -> None:
         """Begin to listen; starting again does nothing."""
-        self._is_stopped = False
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen(), name="plait-listener")
 

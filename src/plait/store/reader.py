@@ -42,6 +42,11 @@ def is_withheld(row: Record) -> bool:
     return row["value"] is None and row["size"] is not None
 
 
+def is_page_full(portion: Portion, asked: int, most: int, rows: Sequence[Record]) -> bool:
+    """Whether the answer for ``asked`` of at most ``most`` keys was about all that one statement may bring now."""
+    return asked >= portion.share(most) or any(map(is_withheld, rows))
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """What is read: a page of many values by their keys, and a piece of a single one."""
@@ -102,7 +107,7 @@ class ValueReader:
 
     def _is_full(self, answer: tuple[Sequence[Key], int, list[Record]]) -> bool:
         page, _, rows = answer
-        return len(page) >= self._portion.share(PAGE) or any(map(is_withheld, rows))
+        return is_page_full(self._portion, len(page), PAGE, rows)
 
     async def _read_large(self, kind: _Kind, key: Key, size: int) -> bytes | None:
         """A value in pieces; None if it is there no more."""

@@ -29,9 +29,9 @@ class RetentionStore:
     def __init__(self, pool: LinkPool) -> None:
         self._pool = pool
 
-    async def read_limit(self, kept: timedelta) -> datetime:
-        """The moment before which things are older than ``kept``, by the clock of the database."""
-        row = await self._pool.fetchrow(load_sql("read_limit"), kept)
+    async def read_moment(self, ago: timedelta) -> datetime:
+        """The moment that is so long ago by the clock of the database; ahead, if that is negative."""
+        row = await self._pool.fetchrow(load_sql("read_moment"), ago)
         assert row is not None
         moment: datetime = row["moment"]
         return moment

@@ -165,19 +165,7 @@ class Session:
             meter=meter,
             note_dead=self.heartbeat.hurry,
         )
-        self.health: WorkerHealth | None = None
-        if health is not None and meter is not None:
-            from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
-
-            self.health = WorkerHealth(
-                health,
-                identity,
-                self.holdings,
-                self.heartbeat,
-                self.flusher,
-                meter,
-                count_hung=self.executor.count_hung,
-            )
+        self.health = None if health is None or meter is None else self._make_health(health, meter)
         self._serving = Serving(self.store, hub)
         self._services = self._make_services()
         self.leader = Leader(self.store, lambda: identity.id, self._services)
@@ -185,6 +173,20 @@ class Session:
         self._tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
         self._is_without_schema = False
+
+    def _make_health(self, address: Address, meter: Meter) -> WorkerHealth:
+        """What tells probes and Prometheus how it is."""
+        from plait.worker.health import WorkerHealth  # noqa: PLC0415 - prometheus_client comes with it
+
+        return WorkerHealth(
+            address,
+            self.identity,
+            self.holdings,
+            self.heartbeat,
+            self.flusher,
+            meter,
+            count_hung=self.executor.count_hung,
+        )
 
     def _make_services(self) -> list[PeriodicService]:
         """What the leader among the workers runs."""

@@ -32,8 +32,8 @@ BEGIN
         SELECT o.ord, o.run_id, o.task, coalesce(o.attempt, 1::int2) AS attempt,
                coalesce(o.status, plait.completed()) AS status, o.output, o.error, o.reason, o.elapsed_us, o.retry_us,
                (o.span >> 32)::int4 AS first_edge, (o.span & 4294967295)::int4 AS last_edge, r.status AS run_status,
-               r.position, r.first_attempt, r.cancel_tasks IS NULL AS undisturbed, coalesce(o.task = ANY (r.cancel_tasks), false) AS ordered,
-               r.xmax <> pg_current_xact_id()::xid AS starting
+               r.position, r.first_attempt, r.cancel_tasks IS NULL AS undisturbed,
+               coalesce(o.task = ANY (r.cancel_tasks), false) AS ordered, r.xmax <> pg_current_xact_id()::xid AS starting
         FROM unnest(run_ids, tasks, elapsed, spans, outputs, attempts, statuses, errors,
                     reasons, delays)
              WITH ORDINALITY AS o(run_id, task, elapsed_us, span, output, attempt, status, error, reason, retry_us, ord)
@@ -63,8 +63,8 @@ BEGIN
         FROM accepted
     ), put_back AS (
         INSERT INTO plait.waiting (run_id, position, task, attempt, retry, lost, priority, action_id, due_at, schedule_us)
-        SELECT run_id, position, task, attempt + 1, (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost, priority,
-               action_id, plait.now() + retry_us * interval '1 microsecond', coalesce(edge_schedules[first_edge], -1)
+        SELECT run_id, position, task, attempt + 1, (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost,
+               priority, action_id, plait.now() + retry_us * interval '1 microsecond', coalesce(edge_schedules[first_edge], -1)
         FROM accepted WHERE NOT plait.is_outcome(status) AND retry_us > 0 AND NOT ordered
         RETURNING due_at
     ), orders AS (
@@ -81,8 +81,8 @@ BEGIN
               ))
         RETURNING id
     ), hit AS MATERIALIZED (
-        SELECT a.run_id, a.position, a.priority, a.first_attempt, max(a.status) AS worst, count(*)::int4 AS hits, bool_or(e.local) AS local,
-               e.child, e.need, e.slot, e.action_id, e.schedule_us
+        SELECT a.run_id, a.position, a.priority, a.first_attempt, max(a.status) AS worst, count(*)::int4 AS hits,
+               bool_or(e.local) AS local, e.child, e.need, e.slot, e.action_id, e.schedule_us
         FROM accepted a
         CROSS JOIN LATERAL (
             SELECT ((edges[i] >> 48) - 1)::int2 AS child, ((edges[i] >> 24) & 16777215)::int4 AS need,
@@ -120,20 +120,22 @@ BEGIN
             END
         FROM tally t
         WHERE r.id = t.run_id
-        RETURNING r.id, r.position, r.status, r.priority, r.first_attempt, r.pending, t.slots, t.children, t.actions, t.locals, t.schedules
+        RETURNING r.id, r.position, r.status, r.priority, r.first_attempt, r.pending, t.slots, t.children, t.actions, t.locals,
+                  t.schedules
     ), freed AS MATERIALIZED (
-        SELECT run_id, position, priority, child AS task, action_id, local, schedule_us, coalesce(first_attempt, 1::int2) AS attempt,
-               0::int2 AS retry, 0::int2 AS lost
+        SELECT run_id, position, priority, child AS task, action_id, local, schedule_us,
+               coalesce(first_attempt, 1::int2) AS attempt, 0::int2 AS retry, 0::int2 AS lost
         FROM hit WHERE hits = need AND child >= 0
         UNION ALL
-        SELECT c.id, c.position, c.priority, e.child, e.action_id, e.local, e.schedule_us, coalesce(c.first_attempt, 1::int2), 0::int2, 0::int2
+        SELECT c.id, c.position, c.priority, e.child, e.action_id, e.local, e.schedule_us,
+               coalesce(c.first_attempt, 1::int2), 0::int2, 0::int2
         FROM counted c
         CROSS JOIN LATERAL unnest(c.slots, c.children, c.actions, c.locals, c.schedules)
                    AS e(slot, child, action_id, local, schedule_us)
         WHERE e.child >= 0 AND c.pending[e.slot] = 0
         UNION ALL
-        SELECT run_id, position, priority, task, action_id, false, coalesce(edge_schedules[first_edge], -1), (attempt + 1)::int2,
-               (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost
+        SELECT run_id, position, priority, task, action_id, false, coalesce(edge_schedules[first_edge], -1),
+               (attempt + 1)::int2, (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost
         FROM accepted WHERE NOT plait.is_outcome(status) AND (retry_us = 0 OR ordered)
     ), queued AS (
         INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)

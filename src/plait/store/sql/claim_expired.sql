@@ -8,8 +8,8 @@ WITH picked AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ),
 -- Include fragments/hold_taken.sql.
-SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at,
-       greatest(t.queued_at, plait.now()) AS started_at, NULL::bytea AS input,
+SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at, t.started_at,
+       NULL::bytea AS input,
 -- Include fragments/run_of_claim.sql.
 FROM taken t
 JOIN plait.run r ON r.id = t.run_id

@@ -62,7 +62,8 @@ WITH alive AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT r.ctid AS row_id
         FROM plait.ready r
-        WHERE r.action_id = h.action_id AND r.priority = h.priority AND r.position = h.position AND r.task = h.task AND r.lost > 0
+        WHERE r.action_id = h.action_id AND r.priority = h.priority AND r.position = h.position AND r.task = h.task
+          AND r.lost > 0
         LIMIT 1
         FOR UPDATE SKIP LOCKED
     ) p
@@ -70,7 +71,7 @@ WITH alive AS MATERIALIZED (
 ),
 -- Include fragments/hold_taken.sql.
 SELECT h.seen, (SELECT id FROM alive) IS NOT NULL AS alive, t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority,
-       t.action_id, t.queued_at, greatest(t.queued_at, plait.now()) AS started_at,
+       t.action_id, t.queued_at, t.started_at,
 -- Include fragments/input_of_claim.sql.
 -- Include fragments/run_of_claim.sql.
 FROM (SELECT count(*)::int AS seen, $6::int8 AS input_bytes FROM head) h

@@ -1,7 +1,7 @@
 -- Runs that ended before $3 and that nobody can ask for any more, among the next ones in the order of their age (creation,
--- position) behind $1, $2; with the place of the last one that was looked at (NULL: there is none further). A child stays as long as
--- its parent: a replay of the parent finds it again; it goes together with one of the same page. As many runs as have about
--- $5 tasks together, at least one. `families`: the runs among them that are no children of others.
+-- position) behind $1, $2; with the place of the last one that was looked at (NULL: there is none further). A child stays as
+-- long as its parent: a replay of the parent finds it again; it goes together with one of the same page. As many runs as have
+-- about $5 tasks together, at least one. `families`: the runs among them that are no children of others.
 -- All by the clock of the server: what ids say of time comes from their makers. A run that ended before it was created, as a
 -- clock that was set back tells, goes a little later.
 -- Reads $4 runs, and the parents of the children among them. Locks: none. Index: run_age.

@@ -20,7 +20,8 @@ SELECT 'running', task, attempt, NULL, retry, worker_id, queued_at, started_at, 
        NULL, NULL, lost
 FROM plait.running WHERE run_id = $1
 UNION ALL
-SELECT 'ready', task, attempt, NULL, retry, NULL, queued_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, lost
+SELECT 'ready', task, attempt, NULL, retry, NULL, queued_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       lost
 FROM plait.ready WHERE action_id = ANY ($2::int[]) AND priority IN (1, 2, 3)
   AND position = (SELECT position FROM plait.run WHERE id = $1)
 UNION ALL
