@@ -272,8 +272,8 @@ def test_child_runs_are_cancelled_though_the_clock_was_set_back(
 
 def storm_of_clocks(storm: Storm, clock: MovableClock, rounds: int) -> None:
     """The server's clock jumps, far ahead or a little back, and one of the workers is a day behind."""
+    storm.start_workers(1, timings=CALM, env=build_environment("-1d"))
     storm.start_workers(2, timings=CALM)
-    storm.workers.append(storm._launch("mixed", slots=8, timings=CALM, url=storm.url, env=build_environment("-1d")))
     storm.start_probe()
     storm.start_client()
     seconds = 0

@@ -16,6 +16,7 @@ from plait.errors import DatabaseUnavailableError, OperationError, SchemaError
 from plait.store import schema
 from plait.store.connection import connect, translate_error
 from support.database import Database
+from support.role import let_use
 from support.server import Server
 from support.workers import serve
 
@@ -110,9 +111,7 @@ def test_a_newer_schema_is_refused(database: Database, auto_upgrade: bool) -> No
 def test_a_role_that_may_use_but_not_change_the_schema_works_with_one_that_is_up_to_date(
     database: Database, role: str
 ) -> None:
-    database.query(f"GRANT USAGE ON SCHEMA plait TO {role}")
-    database.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plait TO {role}")
-    database.query(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA plait TO {role}")
+    let_use(database, role)
     plait = Plait(as_role(database.url, role))
     task = declare(plait)
     worker = serve(plait)
@@ -190,9 +189,7 @@ def test_a_wrong_url_gives_an_error_that_names_what_is_wrong_and_no_password(
 def test_a_connection_limit_is_told_of_and_waited_for(
     database: Database, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database.query(f"GRANT ALL ON SCHEMA plait TO {role}")
-    database.query(f"GRANT ALL ON ALL TABLES IN SCHEMA plait TO {role}")
-    database.query(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA plait TO {role}")
+    let_use(database, role)
     database.query(f"ALTER ROLE {role} CONNECTION LIMIT 2")
     url = as_role(database.url, role)
     others = [psycopg.connect(url) for _ in range(2)]

@@ -9,7 +9,6 @@ from contextlib import suppress
 import pytest
 
 from plait import Context, EmptyModel, Plait
-from plait.client import get_access
 from plait.errors import DatabaseUnavailableError
 from support.database import Database
 from support.role import Role, role_with_few_connections
@@ -63,10 +62,12 @@ def test_a_worker_takes_no_tasks_while_it_cannot_store_results(
 
     worker = serve(few, sample)
     assert sample.run() == 7
+    finishes = worker.worker._session.store.finishes
+    assert finishes.is_open
     caplog.set_level(logging.WARNING, logger="plait.worker")
     role.limit(0)
     database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'plait finishes'")
-    eventually(lambda: not get_access(few).engine.store.finishes.is_open, "the worker sees that it is gone")
+    eventually(lambda: not finishes.is_open, "the worker sees that it is gone")
     run = sample.run_no_wait()
     eventually(lambda: any("cannot take tasks" in record.getMessage() for record in caplog.records))
     assert database.count("ready") == 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from faults.harness.storm import Storm
+from faults.harness.storm import open_storm
 from support.database import Database
 from support.ledger import Ledger
 from support.server import OwnServer
@@ -29,13 +28,9 @@ def pair(own_server: OwnServer) -> Iterator[tuple[OwnServer, OwnServer]]:
 @pytest.mark.thorough
 def test_a_standby_takes_over(pair: tuple[OwnServer, OwnServer], ledger: Ledger, tmp_path: Path) -> None:
     primary, standby = pair
-    database = Database(primary, f"plait_test_{os.getpid()}_fail_over")
-    storm = Storm("a synchronous standby takes over", database, ledger, tmp_path)
-    storm.url = (
-        f"postgresql://plait@/{database.name}?host={primary.folder},{standby.folder}&target_session_attrs=read-write"
-    )
-    try:
-        storm.database_away = True
+    with open_storm("a synchronous standby takes over", primary, ledger, tmp_path) as storm:
+        name = storm.database.name
+        storm.url = f"postgresql://plait@/{name}?host={primary.folder},{standby.folder}&target_session_attrs=read-write"
         workers = storm.start_workers(3, work_ms=5, timings=CALM)
         storm.start_probe()
         client = storm.start_client()
@@ -45,16 +40,10 @@ def test_a_standby_takes_over(pair: tuple[OwnServer, OwnServer], ledger: Ledger,
         with psycopg.connect(standby.url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
         standby.promote()
-        database.close()
-        storm.database = Database(standby, database.name, template=None)
+        storm.database.close()
+        storm.database = Database(standby, name, template=None)
         goal = len(client.acknowledged) + 50
         storm.wait(lambda: len(client.acknowledged) >= goal, "triggers go through", seconds=60)
         storm.wait_for_ends(100)
         storm.settle()  # nothing ran again: every result that was acknowledged is there, and no lease was lost
         assert [worker.process.poll() for worker in workers] == [None] * 3
-    except BaseException:
-        print(storm.show_logs(), standby.read_log())
-        raise
-    finally:
-        storm.close()
-        storm.database.close()

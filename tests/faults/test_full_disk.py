@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.harness.storm import Storm
-from support.database import Database
+from faults.harness.storm import open_storm
 from support.ledger import Ledger
 from support.server import OwnServer
 from support.workers import CALM
@@ -44,12 +42,16 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def test_a_disk_that_is_full_and_then_not(small_disk: Path, ledger: Ledger, tmp_path: Path) -> None:
+@pytest.fixture
+def cramped(small_disk: Path) -> Iterator[OwnServer]:
+    """A PostgreSQL on that disk."""
     server = OwnServer(space=small_disk)
-    database = Database(server, f"plait_test_{os.getpid()}_full")
-    storm = Storm("the disk is full", database, ledger, tmp_path)
-    try:
-        storm.database_away = True
+    yield server
+    server.close()
+
+
+def test_a_disk_that_is_full_and_then_not(cramped: OwnServer, small_disk: Path, ledger: Ledger, tmp_path: Path) -> None:
+    with open_storm("the disk is full", cramped, ledger, tmp_path) as storm:
         workers = storm.start_workers(2, work_ms=5, timings=CALM)
         storm.start_probe()
         client = storm.start_client()
@@ -60,15 +62,8 @@ def test_a_disk_that_is_full_and_then_not(small_disk: Path, ledger: Ledger, tmp_
             storm.note_fault()
             storm.wait(lambda n=refused: client.uncertain > n, "a trigger is refused")  # type: ignore[misc]
             filler.unlink()
-            server.ensure_started()  # it ends, should there be no room for its log
+            cramped.ensure_started()  # it ends, should there be no room for its log
             goal = len(client.acknowledged) + 20
             storm.wait(lambda goal=goal: len(client.acknowledged) >= goal, "triggers go through")  # type: ignore[misc]
         storm.settle()  # nothing ran again: no lease was lost
         assert [worker.process.poll() for worker in workers] == [None] * 2
-    except BaseException:
-        print(storm.show_logs(), server.read_log())
-        raise
-    finally:
-        storm.close()
-        database.close()
-        server.close()

@@ -1,4 +1,4 @@
-"""A role that may use Plait and has few connections, or none."""
+"""Roles that may use Plait; one that has few connections, or none."""
 
 from __future__ import annotations
 
@@ -28,14 +28,19 @@ class Role:
         self._database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", self.name)
 
 
+def let_use(database: Database, role: str) -> None:
+    """Give a role what it needs for using the schema, and nothing for changing it."""
+    database.query(f"GRANT USAGE ON SCHEMA plait TO {role}")
+    database.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plait TO {role}")
+    database.query(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA plait TO {role}")
+
+
 @contextmanager
 def role_with_few_connections(database: Database) -> Iterator[Role]:
     role = Role(database)
     name = role.name
     database.query(f"CREATE ROLE {name} LOGIN")
-    database.query(f"GRANT USAGE ON SCHEMA plait TO {name}")
-    database.query(f"GRANT ALL ON ALL TABLES IN SCHEMA plait TO {name}")
-    database.query(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA plait TO {name}")
+    let_use(database, name)
     try:
         yield role
     finally:

@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from plait import Plait, Worker
 from plait.worker.identity import Timings
@@ -42,10 +45,16 @@ class WorkerProcess:
         timings: Timings = CALM,
         url: str | None = None,
         env: dict[str, str] | None = None,
+        replaces: WorkerProcess | None = None,
         **options: Any,
     ) -> None:
+        """``replaces``: a worker that ended, as a supervisor tells; while the database is away, none does."""
         self.database = database
         self.log = log
+        env = dict(env or {})
+        if replaces is not None:
+            with suppress(psycopg.OperationalError, IndexError):
+                env["PLAIT_REPLACES_WORKER"] = str(replaces.id)
         settings = {
             "slots": slots,
             "options": options,
@@ -55,7 +64,7 @@ class WorkerProcess:
             self.process = launcher.start(
                 ["-m", "support.run_worker", flow, json.dumps(settings)],
                 cwd=TESTS,
-                env={**os.environ, "DATABASE_URL": url or database.url, VARIABLE: str(ledger.path), **(env or {})},
+                env={**os.environ, "DATABASE_URL": url or database.url, VARIABLE: str(ledger.path), **env},
                 stdout=output,
                 stderr=output,
             )

@@ -72,16 +72,16 @@ class Load:
 
     async def _trigger(self) -> None:
         number, due = 0, time.monotonic()
-        cancellations: set[asyncio.Task[None]] = set()
+        starting: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as group:
             while not self._stop.is_set():
                 task = group.create_task(self._start(number))
-                cancellations.add(task)
-                task.add_done_callback(cancellations.discard)
+                starting.add(task)
+                task.add_done_callback(starting.discard)
                 number += 1
                 due += self._pause
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                while len(cancellations) > 500:  # the database is away: nothing piles up here
+                while len(starting) > 500:  # the database is away: nothing piles up here
                     await asyncio.sleep(self._pause)
                     due = time.monotonic()
 
@@ -109,8 +109,8 @@ class Soak:
         self._database = Database(self._server, "plait_soak")
         self._folder = folder
         self._ledger = Ledger(folder / "ledger")
-        self._workers = [self._launch(None) for _ in range(workers)]
-        self._probe_worker = self._launch(None, "probe")
+        self._workers = [self._launch() for _ in range(workers)]
+        self._probe_worker = self._launch("probe")
         for worker in (*self._workers, self._probe_worker):
             worker.wait_ready()
         self._load = Load(self._database.url, rate)
@@ -144,11 +144,10 @@ class Soak:
         self._probe.stop()
         eventually(lambda: all(database.count(room) == 0 for room in ROOMS), "the rooms are empty")
         stored = {str(id): status for id, status in database.query("SELECT id, status FROM plait.run")}
-        expected = {id: _expect(number) for id, number in self._load.acknowledged.items()}
         wrong = Counter(
             f"{number % 100}: {stored.get(id)}"
             for id, number in self._load.acknowledged.items()
-            if stored.get(id) not in expected[id]
+            if stored.get(id) not in _expect(number)
         )
         faults = [f"{count} runs of the kind {what}" for what, count in wrong.items()]
         faults += [f"{doubled} accepted twice" for doubled in [count_doubled(database)] if doubled]
@@ -180,11 +179,10 @@ class Soak:
         self._database.close()
         self._server.close()
 
-    def _launch(self, dead: WorkerProcess | None, flow: str = "soak") -> WorkerProcess:
-        env = {} if dead is None else {"PLAIT_REPLACES_WORKER": str(dead.id)}
+    def _launch(self, flow: str = "soak", replaces: WorkerProcess | None = None) -> WorkerProcess:
         return WorkerProcess(
-            self._database, self._ledger, self._folder / f"{flow}-{time.monotonic_ns()}.log", flow, slots=50, env=env,
-            timings=CALM,
+            self._database, self._ledger, self._folder / f"{flow}-{time.monotonic_ns()}.log", flow, slots=50,
+            timings=CALM, replaces=replaces,
         )  # fmt: skip
 
     def _kill_one(self) -> None:
@@ -193,7 +191,7 @@ class Soak:
         victim = self._workers[place]
         victim.kill()
         self.kills += 1
-        self._workers[place] = self._launch(victim)
+        self._workers[place] = self._launch(replaces=victim)
 
     def _sample(self, now: float) -> None:
         connections = 0.0

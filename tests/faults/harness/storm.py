@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from support.oracle import (
     count_doubled,
     count_reruns,
 )
+from support.server import OwnServer
 from support.waiting import eventually
 from support.workers import STEADY, WorkerProcess
 
@@ -66,8 +68,8 @@ class Storm:
         self._worker_settings: dict[str, Any] = {}
         self._probe: Probe | None = None
         self._probe_worker: WorkerProcess | None = None
-        self._neighbour: Callable[[WorkerProcess | None], WorkerProcess] | None = None
-        self._neighbour_worker: WorkerProcess | None = None
+        self._neighbour: WorkerProcess | None = None
+        self._neighbour_settings: dict[str, Any] = {}
         self._aside: list[str] = list(ASIDE)
         self._started = time.monotonic()
 
@@ -96,14 +98,9 @@ class Storm:
     def start_neighbour(self, flow: str, workflows: Sequence[str], **options: Any) -> None:
         """Start a worker of somebody else, whose ``workflows`` the oracle does not know; another takes the place of one
         that ends."""
-
-        def start(dead: WorkerProcess | None) -> WorkerProcess:
-            env = {} if dead is None else {"PLAIT_REPLACES_WORKER": str(dead.id)}
-            return self._launch(flow, slots=50, url=self.url, env=env, **options)
-
         self._aside += workflows
-        self._neighbour = start
-        self._neighbour_worker = start(None).wait_ready()
+        self._neighbour_settings = {"flow": flow, "slots": 50, "url": self.url, **options}
+        self._neighbour = self._launch(**self._neighbour_settings).wait_ready()
 
     def start_client(self, url: str | None = None, **options: Any) -> LoadClient:
         """Have runs triggered from now on."""
@@ -181,10 +178,9 @@ class Storm:
             if worker.process.poll() is not None:
                 self.disturbed.add(worker.pid)
                 self.workers[place] = self._start_worker(replaces=worker)
-        neighbour = self._neighbour_worker
-        if self._neighbour is not None and neighbour is not None and neighbour.process.poll() is not None:
-            self.note_fault(neighbour)
-            self._neighbour_worker = self._neighbour(neighbour)
+        if self._neighbour is not None and self._neighbour.process.poll() is not None:
+            self.note_fault(self._neighbour)
+            self._neighbour = self._launch(replaces=self._neighbour, **self._neighbour_settings)
 
     # the end
 
@@ -315,13 +311,24 @@ class Storm:
             assert figures.stall_max < STALL_SECONDS, "an unrelated task was stalled by its neighbours"
 
     def _start_worker(self, replaces: WorkerProcess | None = None) -> WorkerProcess:
-        env = dict(self._worker_settings.get("env") or {})
-        if replaces is not None:
-            with suppress(psycopg.OperationalError, IndexError):  # as if nobody had seen it die
-                env["PLAIT_REPLACES_WORKER"] = str(replaces.id)
-        return self._launch("mixed", **{**self._worker_settings, "env": env})
+        return self._launch("mixed", replaces=replaces, **self._worker_settings)
 
     def _launch(self, flow: str, **settings: Any) -> WorkerProcess:
         log = self._folder / f"worker-{len(self._all_workers)}.log"
         self._all_workers.append(WorkerProcess(self.database, self.ledger, log, flow, **settings))
         return self._all_workers[-1]
+
+
+@contextmanager
+def open_storm(row: str, server: OwnServer, ledger: Ledger, folder: Path) -> Iterator[Storm]:
+    """A storm over a server of the test's own, which it takes away from everybody."""
+    storm = Storm(row, Database(server, f"plait_test_{os.getpid()}_storm"), ledger, folder)
+    storm.database_away = True
+    try:
+        yield storm
+    except BaseException:
+        print(storm.show_logs(), storm.database.server.read_log())
+        raise
+    finally:
+        storm.close()
+        storm.database.close()
