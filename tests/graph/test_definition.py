@@ -159,6 +159,6 @@ def test_a_definition_knows_which_of_its_tasks_have_conditions() -> None:
 def test_a_definition_knows_whether_one_of_its_tasks_awaits_events() -> None:
     sleep = ((Condition(kind=ConditionKind.SLEEP, seconds=1.0),),)
     event = ((Condition(kind=ConditionKind.EVENT, event_key="paid"),),)
-    assert not WorkflowDefinition("w", (TaskDefinition(name="a"), TaskDefinition(name="b", wait_for=sleep))).awaits_events
+    assert not WorkflowDefinition("w", (TaskDefinition(name="b", wait_for=sleep),)).awaits_events
     for task in (TaskDefinition(name="b", wait_for=event), TaskDefinition(name="b", cancel_if=event)):
         assert WorkflowDefinition("w", (TaskDefinition(name="a"), task)).awaits_events
