@@ -19,7 +19,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl library test faults soak lint bench dashboard docs docs-serve pictures format clean
+.PHONY: help demo etl library test faults mutations soak lint bench dashboard docs docs-serve pictures format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ faults: $(VENV)/.lint ## do Plait all the harm there is, for at most 20 minutes,
 	PLAIT_FAULTS=long PLAIT_FAULTS_FIGURES=$(CURDIR)/.faults PLAIT_TEST_SECONDS=600 \
 		$(BIN)/python -m pytest -n 2 --dist worksteal tests/faults $(ARGS) || status=$$?; \
 	PYTHONPATH=tests $(BIN)/python -m faults.harness.figures .faults; exit $$status
+
+mutations: $(VENV)/.lint ## break Plait in every listed way, and see that the fault tests notice; for an hour or more
+	PYTHONPATH=tests $(BIN)/python -m faults.mutations $(ARGS)
 
 soak: $(VENV)/.lint ## load for 30 minutes while workers and PostgreSQL crash: all is accounted for, nothing grows
 	PYTHONPATH=tests $(BIN)/python -m faults.harness.soak $(ARGS)

@@ -143,9 +143,24 @@ class StoreMachine(RuleBasedStateMachine):
     def finish(self, data: st.DataObject, local: bool) -> None:
         """A batch of what some worker holds, or once held, ends in some way."""
         worker, _ = data.draw(st.sampled_from(self.told), label="whose")
-        mine = {one.key: one for id, one in self.told if id == worker}  # the last word of each
-        keys = data.draw(st.sets(st.sampled_from(sorted(mine)), min_size=1, max_size=20), label="which")
-        self._finish_some(worker, {key: mine[key] for key in keys}, data, local)
+        words = {(one.key, one.attempt): one for id, one in self.told if id == worker}
+        chosen = data.draw(st.sets(st.sampled_from(sorted(words)), min_size=1, max_size=20), label="which")
+        self._finish_some(worker, {key: words[key, attempt] for key, attempt in sorted(chosen)}, data, local)
+
+    @precondition(lambda self: self.list_overtaken())
+    @rule(data=st.data())
+    def finish_what_is_held_otherwise_now(self, data: st.DataObject) -> None:
+        """Somebody ends what it held once, and what it or another holds again meanwhile."""
+        worker, one = data.draw(st.sampled_from(self.list_overtaken()), label="whose and which")
+        self._finish_some(worker, {one.key: one}, data, local=False)
+
+    def list_overtaken(self) -> list[tuple[UUID, Any]]:
+        running = set(self.model.list_tasks("running"))
+        return [
+            (worker, one)
+            for worker, one in self.told
+            if one.key in running and not self.model.holds(worker, one.key, one.attempt)
+        ]
 
     @rule(who=st.integers(0, 2), data=st.data(), local=st.booleans())
     def work_through_a_generation(self, who: int, data: st.DataObject, local: bool) -> None:

@@ -1,0 +1,71 @@
+"""What the state machine must notice: fence, joins, waits, orders, retention."""
+
+from __future__ import annotations
+
+from faults.mutations.mutation import Mutation
+
+STORE = (
+    Mutation(
+        "the fence does not ask which worker",
+        "store/functions/finish_tasks.sql",
+        " AND h.attempt = o.attempt AND h.worker_id = worker",
+        " AND h.attempt = o.attempt",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+    Mutation(
+        "the fence does not ask which attempt",
+        "store/functions/finish_tasks.sql",
+        " AND h.attempt = o.attempt AND h.worker_id = worker",
+        " AND h.worker_id = worker",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+    Mutation(
+        "a join forgets what it counted",
+        "store/functions/finish_tasks.sql",
+        "array_agg(p.n - coalesce(d.n, 0) ORDER BY p.slot)",
+        "array_agg(p.n - coalesce(least(d.n, 1), 0) ORDER BY p.slot)",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+    Mutation(
+        "a task that is parked overlooks an event",
+        "store/functions/park_tasks.sql",
+        "AND e.position > greatest(w.position, w.events_from)",
+        "AND e.position > greatest(w.position, w.events_from) AND false",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+    Mutation(
+        "a cancellation forgets what waits",
+        "store/functions/cancel_runs.sql",
+        "DELETE FROM plait.waiting WHERE run_id = ANY (active)",
+        "DELETE FROM plait.waiting WHERE run_id = ANY (active) AND false",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+    Mutation(
+        "a cancellation forgets the children",
+        "store/functions/cancel_runs.sql",
+        "AND (r.id = ANY (active) AND",
+        "AND false AND (r.id = ANY (active) AND",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+    Mutation(
+        "a reaped task keeps the number of its attempt",
+        "store/sql/reap_workers.sql",
+        "t.attempt + 1, t.retry, t.lost +",
+        "t.attempt, t.retry, t.lost +",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+    Mutation(
+        "a replay does not number behind the old attempts",
+        "store/functions/replay_runs.sql",
+        "first_attempt = begun",
+        "first_attempt = 1",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+    Mutation(
+        "a child is pruned before its parent",
+        "store/functions/hold_prunable.sql",
+        "SELECT id FROM free WHERE id NOT IN (SELECT id FROM stays)",
+        "SELECT id FROM free",
+        "test_state_machine.py::test_the_store_does_what_the_model_does",
+    ),
+)
