@@ -225,6 +225,7 @@ def test_urls_of_other_libraries_are_understood(database: Database) -> None:
             "was lost",
         ),
         (asyncpg.InterfaceError("cannot perform operation: another operation is in progress"), "connection was lost"),
+        (asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"), "was lost"),
         (TimeoutError(), "it did not answer in time"),
         (asyncpg.exceptions.AdminShutdownError("terminating connection due to administrator command"), "administrator"),
     ],

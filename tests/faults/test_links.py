@@ -19,6 +19,7 @@ from plait import Context, EmptyModel, Plait
 from plait.errors import DatabaseUnavailableError
 from plait.store.connection import Link, call_limit, connect, list_hosts
 from plait.store.hints import Hub
+from plait.store.schema import CHECKING
 from plait.store.statements import load_sql
 from plait.worker.identity import Timings
 from support.database import Database
@@ -152,6 +153,12 @@ def test_the_first_trigger_of_a_program_waits_out_a_restart(
         own_server.start()
         triggering.result(20)
     assert database.count("run") == 1
+
+
+def test_a_first_connection_that_breaks_while_the_schema_is_checked_is_made_once_more(proxy: Proxy, far: Plait) -> None:
+    proxy.lose_reply(CHECKING)
+    assert far.runs.list() == []
+    assert proxy.lost == [CHECKING]
 
 
 def test_what_was_stored_is_answered_though_the_connection_breaks_right_after(

@@ -97,7 +97,8 @@ class Engine:
             url = self._embedded.dsn
         else:
             url = normalise_url(source.url)
-        await self._check_schema(url)
+        if not await self._is_schema_checked(url):
+            await self._is_schema_checked(url, again=True)
         self.store = Store(url)
         self.hub = Hub(url, revive=self._revive if self._embedded is not None else None)
         self.versions = Versions(self.store)
@@ -108,7 +109,9 @@ class Engine:
             self._write_events, cap=PUSH_BATCH, weigh=lambda row: len(row.payload), heaviest=PUSH_BYTES
         )
 
-    async def _check_schema(self, url: str) -> None:
+    async def _is_schema_checked(self, url: str, *, again: bool = False) -> bool:
+        """Upgrade the schema if that is wanted, and check it. False: the connection was made, and then lost; ``again``
+        raises that."""
         from plait.store import schema  # noqa: PLC0415 - see _connect
         from plait.store.connection import connect, translate_error  # noqa: PLC0415
 
@@ -120,11 +123,15 @@ class Engine:
                     logger.info("applied migration %04d %s", migration.version, migration.name)
             await schema.check_version(connection)
         except Exception as error:
-            if translated := translate_error(error, url):
-                raise translated from error
-            raise
+            translated = translate_error(error, url)
+            if translated is None:
+                raise
+            if connection.is_closed() and not again:
+                return False
+            raise translated from error
         finally:
             await connection.close()
+        return True
 
     @property
     def lifetimes(self) -> LifetimeReader | None:

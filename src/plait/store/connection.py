@@ -97,6 +97,7 @@ _BROKEN = (
     asyncpg.exceptions.DiskFullError,
     asyncpg.exceptions.OutOfMemoryError,
 )
+_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # Classes of SQLSTATE that speak of the server's state and not of what was sent: connection, transaction rollback (a
 # deadlock), resources, object not in prerequisite state (a lock), operator intervention, system error.
 _TRANSIENT_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
@@ -189,7 +190,7 @@ def _explain(error: BaseException) -> str:
         return f"the name of the host is not known ({error.strerror})"
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
-    if isinstance(error, (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+    if isinstance(error, (ConnectionError, *_LOST)):
         return "the connection was lost"
     return text or type(error).__name__
 
