@@ -213,7 +213,20 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.list_tasks("running"))
     @rule(data=st.data(), event=st.sampled_from((None, *EVENTS)), seen=st.booleans())
     def park(self, data: st.DataObject, event: str | None, seen: bool) -> None:
-        worker, held = data.draw(st.sampled_from(self.told))
+        self._park(*data.draw(st.sampled_from(self.told)), event, seen=seen)
+
+    @precondition(lambda self: self.model.list_tasks("running"))
+    @rule(data=st.data(), who=st.integers(0, 2))
+    def park_and_end_what_another_goes_on_with(self, data: st.DataObject, who: int) -> None:
+        """A task that waited keeps the number of its attempt, with whichever worker: the number alone is no fence."""
+        held = [(id, one) for id, one in self.told if self.model.holds(id, one.key, one.attempt)]
+        worker, one = data.draw(st.sampled_from(held))
+        self._park(worker, one, None, seen=False)
+        self.wake()
+        self.claim(who, 1000)
+        self._finish_some(worker, {one.key: one}, data, local=False)
+
+    def _park(self, worker: UUID, held: Any, event: str | None, *, seen: bool) -> None:
         driver = self.workers[0]
         wanted = ([1], [0], [event], [None]) if event else ([], [], [], [])
         position = self.database.value("SELECT coalesce(max(position), 0) FROM plait.event") if seen else 0
