@@ -216,12 +216,16 @@ class StoreMachine(RuleBasedStateMachine):
         self._park(*data.draw(st.sampled_from(self.told)), event, seen=seen)
 
     @precondition(lambda self: self.model.list_tasks("running"))
-    @rule(data=st.data(), who=st.integers(0, 2))
-    def park_and_end_what_another_goes_on_with(self, data: st.DataObject, who: int) -> None:
-        """A task that waited keeps the number of its attempt, with whichever worker: the number alone is no fence."""
+    @rule(data=st.data(), who=st.integers(0, 2), parks=st.booleans())
+    def end_what_has_gone_on(self, data: st.DataObject, who: int, parks: bool) -> None:
+        """Somebody ends what was claimed again since. A task that waited keeps the number of its attempt, so that
+        only the worker tells the two apart; one that failed may be with the same worker again, only its number tells."""
         held = [(id, one) for id, one in self.told if self.model.holds(id, one.key, one.attempt)]
         worker, one = data.draw(st.sampled_from(held))
-        self._park(worker, one, None, seen=False)
+        if parks:
+            self._park(worker, one, None, seen=False)
+        else:
+            self._finish(worker, [one], {one.key: Report(Status.RETRIED, retry_us=0)}, local=False)
         self.wake()
         self.claim(who, 1000)
         self._finish_some(worker, {one.key: one}, data, local=False)
