@@ -259,8 +259,8 @@ CONTROL = (
     Mutation(
         "a replay does not tell who cancels the parent that it is under way",
         "store/functions/replay_runs.sql",
-        "        PERFORM FROM plait.run WHERE id = old.trigger_id AND old.trigger_kind = plait.by_parent() FOR KEY SHARE;\n",
-        "",
+        "WHERE id = old.trigger_id AND old.trigger_kind = plait.by_parent() FOR KEY SHARE;",
+        "WHERE id = old.trigger_id AND old.trigger_kind = plait.by_parent();",
         "test_control_faults.py::test_a_child_that_is_being_replayed_while_its_parent_is_cancelled_is_cancelled_too",
     ),
     Mutation(
