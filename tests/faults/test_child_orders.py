@@ -189,7 +189,7 @@ def test_the_child_of_an_ended_parent_is_refused_without_failing_what_shares_its
     assert database.value("SELECT count(DISTINCT created_at)::int FROM plait.run WHERE status = 0") == 1
 
 
-def test_cancelling_a_completed_task_leaves_its_children_alone(plait: Plait, work: Work) -> None:
+def test_cancelling_a_completed_task_leaves_its_children_alone(plait: Plait, work: Work, database: Database) -> None:
     hang, begun, told = declare_hanging(plait)
     flow, finish = plait.workflow(name="flow"), threading.Event()
 
@@ -206,6 +206,7 @@ def test_cancelling_a_completed_task_leaves_its_children_alone(plait: Plait, wor
     eventually(lambda: begun)
     eventually(lambda: plait.runs.get_details(run.workflow_run_id).tasks["first"].status == "COMPLETED")
     plait.runs.cancel_task(run.workflow_run_id, "first")
+    assert database.count("cancellation") == 0
     [child] = plait.runs.list_children(run.workflow_run_id)
     assert child.run.status is WorkflowRunStatus.RUNNING
     finish.set()

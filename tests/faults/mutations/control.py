@@ -120,8 +120,6 @@ CONTROL = (
         "OR a.status = plait.cancelled() AND (",
         "OR false AND (",
         "test_child_orders.py::test_a_child_that_starts_while_its_cancelled_task_ends_is_cancelled_too[between]",
-        "test_child_orders.py::test_children_of_a_cancelled_task_are_cancelled_whoever_hears_that_it_was[lost reply]",
-        "test_child_orders.py::test_children_of_a_cancelled_task_are_cancelled_whoever_hears_that_it_was[dead worker]",
     ),
     Mutation(
         "a task that is cancelled overlooks what it is just starting",
@@ -158,6 +156,14 @@ CONTROL = (
             "        VALUES (of_run, of_run, which, 'why');\n        RETURN false;"
         ),
         "test_child_orders.py::test_cancelling_a_completed_task_leaves_its_children_alone",
+    ),
+    Mutation(
+        "orders that nobody hears of wait for the next that somebody does",
+        "maintenance/canceller.py",
+        "return LONGEST_SLEEP if seconds is None",
+        "return 3600.0 if seconds is None",
+        "test_child_orders.py::test_children_of_a_cancelled_task_are_cancelled_whoever_hears_that_it_was[lost reply]",
+        "test_child_orders.py::test_children_of_a_cancelled_task_are_cancelled_whoever_hears_that_it_was[dead worker]",
     ),
     # cancelling a task
     Mutation(
