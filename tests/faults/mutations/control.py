@@ -233,12 +233,29 @@ CONTROL = (
         "test_control_races.py::test_cancel_against_park_leaves_nothing_behind",
         "test_control_races.py::test_cancel_against_delivery_leaves_nothing_behind",
     ),
+    Mutation(
+        "who parks a task does not lock its run first",
+        "store/functions/park_tasks.sql",
+        "    PERFORM 1 FROM plait.run WHERE id = ANY (run_ids) ORDER BY id FOR NO KEY UPDATE;\n",
+        "",
+        "test_control_races.py::test_cancel_against_park_leaves_nothing_behind",
+    ),
+    Mutation(
+        "a cancellation takes what is awaited before what waits",
+        "store/functions/cancel_runs.sql",
+        "    WITH gone AS (\n        DELETE FROM plait.waiting",
+        (
+            "    DELETE FROM plait.awaited_event WHERE run_id = ANY (active);\n"
+            "    WITH gone AS (\n        DELETE FROM plait.waiting"
+        ),
+        "test_control_races.py::test_cancel_against_delivery_leaves_nothing_behind",
+    ),
     # replays
     Mutation(
-        "a replayed task has the attempts of the first time again",
-        "store/functions/replay_runs.sql",
-        "t.task, begun, 0, 0,",
-        "t.task, 1, 0, 0,",
+        "the outcome of an attempt counts for the one that runs now",
+        "store/functions/finish_tasks.sql",
+        "h.task = o.task AND h.attempt = o.attempt",
+        "h.task = o.task",
         "test_control_races.py::test_replay_against_a_stale_finish_never_takes_the_stale_outcome",
     ),
     Mutation(
