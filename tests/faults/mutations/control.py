@@ -347,10 +347,10 @@ CONTROL = (
     ),
     # comparing
     Mutation(
-        "results are kept waiting by a comparison of what is held",
-        "worker/claimer.py",
-        "        held = await self._store.read_held(worker_id)\n",
-        "        async with self._flusher.lock:\n            held = await self._store.read_held(worker_id)\n",
+        "what is held is compared over a link that others may keep busy",
+        "store/store.py",
+        'self.claims.fetch(load_sql("read_held")',
+        'self.pool.fetch(load_sql("read_held")',
         "test_comparing.py::test_results_are_stored_while_a_comparison_is_due_and_the_pool_is_busy",
     ),
     Mutation(
