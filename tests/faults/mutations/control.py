@@ -345,6 +345,13 @@ CONTROL = (
         "WHERE coalesce(expires_at, 'infinity') <= plait.now()",
         "test_claim_bounds.py::test_no_statement_costs_more_for_what_does_not_concern_it[ready tasks of others]",
     ),
+    Mutation(
+        "who wakes what is due looks at all that waits",
+        "store/sql/wake_tasks.sql",
+        "WHERE due_at <= plait.now() ORDER BY due_at LIMIT $1",
+        "WHERE plait.now() - due_at >= interval '0' LIMIT $1",
+        "test_claim_bounds.py::test_no_statement_costs_more_for_what_does_not_concern_it[tasks that wait for later]",
+    ),
     # comparing
     Mutation(
         "what is held is compared over a link that others may keep busy",
