@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait
+from plait.client import get_access
+from plait.engine.waiter import RunOutcome
 from support.database import Database
 from support.oracle import check_at_rest
 from support.waiting import eventually
@@ -133,12 +137,21 @@ def test_a_stored_output_that_cannot_be_read_harms_no_other_waiter(
     database.query("UPDATE plait.attempt SET error = '\\xff'")
     database.query("UPDATE plait.run SET status = 4")
     fine = task.run_no_wait()
-    results: list[Any] = []
-    waiter = threading.Thread(target=lambda: results.append(fine.result(30)), daemon=True)
-    waiter.start()
-    with pytest.raises(Exception):  # noqa: B017, PT011 - any error, but neither a hang nor somebody else's
-        broken.result(5)
+    told = threading.Event()
+
+    async def wait_for_both() -> list[RunOutcome]:
+        """At one moment, so that both are read together."""
+        of_broken, of_fine = [
+            asyncio.create_task(get_access(plait).wait_runs([UUID(run.workflow_run_id)], 30)) for run in (broken, fine)
+        ]
+        with pytest.raises(Exception):  # noqa: B017, PT011 - any error, but neither a hang nor somebody else's
+            await of_broken
+        told.set()
+        return await of_fine
+
+    waiting = get_access(plait).portal.spawn(wait_for_both())
+    assert told.wait(30)
     work(task)
-    waiter.join(30)
-    assert results == [1]
+    [outcome] = waiting.result(30)
+    assert [one.output for one in outcome.tasks] == [b"1"]
     eventually(lambda: database.count("run", "status <> 0") == 2)
