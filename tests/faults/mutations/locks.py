@@ -211,8 +211,8 @@ LOCKS: tuple[Mutation, ...] = (
     Mutation(
         "the time of a task begins when it is handed to its loop",
         "worker/assignment.py",
-        "        self.started = clock.monotonic()\n        self.assignment.deadline = self.started + self.timeout\n",
-        "        self.assignment.deadline = self.started + self.timeout\n",
+        "        self.started = clock.monotonic()\n        self.task:",
+        "        self.started = clock.monotonic()\n        assignment.deadline = self.started + timeout\n        self.task:",
         "test_late_and_blocked.py::test_a_blocked_loop_costs_its_neighbours_none_of_their_time",
     ),
     Mutation(
@@ -300,8 +300,8 @@ LOCKS: tuple[Mutation, ...] = (
     Mutation(
         "a worker that stops leaves the outcomes to its tasks",
         "worker/session.py",
-        "                self._outbox.conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=WORKER_STOPPED))\n",
-        "",
+        "self._outbox.conclude(assignment, Report(Status.RELEASED, retry_us=0, reason=WORKER_STOPPED))",
+        "pass",
         "test_control_worker.py::test_a_cancelled_task_is_not_logged_as_failed",
     ),
     # tasks that do what no task should
