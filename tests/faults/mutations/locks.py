@@ -212,7 +212,9 @@ LOCKS: tuple[Mutation, ...] = (
         "the time of a task begins when it is handed to its loop",
         "worker/assignment.py",
         "        self.started = clock.monotonic()\n        self.task:",
-        "        self.started = clock.monotonic()\n        assignment.deadline = self.started + timeout\n        self.task:",
+        "        self.started = clock.monotonic()\n"
+        "        assignment.deadline = self.started + timeout\n"
+        "        self.task:",
         "test_late_and_blocked.py::test_a_blocked_loop_costs_its_neighbours_none_of_their_time",
     ),
     Mutation(
