@@ -18,6 +18,7 @@ from plait.engine.waiter import RunOutcome
 from support.database import Database
 from support.oracle import check_at_rest
 from support.waiting import eventually
+from support.workers import STEADY
 
 Work = Callable[..., Any]
 
@@ -79,10 +80,10 @@ def test_a_cancelled_heartbeat_ends_no_worker(plait: Plait, work: Work, database
     def task(input: EmptyModel, ctx: Context) -> int:
         return 1
 
-    worker = work(task)
+    worker = work(task, timings=STEADY)
     assert task.run() == 1
     with locked(database, "LOCK TABLE plait.worker IN ACCESS EXCLUSIVE MODE"):
-        cancel(database, "plait")
+        cancel(database, "plait heartbeat")
     assert task.run_no_wait().result(20) == 1
     database.wait("SELECT heartbeat_at > plait.now() - interval '1 second' FROM plait.worker")
     assert worker.error is None
@@ -134,7 +135,7 @@ def test_a_stored_output_that_cannot_be_read_harms_no_other_waiter(
     broken = task.run_no_wait()
     assert broken.result(20) == 1
     worker.stop()
-    database.query("UPDATE plait.attempt SET error = '\\xff'")
+    database.query("UPDATE plait.attempt SET status = 4, output = NULL, error = '\\xff'")
     database.query("UPDATE plait.run SET status = 4")
     fine = task.run_no_wait()
     told = threading.Event()
