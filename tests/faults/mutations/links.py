@@ -120,7 +120,7 @@ LINKS = (
         "store/store.py",
         "for link in (self.finishes, self.beats, self.claims):",
         "for link in (self.beats, self.claims):",
-        "test_connection_limit.py::test_a_worker_that_takes_a_task_has_a_connection_to_store_its_result",
+        "test_connection_limit.py::test_a_worker_that_takes_a_task_has_a_connection_to_store_its_result[4]",
     ),
     Mutation(
         "a claim does not look whether results could be stored",
