@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -193,7 +194,9 @@ def test_a_waiter_outlives_a_crash_of_postgresql(
     ledger: Ledger,
     worker_process: StartProcess,
     tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.WARNING, logger="plait.results")
     declared = pipeline.declare(plait)
     worker_process("pipeline", hold="root", gates=str(tmp_path))
     results: list[Any] = []
@@ -201,6 +204,7 @@ def test_a_waiter_outlives_a_crash_of_postgresql(
     waiter.start()
     eventually(lambda: ledger.select("root", "begin"))
     own_server.stop(immediate=True)
+    eventually(lambda: "cannot read results of runs" in caplog.text, "it has asked in vain")
     own_server.start()
     Gate(tmp_path, "root").open()
     waiter.join(30)

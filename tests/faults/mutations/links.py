@@ -133,8 +133,8 @@ LINKS = (
     Mutation(
         "results that an outage kept waiting are forgotten",
         "worker/flusher.py",
-        '                await self._outage.pause(error, f"{len(batch)',
-        '                return None\n                await self._outage.pause(error, f"{len(batch)',
+        'outcomes)} wait in memory")\n',
+        'outcomes)} wait in memory")\n                return None\n',
         "test_database_outage.py::test_results_finished_while_postgresql_was_away_are_stored_and_not_run_again",
     ),
     Mutation(
