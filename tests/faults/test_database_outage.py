@@ -146,7 +146,8 @@ def test_a_workers_commit_whose_reply_was_lost_is_neither_lost_nor_repeated(
     for number in range(4):
         proxy.lose_reply(connection)
         items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(10)]
-        assert declared.flow.run_many(items) == [pipeline.expect({"n": n}) for n in range(10)]
+        runs = declared.flow.run_many_no_wait(items)
+        assert [run.result(30) for run in runs] == [pipeline.expect({"n": n}) for n in range(10)]
         eventually(lambda number=number: len(proxy.lost) == number + 1, "a reply was lost")  # type: ignore[misc]
     assert "came too late" not in worker.read_log()
     if connection == "plait finishes":
@@ -163,7 +164,8 @@ def test_replies_lost_all_the_time_do_not_repeat_anything_either(
     proxy.lose_reply("plait claims", 6)
     proxy.lose_reply("plait finishes", 6)
     items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(30)]
-    assert declared.flow.run_many(items) == [pipeline.expect({"n": n}) for n in range(30)]
+    runs = declared.flow.run_many_no_wait(items)
+    assert [run.result(30) for run in runs] == [pipeline.expect({"n": n}) for n in range(30)]
     check_oracle(database, ledger, pipeline.expect, runs=30, reruns=0)
 
 
