@@ -357,17 +357,18 @@ LINKS = (
         "[a transaction that starts a child stays open while its parent is cancelled]",
     ),
     Mutation(
-        "what did not fit into an answer is forgotten",
-        "store/reader.py",
-        "                    left.append(key)",
-        "                    continue",
-        "test_neighbours.py::test_neighbour[two hundred large outputs]",
+        "a claim takes nothing that is younger than an open transaction",
+        "store/sql/claim_tasks.sql",
+        "WHERE r.action_id = s.action_id AND r.lost = 0",
+        "WHERE r.action_id = s.action_id AND r.lost = 0\n"
+        "          AND r.xmin::text::int8 < pg_snapshot_xmin(pg_current_snapshot())::text::int8",
+        "test_neighbours.py::test_neighbour[a forgotten transaction]",
     ),
     Mutation(
-        "a cancellation leaves what runs to its worker",
-        "store/functions/cancel_runs.sql",
-        "DELETE FROM plait.running WHERE run_id = ANY (active)",
-        "DELETE FROM plait.running WHERE run_id = ANY (active) AND false",
+        "an order to many runs is for those of all workflows",
+        "features/run_search.py",
+        "RunFilters(workflows, statuses,",
+        "RunFilters(None, statuses,",
         "test_neighbours.py::test_neighbour_whose_tasks_do_what_no_task_should",
     ),
 )
