@@ -183,8 +183,8 @@ LINKS = (
     Mutation(
         "nobody reads results any more after an outage",
         "engine/waiter.py",
-        "                if not self._waiting:  # the one who waited",
-        "                if self._waiting:  # the one who waited",
+        ' are waited for")\n',
+        ' are waited for")\n                return\n',
         "test_database_outage.py::test_a_waiter_outlives_a_crash_of_postgresql",
     ),
     Mutation(
