@@ -40,7 +40,7 @@ def test_workers_told_to_stop_one_after_the_other(storm: Storm) -> None:
 
 def test_postgresql_crashes_again_and_again(storm: Storm, own_server: OwnServer) -> None:
     storm.database_away = True
-    storm.start_workers(2, work_ms=5, timings=CALM)
+    workers = storm.start_workers(2, work_ms=5, timings=CALM)
     storm.start_probe()
     client = storm.start_client()
     for _ in range(pick(2, 10)):
@@ -50,7 +50,7 @@ def test_postgresql_crashes_again_and_again(storm: Storm, own_server: OwnServer)
         storm.note_fault()
         own_server.start()
     storm.settle()
-    assert [worker.process.poll() for worker in storm.workers] == [None, None]
+    assert [worker.process.poll() for worker in workers] == [None, None]
 
 
 def test_an_outage_longer_than_the_lease(storm: Storm, own_server: OwnServer) -> None:

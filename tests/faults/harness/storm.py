@@ -76,11 +76,13 @@ class Storm:
     # load
 
     def start_workers(self, count: int, **settings: Any) -> list[WorkerProcess]:
-        """Start workers of ``flows.mixed``; replacements get the same settings."""
+        """Start workers of ``flows.mixed``, and return those; replacements, which ``workers`` has too, get the same
+        settings."""
         self._worker_settings = {"slots": 8, "timings": STEADY, "url": self.url, **settings}
-        self.workers += [self._start_worker() for _ in range(count)]
+        begun = [self._start_worker() for _ in range(count)]
+        self.workers += begun
         self.wait(self._are_all_registered, "the workers have announced themselves")
-        return self.workers
+        return begun
 
     def start_probe(self) -> None:
         """Have the unrelated task run from now on, by a worker of its own that nothing is done to."""

@@ -371,4 +371,11 @@ LINKS = (
         "RunFilters(None, statuses,",
         "test_neighbours.py::test_neighbour_whose_tasks_do_what_no_task_should",
     ),
+    Mutation(
+        "a first connection that is lost while the schema is checked is not made again",
+        "engine/engine.py",
+        "if connection.is_closed() and not again:",
+        "if again and connection.is_closed():",
+        "test_links.py::test_a_first_connection_that_breaks_while_the_schema_is_checked_is_made_once_more",
+    ),
 )
