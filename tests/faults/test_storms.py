@@ -166,7 +166,7 @@ def test_workers_frozen_until_others_have_their_tasks_and_thawed(storm: Storm) -
         storm.note_fault(*frozen, faults=len(frozen))
         # They are thawed while others have what they had, so that it is told twice.
         storm.database.wait(
-            "SELECT count(*) > 3 FROM plait.running r JOIN plait.attempt a USING (run_id, task) "
+            "SELECT count(*) > 0 FROM plait.running r JOIN plait.attempt a USING (run_id, task) "
             "WHERE a.worker_id = ANY (%s) AND a.status = -2",
             ids,
         )
