@@ -153,10 +153,11 @@ def worker_process(
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked ``thorough`` is for ``make faults``. What takes longest is begun first, so that no process is left
-    alone with it in the end."""
+    """What is marked ``thorough`` is for ``make faults``, and for who names it. What takes longest is begun first, so
+    that no process is left alone with it in the end."""
     if os.environ.get("PLAIT_FAULTS") != "long":
-        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        named = tuple(one for one in config.args if "::" in one)
+        left_out = [item for item in items if item.get_closest_marker("thorough") and not item.nodeid.startswith(named)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.get_closest_marker("long") is None)

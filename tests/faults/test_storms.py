@@ -13,8 +13,8 @@ from support.server import OwnServer
 from support.waiting import eventually
 from support.workers import CALM
 
-OUTSIDE_KINDS = ("pipeline", "approval", "heavy")
-"""Without runs that are started inside a task: a database that is silent for 10 s fails those (finding 21)."""
+CHILDLESS = ("pipeline", "approval", "heavy")
+"""A parent waits for its children longer than the grace, if nobody is there to run them."""
 
 
 def test_workers_killed_one_after_the_other(storm: Storm) -> None:
@@ -59,7 +59,7 @@ def test_an_outage_longer_than_the_lease(storm: Storm, own_server: OwnServer) ->
     storm.database_away = True
     workers = storm.start_workers(2, work_ms=20)
     storm.start_probe()
-    storm.start_client(most=60, kinds=OUTSIDE_KINDS)
+    storm.start_client(most=60)
     storm.wait_for_ends(20)
     own_server.stop(immediate=True)
     storm.note_fault(*workers)
@@ -120,7 +120,7 @@ def test_connections(storm: Storm, proxy: Proxy, harm: str) -> None:
     url = proxy.build_url(storm.database)
     workers = storm.start_workers(2, work_ms=5, url=url, timings=CALM)
     storm.start_probe()
-    storm.start_client(url, kinds=OUTSIDE_KINDS)
+    storm.start_client(url)
     for _ in range(3):
         storm.wait_for_ends(20)
         storm.note_fault(*workers, faults=getattr(proxy, harm)())
@@ -132,7 +132,7 @@ def test_a_partition_longer_than_the_lease(storm: Storm, proxy: Proxy) -> None:
     url = proxy.build_url(storm.database)
     workers = storm.start_workers(2, work_ms=5, url=url)
     storm.start_probe()
-    storm.start_client(kinds=OUTSIDE_KINDS)
+    storm.start_client()
     for _ in range(3):
         storm.wait_for_ends(20)
         storm.note_fault(*workers)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from support.database import Database
+
+_PAGE = Path(__file__).parents[2] / "docs/how-to/configure.md"
+_BLOCKS = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 class Role:
@@ -29,10 +34,10 @@ class Role:
 
 
 def let_use(database: Database, role: str) -> None:
-    """Give a role what it needs for using the schema, and nothing for changing it."""
-    database.query(f"GRANT USAGE ON SCHEMA plait TO {role}")
-    database.query(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plait TO {role}")
-    database.query(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA plait TO {role}")
+    """Give a role what it needs for using the schema, and nothing for changing it: what the docs say."""
+    [given] = [block for block in _BLOCKS.findall(_PAGE.read_text()) if "GRANT" in block]
+    for statement in given.strip().splitlines():
+        database.query(statement.replace(" TO app;", f" TO {role}"))
 
 
 @contextmanager

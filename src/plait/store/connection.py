@@ -164,7 +164,8 @@ def translate_error(error: BaseException, url: str) -> Exception | None:
     if isinstance(error, asyncpg.exceptions.InsufficientPrivilegeError):
         return DatabaseUnavailableError(
             f"PostgreSQL at {place} refused: {error}. Grant that to the role (to use Plait: USAGE on "
-            "schema plait, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` must be able to create it",
+            "schema plait and its sequences, SELECT, INSERT, UPDATE, DELETE on its tables); `plait db upgrade` must be "
+            "able to create them",
             database=place,
             refused=True,
         )
