@@ -31,9 +31,7 @@ def test_workers_killed_one_after_the_other(storm: Storm) -> None:
 def test_workers_told_to_stop_one_after_the_other(storm: Storm) -> None:
     storm.start_workers(pick(2, 4), work_ms=100, timings=CALM)
     storm.start_probe()
-    storm.start_client(
-        most=pick(150, 1000), kinds=OUTSIDE_KINDS
-    )  # a parent waits for its children longer than the grace, if nobody is there
+    storm.start_client(most=pick(150, 1000), kinds=CHILDLESS)
     for _ in range(pick(2, 15)):
         storm.wait_for_ends(20)
         storm.stop(storm.choose_worker())
