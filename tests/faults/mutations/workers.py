@@ -296,7 +296,7 @@ WORKERS = (
         "store/connection.py",
         "limit_silence(seconds, self._get_wire)",
         "limit_silence(1000 * seconds, self._get_wire)",
-        "test_storms.py::test_connections",
+        "test_storms.py::test_connections[half open]",
     ),
     Mutation(
         "that there are no connections left is an unforeseen error",
