@@ -91,16 +91,16 @@ def test_a_run_that_an_idempotency_key_finds_inside_a_task_is_neither_replayed_n
 def test_a_task_that_was_ended_gets_no_further_children(plait: Plait, work: Work, database: Database, how: str) -> None:
     hang, begun, _ = declare_hanging(plait)
     flow, go, finish = plait.workflow(name="flow"), threading.Event(), threading.Event()
-    errors = list[BaseException]()
+    answers = list[object]()
 
     @flow.task(execution_timeout="1s" if how == "timed out" else "1h")
     def stubborn(input: EmptyModel, ctx: Context) -> None:
         hang.run_no_wait()
         assert go.wait(20)
         try:
-            hang.run_no_wait()
+            answers.append(hang.run_no_wait())
         except BaseException as error:
-            errors.append(error)
+            answers.append(error)
 
     @flow.task()
     def other(input: EmptyModel, ctx: Context) -> None:
@@ -113,8 +113,8 @@ def test_a_task_that_was_ended_gets_no_further_children(plait: Plait, work: Work
         plait.runs.cancel_task(run.workflow_run_id, "stubborn")
     database.wait("SELECT count(*) = 1 FROM plait.attempt WHERE run_id = %s AND status > 0", run.workflow_run_id)
     go.set()
-    [error] = eventually(lambda: errors)
-    assert isinstance(error, ParentEndedError)
+    [answer] = eventually(lambda: answers)
+    assert isinstance(answer, ParentEndedError)
     assert run.status() is WorkflowRunStatus.RUNNING
     finish.set()
     assert database.count("run", "trigger_kind = 1") == 1
@@ -173,7 +173,12 @@ def test_the_child_of_an_ended_parent_is_refused_without_failing_what_shares_its
         engine = await get_access(plait).open_engine()
         version = await engine.versions.register(one.definition)
         triggers = [*[None] * 11, trigger, *[None] * 10]
-        rows = [StartRow(new_run_id(), version.id, b"{}", None, 1, None, one) for one in triggers]
+        # All have keys: those without would go in a commit of their own.
+        keys = [None if one else f"i{number}" for number, one in enumerate(triggers)]
+        rows = [
+            StartRow(new_run_id(), version.id, b"{}", None, 1, key, one)
+            for key, one in zip(keys, triggers, strict=True)
+        ]
         return await asyncio.gather(*(engine.starts.start_rows([row]) for row in rows), return_exceptions=True)
 
     answers = get_access(plait).portal.call(start())
@@ -184,7 +189,7 @@ def test_the_child_of_an_ended_parent_is_refused_without_failing_what_shares_its
     assert database.value("SELECT count(DISTINCT created_at)::int FROM plait.run WHERE status = 0") == 1
 
 
-def test_cancelling_a_completed_task_leaves_its_children_alone(plait: Plait, work: Work) -> None:
+def test_cancelling_a_completed_task_leaves_its_children_alone(plait: Plait, work: Work, database: Database) -> None:
     hang, begun, told = declare_hanging(plait)
     flow, finish = plait.workflow(name="flow"), threading.Event()
 
@@ -201,6 +206,7 @@ def test_cancelling_a_completed_task_leaves_its_children_alone(plait: Plait, wor
     eventually(lambda: begun)
     eventually(lambda: plait.runs.get_details(run.workflow_run_id).tasks["first"].status == "COMPLETED")
     plait.runs.cancel_task(run.workflow_run_id, "first")
+    assert database.count("cancellation") == 0
     [child] = plait.runs.list_children(run.workflow_run_id)
     assert child.run.status is WorkflowRunStatus.RUNNING
     finish.set()

@@ -33,9 +33,11 @@ def test_results_are_stored_while_a_comparison_is_due_and_the_pool_is_busy(plait
         session.holdings.doubt()  # compare at once
 
     portal.call(take_all())
-    for _ in range(3):
-        assert job.run() == 1
-    portal.call(stack.aclose())
+    try:
+        for _ in range(3):
+            assert job.run_no_wait().result(20) == 1
+    finally:
+        portal.call(stack.aclose())
     worker.stop()
 
 

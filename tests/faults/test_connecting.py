@@ -20,6 +20,11 @@ from support.role import let_use
 from support.server import Server
 from support.workers import serve
 
+LOCKS_OF_UPGRADES = """
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE l.locktype = 'advisory' AND d.datname = current_database()
+"""
+
 
 def declare(plait: Plait) -> object:
     @plait.task()
@@ -82,8 +87,9 @@ async def test_a_fresh_schema_is_made_whole_or_not_at_all(
     with pytest.raises(Exception, match="division by zero"):
         await schema.upgrade(connection)
     assert await connection.fetchval("SELECT to_regnamespace('plait')") is None
+    assert empty_database.value(LOCKS_OF_UPGRADES) == 0
     monkeypatch.setattr(schema, "list_migrations", lambda: good)
-    assert await schema.upgrade(connection) == list(good)  # the lock was given back
+    assert await schema.upgrade(connection) == list(good)
     await connection.close()
 
 

@@ -125,11 +125,11 @@ async def test_a_task_that_was_cancelled_by_order_does_not_wait_for_its_retry(
     assert count_rooms(database) == {"ready": 1}
 
 
-@pytest.mark.parametrize("order_first", [False, True])
-async def test_cancelling_a_task_while_its_event_is_delivered_does_not_deadlock(
-    database: Database, open_driver: OpenDriver, order_first: bool
-) -> None:
-    """Both are stopped amid their work by who holds what the task awaits."""
+async def cross_delivery(
+    open_driver: OpenDriver, cancelling: Callable[[Driver, UUID], Awaitable[Any]], cancel_first: bool
+) -> UUID:
+    """Cancel while the event that a task awaits is delivered. Both are stopped amid their work by who holds what the
+    task awaits. Returns the task's run."""
     worker, other, locker = [await open_driver(WAITER) for _ in range(3)]
     [run_id] = await worker.start(1)
     [held] = await worker.claim("waits")
@@ -137,17 +137,35 @@ async def test_cancelling_a_task_while_its_event_is_delivered_does_not_deadlock(
     async with pushed(worker) as event:
         locked = await begin(locker)
     await locker.connection.execute("SELECT 1 FROM plait.awaited_event FOR UPDATE")
-    calls = [(worker, deliver(worker, event)), (other, cancel_task(other, run_id))]
+    calls = [(worker, deliver(worker, event)), (other, cancelling(other, run_id))]
     tasks = []
-    for driver, call in reversed(calls) if order_first else calls:
+    for driver, call in reversed(calls) if cancel_first else calls:
         tasks.append(asyncio.create_task(call))
         await settle(tasks[-1], driver.pid, locker.connection)
     assert not tasks[0].done()
     await locked.rollback()
     await asyncio.wait_for(asyncio.gather(*tasks), 20)
     await deliver(worker, event)
+    return run_id
+
+
+@pytest.mark.parametrize("cancel_first", [False, True])
+async def test_cancelling_a_task_while_its_event_is_delivered_does_not_deadlock(
+    database: Database, open_driver: OpenDriver, cancel_first: bool
+) -> None:
+    await cross_delivery(open_driver, cancel_task, cancel_first)
     assert count_rooms(database) == {"ready": 1}
     assert database.count("ready", "expires_at = '-infinity'") == 1
+    check_log(database)
+
+
+@pytest.mark.parametrize("cancel_first", [False, True])
+async def test_cancelling_a_run_while_an_event_of_its_task_is_delivered_does_not_deadlock(
+    database: Database, open_driver: OpenDriver, cancel_first: bool
+) -> None:
+    run_id = await cross_delivery(open_driver, cancel, cancel_first)
+    assert count_rooms(database) == {}
+    assert read_status(database, run_id) == [3]
     check_log(database)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -145,7 +146,8 @@ def test_a_workers_commit_whose_reply_was_lost_is_neither_lost_nor_repeated(
     for number in range(4):
         proxy.lose_reply(connection)
         items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(10)]
-        assert declared.flow.run_many(items) == [pipeline.expect({"n": n}) for n in range(10)]
+        runs = declared.flow.run_many_no_wait(items)
+        assert [run.result(30) for run in runs] == [pipeline.expect({"n": n}) for n in range(10)]
         eventually(lambda number=number: len(proxy.lost) == number + 1, "a reply was lost")  # type: ignore[misc]
     assert "came too late" not in worker.read_log()
     if connection == "plait finishes":
@@ -162,7 +164,8 @@ def test_replies_lost_all_the_time_do_not_repeat_anything_either(
     proxy.lose_reply("plait claims", 6)
     proxy.lose_reply("plait finishes", 6)
     items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(30)]
-    assert declared.flow.run_many(items) == [pipeline.expect({"n": n}) for n in range(30)]
+    runs = declared.flow.run_many_no_wait(items)
+    assert [run.result(30) for run in runs] == [pipeline.expect({"n": n}) for n in range(30)]
     check_oracle(database, ledger, pipeline.expect, runs=30, reruns=0)
 
 
@@ -193,7 +196,9 @@ def test_a_waiter_outlives_a_crash_of_postgresql(
     ledger: Ledger,
     worker_process: StartProcess,
     tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.WARNING, logger="plait.results")
     declared = pipeline.declare(plait)
     worker_process("pipeline", hold="root", gates=str(tmp_path))
     results: list[Any] = []
@@ -201,6 +206,7 @@ def test_a_waiter_outlives_a_crash_of_postgresql(
     waiter.start()
     eventually(lambda: ledger.select("root", "begin"))
     own_server.stop(immediate=True)
+    eventually(lambda: "cannot read results of runs" in caplog.text, "it has asked in vain")
     own_server.start()
     Gate(tmp_path, "root").open()
     waiter.join(30)

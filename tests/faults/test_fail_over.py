@@ -31,7 +31,7 @@ def test_a_standby_takes_over(pair: tuple[OwnServer, OwnServer], ledger: Ledger,
     with open_storm("a synchronous standby takes over", primary, ledger, tmp_path) as storm:
         name = storm.database.name
         storm.url = f"postgresql://plait@/{name}?host={primary.folder},{standby.folder}&target_session_attrs=read-write"
-        workers = storm.start_workers(3, work_ms=5, timings=CALM)
+        workers = list(storm.start_workers(3, work_ms=5, timings=CALM))
         storm.start_probe()
         client = storm.start_client()
         storm.wait_for_ends(100)

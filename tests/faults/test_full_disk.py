@@ -52,7 +52,7 @@ def cramped(small_disk: Path) -> Iterator[OwnServer]:
 
 def test_a_disk_that_is_full_and_then_not(cramped: OwnServer, small_disk: Path, ledger: Ledger, tmp_path: Path) -> None:
     with open_storm("the disk is full", cramped, ledger, tmp_path) as storm:
-        workers = storm.start_workers(2, work_ms=5, timings=CALM)
+        workers = list(storm.start_workers(2, work_ms=5, timings=CALM))
         storm.start_probe()
         client = storm.start_client()
         for _ in range(2):

@@ -142,7 +142,9 @@ def test_in_their_own_transactions_users_wait_for_each_other(
 
         thread = threading.Thread(target=trigger)
         thread.start()
-        database.wait("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        # For longer than a statement of Plait's own waits.
+        waiting = "wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '100 ms'"
+        database.wait(f"SELECT count(*) = 1 FROM pg_stat_activity WHERE {waiting}", seconds=20)
         connection.commit()
         thread.join(20)
         assert second.execute("SHOW lock_timeout").fetchone() == ("0",)

@@ -106,7 +106,8 @@ def test_a_task_that_blocks_the_loop_does_not_cost_the_worker_its_lease(
     worker_id = worker.id
     declared.blocker.run_no_wait(Number())
     eventually(lambda: ledger.select("blocker", "begin"))
-    database.wait("SELECT plait.now() - started_at > interval '3 seconds' FROM plait.running")
+    beats = "plait.running r JOIN plait.worker w ON w.id = r.worker_id"
+    database.wait(f"SELECT w.heartbeat_at - r.started_at > interval '3 seconds' FROM {beats}", seconds=20)
     assert worker.id == worker_id
     assert database.count("attempt") == 0
     assert "lost its lease" not in worker.read_log()

@@ -275,14 +275,18 @@ async def test_starts_with_the_same_keys_in_opposite_orders_do_not_deadlock(
 async def test_registering_versions_with_shared_tasks_in_opposite_orders_does_not_deadlock(
     database: Database, open_driver: OpenDriver
 ) -> None:
-    drivers = [await open_driver(GRAPH) for _ in range(2)]
+    one, two, holder = [await open_driver(GRAPH) for _ in range(3)]
     forward = make_definition("shared", **{name: [] for name in "abcdefgh"})
     backward = make_definition("shared", **{name: [] for name in "hgfedcba"})
-    for _ in range(10):
-        database.query("DELETE FROM plait.workflow_version WHERE workflow = 'shared'")
-        database.query("DELETE FROM plait.action WHERE workflow = 'shared'")
-        one, two = await asyncio.gather(
-            drivers[0].store.register_version(forward), drivers[1].store.register_version(backward)
-        )
-        assert one.actions == two.actions[::-1]
+    transaction = holder.connection.transaction()
+    await transaction.start()
+    await holder.connection.execute("INSERT INTO plait.action (workflow, task) VALUES ('shared', 'd')")
+    tasks = []
+    blocked = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    for driver, definition in ((one, forward), (two, backward)):
+        tasks.append(asyncio.create_task(driver.store.register_version(definition)))
+        await asyncio.to_thread(database.wait, f"SELECT count(*) = {len(tasks)} {blocked}")
+    await transaction.rollback()
+    first, second = await asyncio.wait_for(asyncio.gather(*tasks), 20)
+    assert first.actions == second.actions[::-1]
     check_log(database)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from plait import Context, EmptyModel, FailedTaskRunExceptionGroup, Plait
+from plait.client import get_access
+from plait.engine.waiter import RunOutcome
 from support.database import Database
 from support.oracle import check_at_rest
 from support.waiting import eventually
+from support.workers import STEADY
 
 Work = Callable[..., Any]
 
@@ -75,10 +80,10 @@ def test_a_cancelled_heartbeat_ends_no_worker(plait: Plait, work: Work, database
     def task(input: EmptyModel, ctx: Context) -> int:
         return 1
 
-    worker = work(task)
+    worker = work(task, timings=STEADY)
     assert task.run() == 1
     with locked(database, "LOCK TABLE plait.worker IN ACCESS EXCLUSIVE MODE"):
-        cancel(database, "plait")
+        cancel(database, "plait heartbeat")
     assert task.run_no_wait().result(20) == 1
     database.wait("SELECT heartbeat_at > plait.now() - interval '1 second' FROM plait.worker")
     assert worker.error is None
@@ -130,15 +135,24 @@ def test_a_stored_output_that_cannot_be_read_harms_no_other_waiter(
     broken = task.run_no_wait()
     assert broken.result(20) == 1
     worker.stop()
-    database.query("UPDATE plait.attempt SET error = '\\xff'")
+    database.query("UPDATE plait.attempt SET status = 4, output = NULL, error = '\\xff'")
     database.query("UPDATE plait.run SET status = 4")
     fine = task.run_no_wait()
-    results: list[Any] = []
-    waiter = threading.Thread(target=lambda: results.append(fine.result(30)), daemon=True)
-    waiter.start()
-    with pytest.raises(Exception):  # noqa: B017, PT011 - any error, but neither a hang nor somebody else's
-        broken.result(5)
+    told = threading.Event()
+
+    async def wait_for_both() -> list[RunOutcome]:
+        """At one moment, so that both are read together."""
+        of_broken, of_fine = [
+            asyncio.create_task(get_access(plait).wait_runs([UUID(run.workflow_run_id)], 30)) for run in (broken, fine)
+        ]
+        with pytest.raises(Exception):  # noqa: B017, PT011 - any error, but neither a hang nor somebody else's
+            await of_broken
+        told.set()
+        return await of_fine
+
+    waiting = get_access(plait).portal.spawn(wait_for_both())
+    assert told.wait(30)
     work(task)
-    waiter.join(30)
-    assert results == [1]
+    [outcome] = waiting.result(30)
+    assert [one.output for one in outcome.tasks] == [b"1"]
     eventually(lambda: database.count("run", "status <> 0") == 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -67,27 +68,27 @@ class Spec:
 def find_fires(spec: Spec, zone: str, since: datetime, steps: int, step: timedelta) -> list[datetime]:
     """Moment by moment: in real time when the clock shows a match; at fixed times when the clock gets to, or jumps
     over, a match where it has not been before."""
-    seconds, matches_minute = spec.seconds, cache(spec.matches_minute)
-    fires = []
-    for moment, readings in walk(zone, since, steps, step, spec.in_real_time):
-        for second, minute in readings:
-            if second in seconds and matches_minute(minute):
-                fires.append(moment)
-                break
-    return fires
+    fires = {
+        moment
+        for minute, readings in walk(zone, since, steps, step, spec.in_real_time).items()
+        if spec.matches_minute(minute)
+        for second, moment in readings
+        if second in spec.seconds
+    }
+    return sorted(fires)
 
 
 @cache
 def walk(
     zone: str, since: datetime, steps: int, step: timedelta, in_real_time: bool
-) -> list[tuple[datetime, list[tuple[int, datetime]]]]:
-    """Moments with the readings of the clock that count there, as seconds and minutes: that one which it shows, or
-    all to which it gets for the first time."""
+) -> dict[datetime, list[tuple[int, datetime]]]:
+    """The readings of the clock that count, minute by minute, as seconds and the moments at which it shows them: what
+    it shows then, or all to which it gets for the first time."""
 
     def read(moment: datetime) -> datetime:
         return moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)
 
-    found = []
+    found = defaultdict[datetime, list[tuple[int, datetime]]](list)
     highest = read(since - step)
     for moment in (since + n * step for n in range(steps)):
         wall = read(moment)
@@ -95,8 +96,9 @@ def walk(
         while highest < wall:
             highest += step
             walls += [] if in_real_time else [highest]
-        found.append((moment, [(one.second, one.replace(second=0)) for one in walls]))
-    return found
+        for one in walls:
+            found[one.replace(second=0)].append((one.second, moment))
+    return dict(found)
 
 
 # --- random expressions ----------------------------------------------------------------------------------------------
