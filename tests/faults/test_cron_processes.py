@@ -14,7 +14,7 @@ from plait import Plait
 from plait.client import get_access
 from support.database import Database
 from support.ledger import Ledger
-from support.workers import QUICK
+from support.workers import STEADY
 
 SECONDS = 20
 FIRES = "SELECT (metadata ->> 'fire_time')::timestamptz FROM plait.run WHERE trigger_kind = 3 ORDER BY 1"
@@ -24,7 +24,7 @@ FIRES = "SELECT (metadata ->> 'fire_time')::timestamptz FROM plait.run WHERE tri
 def test_three_processes_one_killed_give_exactly_one_run_to_every_second(
     plait: Plait, database: Database, ledger: Ledger, worker_process: Callable[..., Any]
 ) -> None:
-    workers = [worker_process("ticking", timings=QUICK) for _ in range(3)]
+    workers = [worker_process("ticking", timings=STEADY) for _ in range(3)]
     assert database.count("cron") == 1
     database.wait("SELECT count(*) >= %s FROM plait.run WHERE status <> 0", SECONDS // 2)
     leader = database.value("SELECT w.pid FROM plait.lease l JOIN plait.worker w ON w.id = l.holder")

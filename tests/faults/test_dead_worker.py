@@ -39,10 +39,10 @@ def test_a_worker_that_was_declared_dead_hears_of_it_when_it_claims(
     def sample(input: EmptyModel, ctx: Context) -> int:
         return 7
 
-    worker = work(sample, timings=Timings(heartbeat=50, lease=100, margin=2)).worker
+    worker = work(sample, timings=Timings(heartbeat=500, lease=1000)).worker
     dead = worker.id
     database.query(DECLARE_DEAD, dead)
-    assert sample.run() == 7
+    assert sample.run_no_wait().result(30) == 7
     assert worker.id != dead
     assert database.query("SELECT worker_id FROM plait.attempt") == [(worker.id,)]
     check_at_rest(database)

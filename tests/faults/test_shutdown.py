@@ -37,8 +37,10 @@ def test_running_tasks_finish_within_the_grace_and_nothing_new_is_claimed(
     worker = worker_process("hostile", gates=str(tmp_path), timings=LONG)
     first = declared.patient.run_no_wait(Number())
     eventually(lambda: ledger.select("patient", "begin"))
+    database.wait("SELECT count(*) = 1 FROM plait.lease")
     worker.terminate()
     eventually(lambda: "stopping" in worker.read_log())
+    database.wait("SELECT count(*) = 0 FROM plait.lease")  # it has begun to leave
     later = declared.good.run_no_wait(Number(n=1))
     Gate(tmp_path, "patient").open()
     assert worker.wait() == 0
@@ -112,7 +114,7 @@ def test_workers_that_come_and_go_repeat_and_lose_nothing(
 ) -> None:
     """A rolling deployment under load."""
     declared = pipeline.declare(plait)
-    old = [worker_process("pipeline", slots=4, work_ms=5) for _ in range(2)]
+    old = [worker_process("pipeline", slots=4, work_ms=100) for _ in range(2)]
     items = [declared.flow.create_bulk_run_item(Number(n=n)) for n in range(60)]
     references = declared.flow.run_many_no_wait(items)
     for number, worker in enumerate(old):

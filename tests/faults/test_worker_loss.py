@@ -16,7 +16,7 @@ from support.database import Database
 from support.ledger import Ledger
 from support.oracle import check_oracle
 from support.waiting import eventually
-from support.workers import QUICK, STEADY
+from support.workers import CALM, QUICK, STEADY
 
 StartProcess = Callable[..., Any]
 
@@ -54,17 +54,19 @@ def test_a_stale_workers_result_is_refused(
     eventually(lambda: ledger.select("left", "begin"))
     database.wait("SELECT count(*) = 3 FROM plait.attempt")
     stale.pause()
-    fresh = worker_process("pipeline", timings=QUICK)
+    (tmp_path / "fresh").mkdir()
+    fresh = worker_process("pipeline", timings=CALM, hold="left", gates=str(tmp_path / "fresh"))
+    eventually(lambda: len(ledger.select("left", "begin")) == 2, "another worker has the task now")
+    # The stale one finishes it, and tells the database.
+    Gate(tmp_path, "left").open()
+    stale.resume()
+    eventually(lambda: ledger.select("left", "end"), "the stale worker finished it")
+    database.wait("SELECT count(*) = 1 FROM plait.worker WHERE pid = %s AND ended_at IS NULL", stale.pid)
+    assert stale.id != old_id  # it knows, and goes on under a new name
+    Gate(tmp_path / "fresh", "left").open()
     assert run.result(30) == pipeline.expect({"n": 1})
     accepted = database.query("SELECT worker_id FROM plait.attempt WHERE task = 1 AND status = 2")
     assert accepted == [(fresh.id,)]
-    # The stale one finishes its task now, and tells the database.
-    Gate(tmp_path, "left").open()
-    stale.resume()
-    eventually(lambda: len(ledger.select("left", "end")) == 2, "the stale worker finished too")
-    database.wait("SELECT count(*) = 1 FROM plait.worker WHERE pid = %s AND ended_at IS NULL", stale.pid)
-    assert stale.id != old_id  # it knows, and goes on under a new name
-    assert database.query("SELECT worker_id FROM plait.attempt WHERE task = 1 AND status = 2") == accepted
     again = declared.flow.run_no_wait(Number(n=2))
     assert again.result(30) == pipeline.expect({"n": 2})
     check_oracle(database, ledger, pipeline.expect, runs=2, reruns=1)

@@ -18,6 +18,7 @@ TIME = (
         "e.key = k.key AND",
         "e.created_at >= (SELECT max(created_at) FROM plait.run) AND e.key = k.key AND",
         "test_clocks.py::test_a_run_sees_what_is_pushed_after_it_though_the_clock_was_set_back",
+        "test_clocks.py::test_a_run_that_waits_already_is_woken_though_the_clock_was_set_back",
     ),
     Mutation(
         "clock: runs take their turn by their ids",
@@ -46,6 +47,8 @@ TIME = (
         "watched_us < (SELECT watched_us FROM watch) - lease_us - $4::int8",
         "heartbeat_at < plait.now() - (lease_us + $4::int8) * interval '1 microsecond'",
         "test_clocks.py::test_a_clock_that_jumps_beyond_the_lease_costs_no_worker_its_tasks",
+        "test_clocks.py::test_a_clock_that_jumps",
+        "test_clocks.py::test_a_clock_that_jumps_again_and_again",
     ),
     Mutation(
         "clock: a lease of a clock that was set back holds",
@@ -130,5 +133,40 @@ TIME = (
         ("WHERE before < $2::int8\nORDER BY pushed"),
         ("WHERE before < $2::int8\nORDER BY pushed DESC"),
         "test_promises.py::test_events_are_delivered_in_the_order_in_which_they_were_pushed",
+    ),
+    Mutation(
+        "clock: in two hours is in two hours of the command's clock",
+        "cli/scheduled.py",
+        "    if isinstance(time, datetime):\n        return time\n",
+        "    if isinstance(time, timedelta):\n        time = datetime.now().astimezone() + time\n    return time\n",
+        "test_clocks.py::test_in_two_hours_is_in_two_hours_of_the_servers_whatever_the_clock_of_the_command_says",
+    ),
+    Mutation(
+        "the times of crons that pass while nobody leads are missed",
+        "graph/cron.py",
+        "MISSED_AFTER = timedelta(seconds=60)",
+        "MISSED_AFTER = timedelta(seconds=0.5)",
+        "test_cron_processes.py::test_three_processes_one_killed_give_exactly_one_run_to_every_second",
+    ),
+    Mutation(
+        "what cannot be read is handed back without a pause",
+        "worker/intake.py",
+        "retry_us=round(pause * 1e6), reason=UNREADABLE",
+        "retry_us=0, reason=UNREADABLE",
+        "test_newer_versions.py::test_a_worker_hands_back_what_it_cannot_read_tells_it_once_and_goes_on",
+    ),
+    Mutation(
+        "the format of a definition is not part of its actions",
+        "store/store.py",
+        "            FORMAT,\n",
+        "            1,\n",
+        "test_newer_versions.py::test_tasks_of_a_newer_format_are_actions_that_an_older_worker_does_not_claim",
+    ),
+    Mutation(
+        "a version that cannot be read is read again for each of its tasks",
+        "store/store.py",
+        "                self._unreadable[version_id] = error\n",
+        "",
+        "test_newer_versions.py::test_a_version_that_cannot_be_read_is_read_once",
     ),
 )
