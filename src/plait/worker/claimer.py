@@ -107,6 +107,8 @@ class Claimer:
             return
         self._hinted.clear()
         came, more = await self.claim_once(free)
+        if self._identity.is_stopping:
+            return
         if came < free and not more:
             await self._wait_for_hint()
         elif came == 0:
