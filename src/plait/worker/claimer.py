@@ -107,9 +107,7 @@ class Claimer:
             return
         self._hinted.clear()
         came, more = await self.claim_once(free)
-        if self._identity.is_stopping:
-            return
-        if came < free and not more:
+        if came < free and not more and not self._identity.is_stopping:
             await self._wait_for_hint()
         elif came == 0:
             await asyncio.sleep(CONTENTION_SECONDS)
