@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 FOLDER_VARIABLE = "PLAIT_FAULTS_FIGURES"
@@ -25,6 +27,8 @@ _HEADS = {
     "stall_max": "max s",
     "seconds": "took s",
 }
+_SUMMED = ("faults", "runs", "tasks", "reruns", "refused", "lost", "doubled", "deadlocks", "probes")
+_POINT = re.compile(r"^fault point\[(\w+) at .*\]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,20 @@ def read_figures(folder: Path) -> list[Figures]:
     ]
 
 
+def merge_points(rows: list[Figures]) -> list[Figures]:
+    """One row for each of the things that are done at a fault point, whatever the points: they are many, and alike."""
+    merged: list[Figures] = []
+    for name, group in groupby(rows, key=lambda row: _POINT.sub(r"\1", row.row)):
+        found = list(group)
+        sums = {field: sum(getattr(row, field) for row in found) for field in (*_SUMMED, "seconds")}
+        row = name if len(found) == 1 else f"{name} at each of {len(found)} points"
+        merged.append(replace(found[0], row=row, **sums))
+    return merged
+
+
 def render_table(rows: list[Figures]) -> str:
     """A Markdown table; an asterisk marks times that contain an outage of the probe's own database."""
+    rows = merge_points(rows)
     lines = ["| " + " | ".join(_HEADS.values()) + " |", "|---" + "|--:" * (len(_HEADS) - 1) + "|"]
     for row in rows:
         cells = {name: str(getattr(row, name)) for name in _HEADS}
@@ -82,7 +98,7 @@ def render_table(rows: list[Figures]) -> str:
 def _render_sum(rows: list[Figures]) -> str:
     cells = dict.fromkeys(_HEADS, "")
     cells["row"] = "all"
-    for name in ("faults", "runs", "tasks", "reruns", "refused", "lost", "doubled", "deadlocks", "probes"):
+    for name in _SUMMED:
         cells[name] = str(sum(getattr(row, name) for row in rows))
     present = [row for row in rows if row.probes and not row.database_away]
     if present:
