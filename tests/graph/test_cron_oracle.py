@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from random import Random
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, reject, settings
@@ -104,12 +105,11 @@ def walk(
 # --- random expressions ----------------------------------------------------------------------------------------------
 
 
-@st.composite
-def terms(draw: st.DrawFn, low: int, high: int) -> tuple[str, set[int]]:
+def choose_term(chance: Random, low: int, high: int) -> tuple[str, set[int]]:
     """One term of a list: a number, a range, a step."""
-    a, b = sorted((draw(st.integers(low, high)), draw(st.integers(low, high))))
-    step = draw(st.integers(1, 1 + (high - low) // 2))
-    match draw(st.sampled_from(["number", "number", "range", "range step", "from step"])):
+    a, b = sorted((chance.randint(low, high), chance.randint(low, high)))
+    step = chance.randint(1, 1 + (high - low) // 2)
+    match chance.choice(["number", "number", "range", "range step", "from step"]):
         case "number":
             return f"{a}", {a}
         case "range":
@@ -120,13 +120,12 @@ def terms(draw: st.DrawFn, low: int, high: int) -> tuple[str, set[int]]:
             return f"{a}/{step}", set(range(a, high + 1, step))
 
 
-@st.composite
-def fields(draw: st.DrawFn, low: int, high: int, stars: int = 2) -> tuple[str, set[int]]:
+def choose_field(chance: Random, low: int, high: int, stars: int = 2) -> tuple[str, set[int]]:
     """A field; one in ``stars`` is a star, with a step perhaps."""
-    if draw(st.integers(1, stars)) == 1:
-        step = draw(st.sampled_from([1, 1, 2, 5, 7, 15]))
+    if chance.randint(1, stars) == 1:
+        step = chance.choice([1, 1, 2, 5, 7, 15])
         return ("*" if step == 1 else f"*/{step}"), set(range(low, high + 1, step))
-    found = draw(st.lists(terms(low, high), min_size=1, max_size=3))
+    found = [choose_term(chance, low, high) for _ in range(chance.randint(1, 3))]
     return ",".join(text for text, _ in found), set().union(*(numbers for _, numbers in found))
 
 
@@ -137,27 +136,25 @@ def is_last_weekday(day: date) -> bool:
     return day == last
 
 
-@st.composite
-def days_of_month(draw: st.DrawFn) -> tuple[str, DayRule]:
-    match draw(st.integers(1, 10)):
+def choose_days_of_month(chance: Random) -> tuple[str, DayRule]:
+    match chance.randint(1, 10):
         case 1:
             return "L", lambda day: (day + DAY).day == 1
         case 2:
             return "LW", is_last_weekday
         case _:
-            text, numbers = draw(fields(1, 31, stars=2))
+            text, numbers = choose_field(chance, 1, 31)
             return text, lambda day: day.day in numbers
 
 
-@st.composite
-def days_of_week(draw: st.DrawFn) -> tuple[str, DayRule]:
-    number = draw(st.integers(0, 7))
+def choose_days_of_week(chance: Random) -> tuple[str, DayRule]:
+    number = chance.randint(0, 7)
     names = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
-    match draw(st.integers(1, 10)):
+    match chance.randint(1, 10):
         case 1:
             return f"{number}L", lambda day: day.isoweekday() % 7 == number % 7 and (day + 7 * DAY).month != day.month
         case 2:
-            nth = draw(st.integers(1, 4))
+            nth = chance.randint(1, 4)
             return (
                 f"{number}#{nth}",
                 lambda day: (
@@ -167,19 +164,22 @@ def days_of_week(draw: st.DrawFn) -> tuple[str, DayRule]:
                 ),
             )
         case 3:
-            return draw(st.sampled_from([names[number], names[number].lower()])), (
+            return chance.choice([names[number], names[number].lower()]), (
                 lambda day: day.isoweekday() % 7 == number % 7
             )
         case _:
-            text, numbers = draw(fields(0, 7, stars=2))
+            text, numbers = choose_field(chance, 0, 7)
             return text, lambda day: day.isoweekday() in numbers or day.isoweekday() % 7 in numbers
 
 
-@st.composite
-def specs(draw: st.DrawFn, *, with_seconds: bool) -> Spec:
-    seconds = draw(fields(0, 59)) if with_seconds else ("", {0})
-    minutes, hours, months = draw(fields(0, 59)), draw(fields(0, 23)), draw(fields(1, 12, stars=1))
-    by_month, by_week = draw(days_of_month()), draw(days_of_week())
+def choose_spec(seed: int, *, with_seconds: bool) -> Spec:
+    """Hypothesis chooses the seed alone: to choose all of it would take longer than the test, and an expression is
+    short as it is."""
+    chance = Random(seed)
+    seconds = choose_field(chance, 0, 59) if with_seconds else ("", {0})
+    minutes, hours = choose_field(chance, 0, 59), choose_field(chance, 0, 23)
+    months = choose_field(chance, 1, 12, stars=1)
+    by_month, by_week = choose_days_of_month(chance), choose_days_of_week(chance)
 
     def matches_day(day: date) -> bool:
         found = by_month[1](day), by_week[1](day)
@@ -188,6 +188,10 @@ def specs(draw: st.DrawFn, *, with_seconds: bool) -> Spec:
     text = f"{seconds[0]} {minutes[0]} {hours[0]} {by_month[0]} {months[0]} {by_week[0]}".strip()
     sets = [frozenset(numbers) for _, numbers in (seconds, minutes, hours, months)]
     return Spec(text, *sets, matches_day)
+
+
+def specs(*, with_seconds: bool) -> st.SearchStrategy[Spec]:
+    return st.integers(0, 2**63).map(lambda seed: choose_spec(seed, with_seconds=with_seconds))
 
 
 # Zone, and a moment shortly before its clock is changed: by an hour, by half an hour, at midnight, in the south.
