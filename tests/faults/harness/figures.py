@@ -88,6 +88,7 @@ def render_table(rows: list[Figures]) -> str:
     lines = ["| " + " | ".join(_HEADS.values()) + " |", "|---" + "|--:" * (len(_HEADS) - 1) + "|"]
     for row in rows:
         cells = {name: str(getattr(row, name)) for name in _HEADS}
+        cells["row"] = row.row.replace("[", ": ").removesuffix("]")
         for name in ("stall_p99", "stall_max"):
             cells[name] = f"{getattr(row, name):.2f}{'*' if row.database_away else ''}" if row.probes else "–"
         cells["seconds"] = f"{row.seconds:.0f}"
