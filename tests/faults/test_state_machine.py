@@ -212,6 +212,9 @@ class StoreMachine(RuleBasedStateMachine):
             example = next(one for one in batch if one.run.id == run)
             attempt = self.model.find((run, number)).attempt
             self.told.append((worker, Assignment(example.run, number, attempt, 0, 0, None)))
+        cancelled = [one.key for one in expected if reports[one.key].status is Status.CANCELLED]
+        orphans = [id for id, run in self.model.runs.items() if run.parent in cancelled]
+        assert self._carry_out() == {id for orphan in orphans for id in self.model.cancel(orphan)}
 
     @precondition(lambda self: self.model.list_tasks("running"))
     @rule(data=st.data(), event=st.sampled_from((None, *EVENTS)), seen=st.booleans())
@@ -291,10 +294,14 @@ class StoreMachine(RuleBasedStateMachine):
     def cancel_a_run(self, data: st.DataObject) -> None:
         run = data.draw(st.sampled_from(sorted(self.model.runs)))
         [row] = self.do(self.workers[0].run("cancel_runs", [run], "why"))
-        ended = set(row["run_ids"] or ())
+        assert set(row["run_ids"] or ()) | self._carry_out() == self.model.cancel(run)
+
+    def _carry_out(self) -> set[UUID]:
+        """End what was ordered to be cancelled. Returns the runs that this ended."""
+        ended: set[UUID] = set()
         while (row := self.do(self.workers[0].run("carry_out_cancellations", 3))[0])["looked_at"]:
             ended |= set(row["ended"] or ())
-        assert ended == self.model.cancel(run)
+        return ended
 
     @precondition(lambda self: self.model.runs)
     @rule(data=st.data())

@@ -154,8 +154,8 @@ def test_a_slow_link_with_large_values(storm: Storm, proxy: Proxy) -> None:
 def test_workers_frozen_until_others_have_their_tasks_and_thawed(storm: Storm) -> None:
     workers = storm.start_workers(pick(2, 4), work_ms=100)
     storm.start_probe()
-    storm.start_client(most=pick(60, 240))
     for _ in range(pick(1, 4)):
+        storm.start_client(most=60)
         storm.wait_for_ends(20)
         frozen = storm.chance.sample(workers, len(workers) // 2)
         ids = [worker.id for worker in frozen]
