@@ -54,7 +54,7 @@ library: $(VENV)/.runtime ## compare texts: one child run for each, then wait fo
 
 test: $(VENV)/.lint ## run all tests, and check that every line of the graph rules is covered
 	@rm -f $(COVERAGE)*
-	GRAPH_COVERAGE=$(COVERAGE) $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	GRAPH_COVERAGE=$(COVERAGE) $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 	$(if $(CHOICE),,$(BIN)/python -m coverage combine --quiet --data-file=$(COVERAGE))
 	$(if $(CHOICE),,$(BIN)/python -m coverage report --data-file=$(COVERAGE) --show-missing --fail-under=100)
 
