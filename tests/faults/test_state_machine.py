@@ -84,6 +84,7 @@ class StoreMachine(RuleBasedStateMachine):
             driver.id = new_run_id()
             self.do(driver.register())
         self.versions = [self.do(self.workers[0].store.register_version(one)) for one in definitions]
+        self.database.query("UPDATE plait.workflow_version SET awaits_events = true")  # as any task may be parked
         self.start(0, None)
 
     # runs
@@ -379,7 +380,7 @@ def test_the_store_does_what_the_model_does(database: Database) -> None:
     one = WorkflowDefinition("one", (TaskDefinition(name="only"),))
     StoreMachine.workers = [loop.run_until_complete(Driver(database.url).open(one)) for _ in range(3)]
     profile = settings(
-        max_examples=pick(20, 100),
+        max_examples=pick(40, 200),
         stateful_step_count=pick(30, 50),
         deadline=None,
         database=None,
