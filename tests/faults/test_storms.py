@@ -95,7 +95,7 @@ def test_replies_lost_after_their_commit(storm: Storm, proxy: Proxy) -> None:
 def test_connections_run_out(storm: Storm) -> None:
     """The workers' role may have none for a while, again and again."""
     with role_with_few_connections(storm.database) as role:
-        workers = list(storm.start_workers(2, work_ms=5, url=role.url, timings=CALM))
+        workers = storm.start_workers(2, work_ms=5, url=role.url, timings=CALM)
         storm.start_probe()
         client = storm.start_client()
         for _ in range(4):
