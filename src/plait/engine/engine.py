@@ -97,8 +97,7 @@ class Engine:
             url = self._embedded.dsn
         else:
             url = normalise_url(source.url)
-        if not await self._is_schema_checked(url):
-            await self._is_schema_checked(url, again=True)
+        await self._check_schema(url)
         self.store = Store(url)
         self.hub = Hub(url, revive=self._revive if self._embedded is not None else None)
         self.versions = Versions(self.store)
@@ -109,9 +108,9 @@ class Engine:
             self._write_events, cap=PUSH_BATCH, weigh=lambda row: len(row.payload), heaviest=PUSH_BYTES
         )
 
-    async def _is_schema_checked(self, url: str, *, again: bool = False) -> bool:
-        """Upgrade the schema if that is wanted, and check it. False: the connection was made, and then lost; ``again``
-        raises that."""
+    async def _check_schema(self, url: str, *, again: bool = False) -> None:
+        """Upgrade the schema if that is wanted, and check it. A connection that was made and then lost is made once
+        more; ``again``: it was."""
         from plait.store import schema  # noqa: PLC0415 - see _connect
         from plait.store.connection import connect, translate_error  # noqa: PLC0415
 
@@ -126,12 +125,13 @@ class Engine:
             translated = translate_error(error, url)
             if translated is None:
                 raise
-            if connection.is_closed() and not again:
-                return False
-            raise translated from error
+            if again or not connection.is_closed():
+                raise translated from error
+        else:
+            return
         finally:
             await connection.close()
-        return True
+        await self._check_schema(url, again=True)
 
     @property
     def lifetimes(self) -> LifetimeReader | None:

@@ -82,12 +82,16 @@ UNKNOWN_VERSION = "PLT01"
 REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a call raises, translated or not, when the server refuses what was sent, or the driver cannot encode it."""
 
-_BROKEN = (
-    OSError,
-    asyncio.TimeoutError,
+# What comes of a connection that is there no more, whatever the driver was doing with it.
+_LOST = (
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.InternalClientError,
+)
+_BROKEN = (
+    *_LOST,
+    OSError,
+    asyncio.TimeoutError,
     asyncpg.exceptions.AdminShutdownError,
     asyncpg.exceptions.CrashShutdownError,
     asyncpg.exceptions.CannotConnectNowError,
@@ -97,7 +101,6 @@ _BROKEN = (
     asyncpg.exceptions.DiskFullError,
     asyncpg.exceptions.OutOfMemoryError,
 )
-_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # Classes of SQLSTATE that speak of the server's state and not of what was sent: connection, transaction rollback (a
 # deadlock), resources, object not in prerequisite state (a lock), operator intervention, system error.
 _TRANSIENT_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})

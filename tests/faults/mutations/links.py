@@ -374,8 +374,8 @@ LINKS = (
     Mutation(
         "a first connection that is lost while the schema is checked is not made again",
         "engine/engine.py",
-        "if connection.is_closed() and not again:",
-        "if again and connection.is_closed():",
+        "if again or not connection.is_closed():",
+        "if connection:",
         "test_links.py::test_a_first_connection_that_breaks_while_the_schema_is_checked_is_made_once_more",
     ),
 )
