@@ -93,7 +93,6 @@ async def test_a_version_that_cannot_be_read_is_read_once(plait: Plait, database
     for _ in range(2):
         with pytest.raises(UnreadableVersionError, match="newer Plait"):
             await store.read_version(version)
-        database.query(
-            "DELETE FROM plait.workflow_version WHERE id = %s", version
-        )  # what is asked for now is not found
+        # Who asks for it now finds nothing.
+        database.query("DELETE FROM plait.workflow_version WHERE id = %s", version)
     await store.close()

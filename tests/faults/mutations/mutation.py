@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 
 
-@dataclass(frozen=True, slots=True, init=False)
 class Mutation:
     """``old`` stands once in ``file`` below ``src/plait``; with ``new`` in its place each of ``tests`` must fail.
 
@@ -16,14 +14,10 @@ class Mutation:
     examples must fail); the file is one below ``tests/faults``, if no other folder is named.
     """
 
-    what: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-
     def __init__(self, what: str, file: str, old: str, new: str, *tests: str) -> None:
         assert tests, f"no test is named that notices: {what}"
-        paths = tuple(test if test.startswith("tests/") else f"tests/faults/{test}" for test in tests)
-        for name, value in zip(self.__slots__, (what, file, old, new, paths), strict=True):
-            object.__setattr__(self, name, value)
+        self.what = what
+        self.file = file
+        self.old = old
+        self.new = new
+        self.tests = tuple(test if test.startswith("tests/") else f"tests/faults/{test}" for test in tests)
