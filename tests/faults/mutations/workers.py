@@ -45,8 +45,8 @@ WORKERS = (
     Mutation(
         "a reset connection is an unforeseen error",
         "store/connection.py",
-        "    asyncpg.PostgresConnectionError,\n",
-        "",
+        "if isinstance(error, _BROKEN) or (_read_sqlstate(error)[:2] in _TRANSIENT_CLASSES):",
+        "if isinstance(error, OSError):",
         "test_storms.py::test_connections_reset_at_once",
     ),
     Mutation(
