@@ -158,6 +158,9 @@ class StoreMachine(RuleBasedStateMachine):
         worker, one = data.draw(st.sampled_from(self.list_overtaken()), label="whose and which")
         self._finish_some(worker, {one.key: one}, data, local=False)
 
+    def list_held(self) -> list[tuple[UUID, Any]]:
+        return [(worker, one) for worker, one in self.told if self.model.holds(worker, one.key, one.attempt)]
+
     def list_overtaken(self) -> list[tuple[UUID, Any]]:
         running = set(self.model.list_tasks("running"))
         return [
@@ -220,15 +223,15 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.list_tasks("running"))
     @rule(data=st.data(), event=st.sampled_from((None, *EVENTS)), seen=st.booleans())
     def park(self, data: st.DataObject, event: str | None, seen: bool) -> None:
-        self._park(*data.draw(st.sampled_from(self.told)), event, seen=seen)
+        anything, held = st.sampled_from(self.told), st.sampled_from(self.list_held())
+        self._park(*data.draw(anything | held), event, seen=seen)
 
     @precondition(lambda self: self.model.list_tasks("running"))
     @rule(data=st.data(), who=st.integers(0, 2), parks=st.booleans())
     def end_what_has_gone_on(self, data: st.DataObject, who: int, parks: bool) -> None:
         """Somebody ends what was claimed again since. A task that waited keeps the number of its attempt: only the
         worker tells the two apart. One that failed may be with the same worker again: only the number does."""
-        held = [(id, one) for id, one in self.told if self.model.holds(id, one.key, one.attempt)]
-        worker, one = data.draw(st.sampled_from(held))
+        worker, one = data.draw(st.sampled_from(self.list_held()))
         if parks:
             self._park(worker, one, None, seen=False)
         else:

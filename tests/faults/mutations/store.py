@@ -1,4 +1,4 @@
-"""What the state machine must notice: fence, joins, waits, orders, retention."""
+"""What every order of steps must leave right: fence, joins, waits, orders, retention."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ STORE = (
         "store/functions/hold_prunable.sql",
         "SELECT id FROM free WHERE id NOT IN (SELECT id FROM stays)",
         "SELECT id FROM free",
-        "test_state_machine.py::test_the_store_does_what_the_model_does",
+        "tests/contract/test_retention_races.py::test_a_child_that_was_chosen_with_its_parent_stays_when_that_was_replayed",
     ),
 )
