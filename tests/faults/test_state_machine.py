@@ -227,6 +227,15 @@ class StoreMachine(RuleBasedStateMachine):
         self._park(*data.draw(anything | held), event, seen=seen)
 
     @precondition(lambda self: self.model.list_tasks("running"))
+    @rule(data=st.data(), event=st.sampled_from(EVENTS))
+    def park_while_its_event_comes(self, data: st.DataObject, event: str) -> None:
+        """A worker parks a task for an event that came after the worker had looked."""
+        worker, held = data.draw(st.sampled_from(self.list_held()))
+        self.push(event)
+        self.deliver(again=False)
+        self._park(worker, held, event, seen=False)
+
+    @precondition(lambda self: self.model.list_tasks("running"))
     @rule(data=st.data(), who=st.integers(0, 2), parks=st.booleans())
     def end_what_has_gone_on(self, data: st.DataObject, who: int, parks: bool) -> None:
         """Somebody ends what was claimed again since. A task that waited keeps the number of its attempt: only the
