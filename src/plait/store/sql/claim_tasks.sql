@@ -75,5 +75,8 @@ SELECT h.seen, (SELECT id FROM alive) IS NOT NULL AS alive, t.run_id, t.task, t.
 -- Include fragments/input_of_claim.sql.
 -- Include fragments/run_of_claim.sql.
 FROM (SELECT count(*)::int AS seen, $6::int8 AS input_bytes FROM head) h
-LEFT JOIN (taken t JOIN plait.run r ON r.id = t.run_id) ON true
+LEFT JOIN (
+    taken t
+    CROSS JOIN LATERAL (SELECT * FROM plait.run WHERE id = t.run_id LIMIT 1) r
+) ON true
 WINDOW run AS (PARTITION BY t.run_id ORDER BY t.task)
