@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from plait.ids import new_run_id
+from plait.store.ranges import find_ranges
 from plans.world import SLOTS, World
 
 FIRST, LAST = UUID(int=0), UUID(int=(1 << 128) - 1)
@@ -35,7 +36,7 @@ CALLS: dict[str, Call] = {
     "change_cron": lambda w: (w.cron, "* * * * *", "UTC", "none", 0, b"{}", None, 1, FAR, True),
     "chart_runs": lambda w: (LAST, FIRST, ["subject"], *_filters(8), 100, 10),
     "claim_expired": lambda w: (w.worker, 10),
-    "claim_tasks": lambda w: (w.worker, w.actions, 10, 10, 1, 1 << 20),
+    "claim_tasks": lambda w: (w.worker, *find_ranges([w.actions]), 10, 10, 1, 1 << 20, [0]),
     "count_held": lambda _: (100,),
     "count_outcomes": lambda w: (FIRST, LAST, ["subject"], 100),
     "count_ready": lambda w: (w.actions, 100),
@@ -96,7 +97,7 @@ CALLS: dict[str, Call] = {
     "park_tasks": lambda w: (
         w.worker, [w.running], [0], [1], [w.version], [-1], [None], [0], ["{}"], [1], [0], ["later"], [None]
     ),
-    "peek_priority": lambda w: (w.actions,),
+    "peek_priority": lambda w: find_ranges([w.actions])[:2],
     "prune_events": lambda _: (AN_HOUR_AGO, 10),
     "prune_logs": lambda w: ([w.ended], FAR, 100),
     "prune_runs": lambda w: ([w.ended], FAR),
