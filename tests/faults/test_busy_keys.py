@@ -1,5 +1,5 @@
-"""Keys that many tasks wait for, and on which many events come: what an event costs grows with the tasks that it wakes and
-the versions that listen, and not with who sleeps on, nor with the events before."""
+"""Keys that many tasks wait for, and on which many events come: what an event costs grows with the tasks that it wakes
+and the versions that listen, and not with who sleeps on, nor with the events before."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ async def push(driver: Driver, *keys: str, scope: str | None = None) -> list[Any
 
 async def park(driver: Driver, *keys: str, sleep_us: int | None = None) -> Any:
     """A run whose task is parked for events of these keys. Returns what was claimed."""
-    await driver.start(1)
-    [held] = await driver.claim("waits")
+    [run_id] = await driver.start(1)
+    [held] = [one for one in await driver.claim("waits") if one.run.id == run_id]
     wanted = json.dumps([[number, key, None] for number, key in enumerate(keys)])
     await driver.run(
         "park_tasks", driver.id, [held.run.id], [0], [held.attempt], [driver.version.id], [-1], [sleep_us], [0], ["{}"],
@@ -155,8 +155,8 @@ async def test_while_many_are_woken_others_are_parked_and_other_events_delivered
         assert page["woken"] == 500
         async with asyncio.timeout(20):
             held = await park(other, "other")
-            assert (await other.deliver(await push(other, "other")))["woken"] == 1
             assert await park(other, "go")
+            assert (await other.deliver(await push(other, "other")))["woken"] == 1
     assert database.count("ready", f"run_id = '{held.run.id}'") == 1
 
 

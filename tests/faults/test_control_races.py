@@ -299,9 +299,7 @@ async def test_two_deliverers_deliver_an_event_once(database: Database, open_dri
     for turn in range(FEWER):
         async with pushed(one) as event:
             starts = [(1, new_run_id(), driver.version.id, None, 1) for driver in (one, two)]
-            rows = await gather_alternating(
-                turn, one.deliver([event], starts[:1]), two.deliver([event], starts[1:])
-            )
+            rows = await gather_alternating(turn, one.deliver([event], starts[:1]), two.deliver([event], starts[1:]))
         assert sorted(row["started"] for row in rows) == [0, 1]
     await finish_all(one)
     check_legal(database, ended=FEWER)

@@ -39,7 +39,18 @@ from support.oracle import check_log
 EVENTS = ("red", "blue")
 FAR = datetime(2999, 1, 1, tzinfo=UTC)
 ROOMS = ("ready", "waiting", "running")
-TABLES = (*ROOMS, "run", "attempt", "child", "wait", "awaited_event", "event", "event_inbox", "cancellation", "delivery")
+TABLES = (
+    *ROOMS,
+    "run",
+    "attempt",
+    "child",
+    "wait",
+    "awaited_event",
+    "event",
+    "event_inbox",
+    "cancellation",
+    "delivery",
+)
 
 
 @st.composite

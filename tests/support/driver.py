@@ -120,10 +120,14 @@ class Driver:
         ]
 
     async def deliver(
-        self, events: Sequence[UUID], starts: Sequence[tuple[Any, ...]] = (), heard: Sequence[tuple[Any, ...]] = (),
-        *, most: int = 1000,
+        self,
+        events: Sequence[UUID],
+        starts: Sequence[tuple[Any, ...]] = (),
+        heard: Sequence[tuple[Any, ...]] = (),
+        *,
+        most: int = 1000,
     ) -> Any:
-        """Deliver events. ``starts`` and ``heard`` as in ``Delivery``, a tuple for each. Returns the statement's row."""
+        """Deliver events. ``starts`` and ``heard`` as in ``Delivery``, a tuple each. Returns the statement's row."""
         columns = [list(column) for column in zip(*starts, strict=True)] or [[] for _ in range(5)]
         columns += [list(column) for column in zip(*heard, strict=True)] or [[] for _ in range(5)]
         return await self.connection.fetchrow(load_sql("deliver_events"), list(events), most, *columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -97,10 +98,8 @@ class ListenerFinder:
                 waiting.setdefault(group[:2], []).append((group, await self._list_expressions(group)))
         workflows = [(row, _read_rules(row)) for row in rows if row["kind"] == "workflow"]
         listeners = Listeners(workflows, waiting)
-        try:
+        with suppress(OperationError):  # one of them ends who evaluates: it is found when each event is asked about
             await self.ask_all(events, listeners)
-        except OperationError:
-            pass  # one of them ends who evaluates: it is found when they are asked about one event at a time
         return listeners
 
     async def ask_all(self, events: Sequence[Event], listeners: Listeners) -> None:

@@ -47,8 +47,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The database's answer. ``woken``: how many waiting tasks, ``actions``: theirs. Not ``complete``: some are still to
-    be woken, see ``EventStore.continue_deliveries``."""
+    """The database's answer. ``woken``: how many waiting tasks, ``actions``: theirs. Not ``complete``: some are still
+    to be woken, see ``EventStore.continue_deliveries``."""
 
     woken: int
     complete: bool

@@ -52,8 +52,8 @@ class ConditionReader:
         self._evaluator = evaluator
 
     async def read(self, looks: Sequence[Look]) -> list[Look]:
-        """Fill in ``assignment.conditions`` for tasks whose parents' outcomes are known. Returns those for which so many
-        events came that they are not through yet: read on, once others have had their turn."""
+        """Fill in ``assignment.conditions`` for tasks whose parents' outcomes are known. Returns those for which so
+        many events came that they are not through yet: read on, once others have had their turn."""
         await self._begin([look for look in looks if not look.begun])
         left = [look for look in looks if _list_open_keys(look.assignment)]
         for _ in range(PAGES):

@@ -30,8 +30,8 @@ EVENTS = (
     Mutation(
         "nobody can park a task while many are woken",
         "store/functions/continue_deliveries.sql",
-        "    SELECT w.woken, w.actions INTO woken, actions\n",
-        "    PERFORM pg_advisory_xact_lock(plait.delivery_lock());\n    SELECT w.woken, w.actions INTO woken, actions\n",
+        "    SELECT w.woken, w.actions INTO woken,",
+        "    PERFORM pg_advisory_xact_lock(plait.delivery_lock());\n    SELECT w.woken, w.actions INTO woken,",
         "test_busy_keys.py::test_while_many_are_woken_others_are_parked_and_other_events_delivered",
     ),
     Mutation(
@@ -39,8 +39,7 @@ EVENTS = (
         "store/functions/deliver_events.sql",
         "DO UPDATE SET last_position = excluded.last_position;",
         "DO UPDATE SET last_position = plait.delivery.last_position;",
-        "test_busy_keys.py::"
-        "test_a_second_event_wakes_who_came_to_wait_while_the_first_was_still_waking_others",
+        "test_busy_keys.py::test_a_second_event_wakes_who_came_to_wait_while_the_first_was_still_waking_others",
     ),
     Mutation(
         "a woken task reads all events since it began to wait",

@@ -402,6 +402,7 @@ CREATE TABLE plait.delivery (
     scope          text NOT NULL,
     PRIMARY KEY (key, scope, version_id, task)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX delivery_first ON plait.delivery (first_position);
 COMMENT ON TABLE plait.delivery IS
     'What is left of deliveries of events that wake many: of the tasks of a version that wait for a key, some are still to be '
     'woken. Usually there is none.';
