@@ -28,7 +28,7 @@ BATCH, BATCH_BYTES = 100, 8 << 20
 """Events that are read in one round, and about how many bytes of payload."""
 MOST_STARTS, START_BYTES = 5000, 16 << 20
 """Runs that one commit starts and the bytes of their inputs, a single event that starts more aside."""
-WOKEN_AT_ONCE, WOKEN_LATER = 100, 1000
+WOKEN_AT_ONCE, WOKEN_LATER = 100, 250
 """Tasks that one commit wakes: as events are delivered, while nobody can park a task, and afterwards."""
 LONGEST_SLEEP, LOCKED_PAUSE, SICK_SECONDS = 5.0, 0.05, 30.0
 
