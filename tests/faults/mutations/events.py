@@ -11,7 +11,6 @@ EVENTS = (
         "\n              AND a.position < g.last",
         "",
         "test_busy_keys.py::test_an_event_that_concerns_none_of_many_tasks_reads_none_of_them[it has looked]",
-        "test_busy_keys.py::test_who_begins_to_wait_while_others_are_still_to_be_woken_is_not_woken_with_them",
     ),
     Mutation(
         "a task begins to wait behind the last event that its judge read",
