@@ -193,6 +193,7 @@ _IN_THE_WAY = """
 SELECT string_agg(format('pid %s (%s) since %s', pid, application_name, xact_start), ', ' ORDER BY xact_start)
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '1 second'
+  AND wait_event IS DISTINCT FROM 'advisory'  -- another upgrade, which waits for this one
 """
 
 
