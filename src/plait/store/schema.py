@@ -207,6 +207,8 @@ async def _apply(connection: Connection) -> list[Migration]:
                 await connection.execute("SET LOCAL statement_timeout = 0")
                 await connection.execute("SET LOCAL lock_timeout = 0")
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
+                # To open a table makes the session hear what others did to the catalogues since its transaction began.
+                await connection.execute("SELECT FROM pg_catalog.pg_namespace LIMIT 1")
                 if not (pending := await _read_pending(connection)):
                     return []
                 await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")

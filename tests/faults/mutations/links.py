@@ -25,11 +25,8 @@ LINKS = (
     Mutation(
         "an upgrade finds out what is pending before it has the lock",
         "store/schema.py",
-        '                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)\n'
         "                if not (pending := await _read_pending(connection)):\n",
-        "                pending = await _read_pending(connection)\n"
-        '                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)\n'
-        "                if not pending:\n",
+        "                if not (pending := _pending(0)):\n",
         "test_connecting.py::test_ten_migrators_at_once_apply_each_migration_once",
         "test_connecting.py::test_ten_first_uses_at_once_find_a_schema",
     ),
@@ -38,7 +35,7 @@ LINKS = (
         "store/schema.py",
         "            async with connection.transaction():\n",
         "            if True:\n",
-        "test_connecting.py::test_a_fresh_schema_is_made_whole_or_not_at_all",
+        "test_fault_points.py::test_migration",
     ),
     Mutation(
         "an upgrade that failed keeps the lock",
