@@ -167,7 +167,7 @@ def import_all() -> None:
         for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
             importlib.import_module(module.name)
     sys.modules["plait.server.app"].build_routes().openapi()
-    importlib.import_module("plait.values.expressions").evaluate("true")
+    importlib.import_module("plait.values.evaluation").evaluate("true")
     sys.modules.pop("support")
     _imported.update((name, sys.modules[name]) for name in sys.modules.keys() - before)
     gc.collect()
