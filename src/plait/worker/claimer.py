@@ -14,8 +14,10 @@ from plait.errors import DatabaseUnavailableError
 from plait.faultpoints import reach
 from plait.store.outage import Outage
 from plait.store.portion import Portion
+from plait.store.ranges import ActionRanges, list_workflows
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
+from plait.worker.turns import Turns
 
 if TYPE_CHECKING:
     from plait.store.hints import Hub
@@ -50,7 +52,7 @@ class Claimer:
         intake: Intake,
         flusher: Flusher,
         revoker: Revoker,
-        actions: list[int],
+        actions: ActionRanges,
         meter: Meter | None,
         note_dead: Callable[[], None],
     ) -> None:
@@ -61,7 +63,8 @@ class Claimer:
         self._flusher = flusher
         self._revoker = revoker
         self._actions = actions
-        self._subjects = {str(action) for action in actions}
+        self._turns = Turns(actions, identity.slots)
+        self._subjects = frozenset(map(str, list_workflows(actions)))
         self._hinted = asyncio.Event()
         self._outage = Outage(logger, "take tasks")
         self._portion = Portion(CLAIM_BYTES)
@@ -101,7 +104,7 @@ class Claimer:
 
     async def _claim_or_wait(self) -> None:
         self._holdings.changed.clear()
-        free = min(self._holdings.free, self._portion.share(CLAIM_CAP))
+        free = min(self._holdings.free, self._holdings.limit(self._portion.share(CLAIM_CAP)))
         if free <= 0:
             await self._wait_for_slots()
             return
@@ -126,7 +129,13 @@ class Claimer:
             room = 0 if self._holdings.doubts else suspects.room
             with self._portion.carry() as load:
                 claimed = await self._store.claim_tasks(
-                    worker_id, self._actions, limit, room, suspects.parts, input_bytes=self._portion.bytes
+                    worker_id,
+                    self._actions,
+                    limit,
+                    room,
+                    suspects.parts,
+                    input_bytes=self._portion.bytes,
+                    given=self._turns.given,
                 )
                 load.is_full = len(claimed.rows) == limit
             if not claimed.alive:
@@ -136,6 +145,7 @@ class Claimer:
                 self._meter.note_claim(len(claimed.rows), load.seconds)
             if worker_id == self._identity.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
                 used = len(claimed.rows)
+                self._turns.note(row["action_id"] for row in claimed.rows)
                 await self._intake.admit_rows(claimed.rows)
                 if used and hints != self._revoker.hints:
                     self._revoker.look()
