@@ -51,8 +51,9 @@ STATEMENT_SECONDS = 60
 """When the server ends a statement of ours. Far longer than it may take: a reply over a slow link counts too."""
 HOST_SECONDS = 3.0
 """How long one of several hosts may take to connect."""
-GROW_SECONDS = 0.02
-"""How long those who share links wait for one that is busy before another is opened: about what opening takes."""
+GROW_SECONDS = 0.1
+"""How long those who share links wait for one that is busy before another is opened. That takes a while too, and all
+statements are planned anew in it; then it stays open."""
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}
 _last_hosts: dict[str, tuple[str, int]] = {}
 """By URL: the host that was connected to last."""
