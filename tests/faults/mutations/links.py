@@ -35,7 +35,7 @@ LINKS = (
         "store/schema.py",
         "            async with connection.transaction():\n",
         "            if True:\n",
-        "test_connecting.py::test_a_fresh_schema_is_made_whole_or_not_at_all",
+        "test_fault_points.py::test_migration",
     ),
     Mutation(
         "an upgrade that failed keeps the lock",
