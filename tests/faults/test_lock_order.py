@@ -169,15 +169,18 @@ OBSTACLES: dict[str, tuple[str, list[Statement]]] = {
 }
 """What the third session locks, and the statements that could meet there."""
 
+# Not by TRUNCATE, after which all sessions would plan all statements again.
+TABLES = (
+    "ready", "waiting", "running", "run", "attempt", "worker", "event", "event_inbox", "awaited_event", "wait", "child",
+    "cancellation", "delivery",
+)  # fmt: skip
+"""What is emptied for every scene."""
+
 
 async def set_scene(one: Driver, two: Driver) -> Scene:
     """A fresh scene in the place of the last one."""
     sql = one.connection.execute
-    await sql("TRUNCATE plait.ready, plait.waiting, plait.running, plait.run, plait.attempt, plait.worker")
-    await sql(
-        "TRUNCATE plait.event, plait.event_inbox, plait.awaited_event, plait.wait, plait.child, "
-        "plait.cancellation, plait.delivery"
-    )
+    await sql("; ".join(f"DELETE FROM plait.{table}" for table in TABLES))
     for driver in (one, two):
         await driver.register()
     runs = sorted(await one.start(3))

@@ -144,7 +144,7 @@ class Driver:
 async def settle(task: asyncio.Task[Any], pid: int, watcher: asyncpg.Connection) -> None:
     """Wait until ``task`` is done or its session waits for a lock."""
     for _ in range(2000):
-        blocked = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+        blocked = "SELECT wait_event_type = 'Lock' FROM pg_stat_get_activity($1)"  # the view reads all sessions
         if task.done() or await watcher.fetchval(blocked, pid):
             return
         await asyncio.wait([task], timeout=0.002)
