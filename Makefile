@@ -19,7 +19,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl library test faults mutations soak lint bench dashboard docs docs-serve pictures format clean
+.PHONY: help demo etl library test faults mutations soak lint bench bench-scale plans dashboard docs docs-serve pictures format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,12 @@ format: $(VENV)/.lint ## put the code into shape
 
 bench: $(VENV)/.test ## measure, on this machine, against the bare SQL statements
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-scale: $(VENV)/.test ## measure it full, with several workers and beside a forgotten transaction, for about 20 minutes
+	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+plans: $(VENV)/.test ## see that no statement of Plait reads more when every table has a million rows
+	PLAIT_PLANS=1000000 PLAIT_TEST_SECONDS=1800 $(BIN)/python -m pytest -q tests/plans $(ARGS)
 
 dashboard: ## build the dashboard into the package, from dashboard/ (needs Node 20)
 	cd dashboard && npm ci --no-audit --no-fund --loglevel=error && npm run check && npm test && npm run build

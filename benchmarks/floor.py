@@ -8,6 +8,7 @@ from uuid import UUID
 from plait.graph.attempt import StoredVersion
 from plait.graph.definition import RUN_END
 from plait.ids import new_run_id
+from plait.store.ranges import find_ranges
 from plait.store.store import FinishArrays, StartRow, Store, WorkerRow
 
 BATCH = 200
@@ -23,7 +24,7 @@ async def measure_floor(url: str, version: StoredVersion, runs: int) -> float:
     worker = WorkerRow(new_run_id(), "floor", "", 0, BATCH, None, list(version.actions), "", 3600.0, [])
     try:
         await store.register_worker(worker, None)
-        await store.claim_tasks(worker.id, worker.actions, 1)
+        await store.claim_tasks(worker.id, find_ranges([version.actions]), 1)
         started = time.perf_counter()
         for begin in range(0, runs, BATCH):
             count = min(BATCH, runs - begin)
@@ -39,9 +40,9 @@ async def measure_floor(url: str, version: StoredVersion, runs: int) -> float:
 
 
 async def _drain(store: Store, worker: WorkerRow, version: StoredVersion) -> int:
-    done = 0
+    done, actions = 0, find_ranges([version.actions])
     while True:
-        claimed = await store.claim_tasks(worker.id, worker.actions, BATCH)
+        claimed = await store.claim_tasks(worker.id, actions, BATCH)
         if not claimed.rows:
             return done
         held = sorted((row["run_id"], row["task"]) for row in claimed.rows)

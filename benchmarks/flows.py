@@ -25,6 +25,7 @@ def _declare(name: str, parents: dict[str, list[str]]) -> Workflow[EmptyModel]:
 
 
 SHAPES = {
+    "single": _declare("bench-single", {"only": []}),
     "diamond": _declare("bench-diamond", {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}),
     "fan of 8": _declare(
         "bench-fan",

@@ -1,4 +1,4 @@
-"""Who goes first: priority over everything ready, then age."""
+"""Who goes first: priority over everything ready; then workflows take turns; then age."""
 
 from __future__ import annotations
 
@@ -52,6 +52,21 @@ def test_within_a_priority_the_oldest_run_goes_first_whatever_its_workflow(plait
     for run in runs:
         run.result(20)
     assert order == list(range(30))
+
+
+def test_a_workflow_does_not_wait_behind_the_queue_of_another(plait: Plait, work: Work) -> None:
+    order: list[str] = []
+
+    def body(input: EmptyModel, ctx: Context) -> None:
+        order.append(ctx.workflow_name)
+
+    crowd, few = plait.task(name="crowd")(body), plait.task(name="few")(body)
+    crowd.run_many_no_wait([crowd.create_bulk_run_item() for _ in range(300)])
+    later = few.run_many_no_wait([few.create_bulk_run_item() for _ in range(20)])
+    work(slots=1)
+    for run in later:
+        run.result(30)
+    assert order.count("crowd") < 60
 
 
 def test_the_default_priority_of_a_workflow_holds_unless_the_call_says_otherwise(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from plait.store.ranges import find_ranges
 from plait.store.statements import load_sql
 from plait.worker.assignment import Assignment
 from support.database import Database
@@ -76,10 +77,10 @@ async def count_pages(driver: Driver, statement: str, *arguments: Any) -> int:
 
 async def count_all(driver: Driver, held: list[Assignment]) -> dict[str, int]:
     """Pages of every statement of a worker's daily life."""
-    actions = list(driver.version.actions)
+    actions = driver.actions
     return {
-        "claim_tasks": await count_pages(driver, "claim_tasks", driver.id, actions, 10, 2, 2, 1 << 20),
-        "peek_priority": await count_pages(driver, "peek_priority", actions),
+        "claim_tasks": await count_pages(driver, "claim_tasks", driver.id, *actions, 10, 2, 2, 1 << 20, [0]),
+        "peek_priority": await count_pages(driver, "peek_priority", actions.lows, actions.highs),
         "claim_expired": await count_pages(driver, "claim_expired", driver.id, 10),
         "finish_tasks": await count_pages(driver, "finish_tasks", driver.id, *driver.plan(held)),
         "wake_tasks": await count_pages(driver, "wake_tasks", 10),
@@ -123,9 +124,24 @@ async def test_no_statement_costs_more_for_what_does_not_concern_it(
     assert {name: pages for name, pages in after.items() if pages > allowed[name]} == {}, (before, after)
 
 
+async def test_a_claim_costs_nothing_for_actions_of_which_nothing_is_ready(driver: Driver) -> None:
+    """It goes from one action that has ready tasks to the next."""
+    many = make_definition("many", **{f"task_{number}": [] for number in range(5_000)})
+    await driver.start(1)
+    version = await driver.store.register_version(many)
+    pages = []
+    for ranges in (driver.actions, find_ranges([driver.version.actions, version.actions])):
+        claim = await count_pages(driver, "claim_tasks", driver.id, *ranges, 10, 2, 2, 1 << 20, [0, 0])
+        pages.append((claim, await count_pages(driver, "peek_priority", ranges.lows, ranges.highs)))
+    (claim, peek), (claim_of_many, peek_of_many) = pages
+    # A look-up for the further range, among the tasks and among the suspects.
+    assert claim_of_many <= claim + 4
+    assert peek_of_many <= peek + 2
+
+
 LOOKUPS = {
     "claim_tasks": 20 + 10 * 6,
-    "peek_priority": 20,
+    "peek_priority": 20 + 1,
     "claim_expired": 4,
     "finish_tasks": 10 * 10,
     "wake_tasks": 4,

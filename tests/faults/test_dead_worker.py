@@ -23,7 +23,7 @@ async def test_a_worker_that_was_declared_dead_gets_no_task(open_driver: OpenDri
     driver = await open_driver(ONE)
     await driver.start(2)
     database.query(DECLARE_DEAD, driver.id)
-    claimed = await driver.store.claim_tasks(driver.id, list(driver.version.actions), 10)
+    claimed = await driver.store.claim_tasks(driver.id, driver.actions, 10)
     assert not claimed.alive
     assert claimed.rows == []
     assert claimed.seen == 0  # nothing to ask for again at once

@@ -70,7 +70,7 @@ async def reap(scene: Scene, driver: Driver) -> Any:
 
 
 async def claim(scene: Scene, driver: Driver) -> Any:
-    return await driver.run("claim_tasks", driver.id, list(driver.version.actions), 1000, 25, 25, 1 << 20)
+    return await driver.run("claim_tasks", driver.id, *driver.actions, 1000, 25, 25, 1 << 20, [0])
 
 
 async def claim_expired(scene: Scene, driver: Driver) -> Any:

@@ -29,6 +29,7 @@ from plait.graph.definition import Status, TaskDefinition, TaskKind, WorkflowDef
 from plait.graph.judge import RUN, Cancel, Signals, judge
 from plait.ids import new_run_id
 from plait.maintenance.pruner import prune
+from plait.store.ranges import find_ranges
 from plait.worker.assignment import Assignment
 from support.database import Database
 from support.driver import Driver
@@ -117,8 +118,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 2), limit=st.integers(1, 40), parts=st.sampled_from((1, 2, 10, 1000)))
     def claim(self, who: int, limit: int, parts: int = 1000) -> None:
         driver, expected = self.workers[who], self.model.list_claimable(limit, parts)
-        actions = sorted({action for version in self.versions for action in version.actions})
-        rows = self.do(driver.run("claim_tasks", driver.id, actions, limit, parts, parts, 4 << 20))
+        actions = find_ranges([{action for version in self.versions for action in version.actions}])
+        rows = self.do(driver.run("claim_tasks", driver.id, *actions, limit, parts, parts, 4 << 20, [0]))
         # Sorted, here and elsewhere, so that the same choices do the same when Hypothesis repeats them.
         rows = sorted((row for row in rows if row["run_id"] is not None), key=_by_age)
         assert [(row["run_id"], row["task"]) for row in rows] == expected

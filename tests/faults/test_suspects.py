@@ -113,7 +113,7 @@ async def lose(driver: Driver, worker: UUID, ending: str) -> None:
 
 
 async def claim(driver: Driver, worker: UUID, *, room: int = 25, parts: int = 25) -> list[tuple[UUID, int, int]]:
-    claimed = await driver.store.claim_tasks(worker, list(driver.version.actions), 100, room, parts)
+    claimed = await driver.store.claim_tasks(worker, driver.actions, 100, room, parts)
     return [(row["run_id"], row["task"], row["attempt"]) for row in claimed.rows]
 
 

@@ -13,6 +13,7 @@ from plait.graph.attempt import Report, RunState, StoredVersion
 from plait.graph.definition import Status, TaskDefinition, WorkflowDefinition
 from plait.ids import new_run_id
 from plait.store.connection import connect
+from plait.store.ranges import ActionRanges, find_ranges
 from plait.store.statements import load_sql
 from plait.store.store import FinishArrays, StartRow, Store, WorkerRow
 from plait.worker.assignment import Assignment
@@ -70,13 +71,19 @@ class Driver:
         rows = await self.connection.fetch(
             load_sql("claim_tasks"),
             self.id,
-            [self.version.actions[index[task]] for task in tasks],
+            *find_ranges([[self.version.actions[index[task]] for task in tasks]]),
             limit,
             limit,
             1,
             1 << 30,
+            [0],
         )
         return [self.take(row) for row in rows if row["run_id"] is not None]  # a claim tells at least what it saw
+
+    @property
+    def actions(self) -> ActionRanges:
+        """Those of its version, as a claim wants them."""
+        return find_ranges([self.version.actions])
 
     def take(self, row: Any) -> Assignment:
         run = RunState(

@@ -54,6 +54,7 @@ _last_hosts: dict[str, tuple[str, int]] = {}
 SESSION_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "enable_mergejoin": "off",
     "enable_memoize": "off",
     "jit": "off",

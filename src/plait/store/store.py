@@ -23,6 +23,7 @@ from plait.store.control import ControlStore
 from plait.store.events import EventStore
 from plait.store.logs import LogStore
 from plait.store.observation import ObservationStore
+from plait.store.ranges import ActionRanges
 from plait.store.retention import RetentionStore
 from plait.store.runs import RunStore
 from plait.store.schedules import ScheduleStore
@@ -236,18 +237,22 @@ class Store:
     async def claim_tasks(
         self,
         worker_id: UUID,
-        actions: list[int],
+        actions: ActionRanges,
         limit: int,
         room: int = 1,
         parts: int = 1,
         *,
         input_bytes: int = 4 << 20,
+        given: Sequence[int] = (0,),
     ) -> Claimed:
         """Take up to ``limit`` ready tasks of ``actions`` for a worker, with up to so many bytes of inputs; of
-        ``parts`` that it has for suspects in all, ``room`` are free. Nothing is taken without a connection on which
-        results can be stored."""
+        ``parts`` that it has for suspects in all, ``room`` are free. ``given``: how many tasks each workflow was
+        given lately, by its number; who got fewer comes first within a priority. Nothing is taken without a connection
+        on which results can be stored."""
         await self.finishes.open()
-        rows = await self.claims.fetch(load_sql("claim_tasks"), worker_id, actions, limit, room, parts, input_bytes)
+        rows = await self.claims.fetch(
+            load_sql("claim_tasks"), worker_id, *actions, limit, room, parts, input_bytes, given
+        )
         first = rows[0]
         return Claimed(rows if first["run_id"] is not None else [], first["seen"], first["alive"])
 
@@ -300,9 +305,9 @@ class Store:
         bytes of outputs and errors."""
         return await self.pool.fetch(load_sql("read_ended"), runs, value_bytes)
 
-    async def peek_priority(self, actions: list[int]) -> int:
+    async def peek_priority(self, actions: ActionRanges) -> int:
         """The highest priority that waits in ready for one of these actions; 0 when nothing does."""
-        row = await self.pool.fetchrow(load_sql("peek_priority"), actions)
+        row = await self.pool.fetchrow(load_sql("peek_priority"), actions.lows, actions.highs)
         return (row["priority"] or 0) if row else 0
 
     async def read_run(self, run_id: UUID) -> Record | None:

@@ -15,8 +15,10 @@ from plait.faultpoints import reach
 from plait.store.allowance import Allowance
 from plait.store.outage import Outage
 from plait.store.portion import Portion
+from plait.store.ranges import ActionRanges, list_workflows
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
+from plait.worker.turns import Turns
 
 if TYPE_CHECKING:
     from plait.store.hints import Hub
@@ -60,7 +62,7 @@ class Claimer:
         intake: Intake,
         flusher: Flusher,
         revoker: Revoker,
-        actions: list[int],
+        actions: ActionRanges,
         meter: Meter | None,
         note_dead: Callable[[], None],
     ) -> None:
@@ -71,7 +73,8 @@ class Claimer:
         self._flusher = flusher
         self._revoker = revoker
         self._actions = actions
-        self._subjects = {str(action) for action in actions}
+        self._turns = Turns(actions, identity.slots)
+        self._subjects = frozenset(map(str, list_workflows(actions)))
         self._hinted = asyncio.Event()
         self._looks = Allowance(LOOKS, LOOKS_AT_ONCE)
         self._later: asyncio.TimerHandle | None = None
@@ -175,7 +178,13 @@ class Claimer:
             room = 0 if self._holdings.doubts else suspects.room
             with self._portion.carry() as load:
                 claimed = await self._store.claim_tasks(
-                    worker_id, self._actions, limit, room, suspects.parts, input_bytes=self._portion.bytes
+                    worker_id,
+                    self._actions,
+                    limit,
+                    room,
+                    suspects.parts,
+                    input_bytes=self._portion.bytes,
+                    given=self._turns.given,
                 )
                 load.is_full = len(claimed.rows) == limit
             if not claimed.alive:
@@ -185,6 +194,7 @@ class Claimer:
                 self._meter.note_claim(len(claimed.rows), load.seconds)
             if worker_id == self._identity.worker_id:  # else the lease was lost meanwhile; the reaper puts them back
                 used = len(claimed.rows)
+                self._turns.note(row["action_id"] for row in claimed.rows)
                 await self._intake.admit_rows(claimed.rows)
                 if used and hints != self._revoker.hints:
                     self._revoker.look()

@@ -30,6 +30,7 @@ from plait.settings import settings
 from plait.store.changes import ChangeTeller
 from plait.store.connection import CALL_TIMEOUT, hide_password, is_schema_back
 from plait.store.outage import Outage
+from plait.store.ranges import find_ranges
 from plait.store.store import Store, WorkerRow
 from plait.values.evaluator import Evaluator
 from plait.worker.address import Address
@@ -51,6 +52,7 @@ from plait.worker.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from plait.engine.engine import Engine
+    from plait.graph.attempt import StoredVersion
     from plait.worker.health import WorkerHealth
 
 logger = logging.getLogger("plait.worker")
@@ -77,7 +79,7 @@ class Session:
         engine: Engine,
         identity: Identity,
         codes: CodeBook,
-        versions: list[int],
+        versions: list[StoredVersion],
         user: UserSide,
         *,
         health: Address | None,
@@ -93,7 +95,7 @@ class Session:
         self._fail = fail
         self.identity = identity
         self.actions = list(codes)
-        self._versions = versions
+        self._versions = [version.id for version in versions]
         # A store of its own: a busy client in the same process must not wait for the worker's statements.
         self.store = Store(engine.store.url)
         loss_limit = settings.max_worker_losses
@@ -163,7 +165,7 @@ class Session:
             intake=self.intake,
             flusher=self.flusher,
             revoker=self.revoker,
-            actions=self.actions,
+            actions=find_ranges(version.actions for version in versions),
             meter=meter,
             note_dead=self.heartbeat.hurry,
         )

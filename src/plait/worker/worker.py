@@ -292,7 +292,7 @@ class Worker:
         versions = []
         for workflow in self._workflows:
             version = await engine.versions.register(workflow.definition)
-            versions.append(version.id)
+            versions.append(version)
             for action, spec in zip(version.actions, version.definition.tasks, strict=True):
                 codes[action] = get_code(workflow.task_by_name[spec.name])
         assert self._user_loop is not None

@@ -19,6 +19,7 @@ from faults.harness.probe import Probe
 from faults.harness.scale import SEED_VARIABLE, choose_seed
 from flows import mixed
 from plait import Plait
+from plait.errors import DatabaseUnavailableError
 from support.database import ROOMS, Database
 from support.ledger import Ledger
 from support.oracle import (
@@ -193,7 +194,7 @@ class Storm:
         """
         for client in self.clients:
             client.finish()
-        self._stop_crons()
+        self.wait(self._stop_crons, "no cron fires any more", seconds=30)
         self.wait(self._is_over, "every run has ended", seconds=seconds)
         while self._replay_cancelled():
             self.wait(self._is_over, "every replayed run has ended", seconds=seconds)
@@ -236,11 +237,17 @@ class Storm:
         except psycopg.OperationalError:
             return False
 
-    def _stop_crons(self) -> None:
+    def _stop_crons(self) -> bool:
+        """Pause them; false when the fault met this very call, which anybody would then make again."""
         plait = Plait(self.url)
-        for cron in plait.cron.list():
-            plait.cron.pause(cron.id)
-        plait.close()
+        try:
+            for cron in plait.cron.list():
+                plait.cron.pause(cron.id)
+        except DatabaseUnavailableError:
+            return False
+        finally:
+            plait.close()
+        return True
 
     def _replay_cancelled(self) -> bool:
         """Replay what meddling left cancelled; in the end everything completes."""

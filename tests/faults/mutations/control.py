@@ -214,8 +214,8 @@ CONTROL = (
     Mutation(
         "a cancellation forgets what is ready",
         "store/functions/cancel_runs.sql",
-        "WHERE q.action_id = p.action_id AND",
-        "WHERE q.action_id <> p.action_id AND",
+        "WHERE action_id = a.action_id AND priority",
+        "WHERE action_id <> a.action_id AND priority",
         "test_control_races.py::test_cancel_against_claim_leaves_nothing_behind",
     ),
     Mutation(
@@ -296,8 +296,8 @@ CONTROL = (
     Mutation(
         "a replay leaves what is still queued of the run",
         "store/functions/replay_runs.sql",
-        "WHERE v.id = old.version_id AND q.action_id = ANY (v.actions)",
-        "WHERE v.id = old.version_id AND q.action_id <> ALL (v.actions)",
+        "WHERE action_id = ANY (ARRAY(",
+        "WHERE action_id <> ALL (ARRAY(",
         "test_control_faults.py::test_a_replay_clears_away_what_was_left_of_the_run[ready]",
     ),
     # events
@@ -333,10 +333,17 @@ CONTROL = (
     Mutation(
         "a claim takes as many as it asked for of each action",
         "store/sql/claim_tasks.sql",
-        "    ORDER BY h.priority DESC, h.position, h.task\n    LIMIT $3\n",
-        "    ORDER BY h.priority DESC, h.position, h.task\n",
+        "h.turn, h.position, h.task\n    LIMIT $5\n",
+        "h.turn, h.position, h.task\n",
         "test_claim_bounds.py::test_a_claim_never_returns_more_than_it_asked_for[10]",
         "test_claim_bounds.py::test_concurrent_claims_never_return_more_than_asked_nor_a_task_twice",
+    ),
+    Mutation(
+        "a claim looks for tasks of each action that its worker has",
+        "store/fragments/present_actions.sql",
+        "SELECT action_id, priority FROM present",
+        "SELECT generate_series(s.low, s.high) AS action_id, 1::int2 AS priority",
+        "test_claim_bounds.py::test_a_claim_costs_nothing_for_actions_of_which_nothing_is_ready",
     ),
     Mutation(
         "who looks for tasks that expire looks at all that are ready",

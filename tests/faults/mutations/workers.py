@@ -237,8 +237,8 @@ WORKERS = (
     Mutation(
         "a task that was lost twice shares its worker with other suspects",
         "store/sql/claim_tasks.sql",
-        "CASE h.lost WHEN 1 THEN 1 ELSE $5::int END",
-        "least($5::int, 1)",
+        "CASE h.lost WHEN 1 THEN 1 ELSE $7::int END",
+        "least($7::int, 1)",
         "test_suspects.py::test_suspects_share_the_parts_that_a_worker_has_for_them",
     ),
     Mutation(

@@ -25,14 +25,17 @@ BEGIN
     -- Twice: a reaping that is under way moves a task from running to ready.
     FOR pass IN 1..2 LOOP
         WITH place AS (
-            SELECT r.position, r.priority, a.action_id
+            SELECT f.row_id
             FROM plait.run r
-            JOIN plait.workflow_version v ON v.id = r.version_id
+            CROSS JOIN LATERAL (SELECT actions FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
             CROSS JOIN LATERAL unnest(v.actions) AS a(action_id)
+            CROSS JOIN LATERAL (
+                SELECT ctid AS row_id FROM plait.ready
+                WHERE action_id = a.action_id AND priority = r.priority AND position = r.position OFFSET 0
+            ) f
             WHERE r.id = ANY (active)
         ), gone AS (
-            DELETE FROM plait.ready q USING place p
-            WHERE q.action_id = p.action_id AND q.priority = p.priority AND q.position = p.position
+            DELETE FROM plait.ready q USING place p WHERE q.ctid = p.row_id
             RETURNING q.run_id, q.task, q.attempt, q.retry, q.queued_at
         )
         INSERT INTO plait.attempt (run_id, task, attempt, retry, status, queued_at, finished_at, reason)

@@ -20,9 +20,13 @@ BEGIN
     SELECT run_id, position, plait.now(), '-infinity', action_id, task, attempt, retry, lost, priority FROM taken;
     DELETE FROM plait.awaited_event WHERE run_id = of_run AND task = which;
     UPDATE plait.ready q SET expires_at = '-infinity'
-    FROM plait.run r JOIN plait.workflow_version v ON v.id = r.version_id
-    WHERE r.id = of_run AND q.action_id = v.actions[which + 1] AND q.priority = r.priority
-      AND q.position = r.position AND q.task = which;
+    FROM plait.run r
+    CROSS JOIN LATERAL (SELECT actions FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
+    CROSS JOIN LATERAL (
+        SELECT ctid AS row_id FROM plait.ready
+        WHERE action_id = v.actions[which + 1] AND priority = r.priority AND position = r.position AND task = which LIMIT 1
+    ) f
+    WHERE r.id = of_run AND q.ctid = f.row_id;
     RETURN true;
 END
 $function$;

@@ -19,11 +19,19 @@ DECLARE
     again constant interval := '50 milliseconds';
 BEGIN
     orders := ARRAY(
-        SELECT c FROM plait.cancellation c
-        -- None is put off for so long: the clock has been set back.
-        WHERE c.due_at <= plait.now() OR c.due_at > plait.now() + 40 * again
-        ORDER BY c.due_at, c.id LIMIT 100
-        FOR UPDATE SKIP LOCKED
+        SELECT one_order FROM (
+            SELECT * FROM (
+                SELECT c AS one_order FROM plait.cancellation c WHERE c.due_at <= plait.now()
+                ORDER BY c.due_at, c.id LIMIT 100 FOR UPDATE SKIP LOCKED
+            ) due
+            UNION ALL
+            -- None is put off for so long: the clock has been set back.
+            SELECT * FROM (
+                SELECT c FROM plait.cancellation c WHERE c.due_at > plait.now() + 40 * again
+                ORDER BY c.due_at, c.id LIMIT 100 FOR UPDATE SKIP LOCKED
+            ) too_late
+        ) o
+        LIMIT 100
     );
     -- Given back at once: who finishes a task of these runs would wait behind.
     BEGIN

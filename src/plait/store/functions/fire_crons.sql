@@ -9,16 +9,17 @@ CREATE OR REPLACE FUNCTION plait.fire_crons(
     OUT moved integer, OUT started integer
 ) LANGUAGE sql AS $function$
     WITH held AS MATERIALIZED (
-        SELECT c.id, w.ord
+        SELECT c.row_id, w.ord
         FROM unnest(cron_ids, dues) WITH ORDINALITY AS w(id, due, ord)
-        JOIN plait.cron c ON c.id = w.id AND c.next_at = w.due
-        FOR UPDATE OF c SKIP LOCKED
+        CROSS JOIN LATERAL (
+            SELECT ctid AS row_id FROM plait.cron WHERE id = w.id AND next_at = w.due LIMIT 1 FOR UPDATE SKIP LOCKED
+        ) c
     ), moved AS (
         UPDATE plait.cron c
         SET next_at = nexts[h.ord],
             last_at = coalesce((SELECT max(fire) FROM unnest(run_crons, fires) AS f(cron, fire) WHERE f.cron = h.ord), c.last_at)
         FROM held h
-        WHERE c.id = h.id
+        WHERE c.ctid = h.row_id
         RETURNING h.ord, c.*
     ), runs AS MATERIALIZED (
         SELECT f.run_id, plait.find_version(m.workflow) AS version_id, m.input, m.priority, m.id,

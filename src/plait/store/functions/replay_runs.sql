@@ -25,9 +25,9 @@ BEGIN
         DELETE FROM plait.wait WHERE run_id = old.id AND task = ANY (again);
         -- What a claim or a reaping that crossed the run's end has left behind.
         DELETE FROM plait.running WHERE run_id = old.id;
-        DELETE FROM plait.ready q USING plait.workflow_version v
-        WHERE v.id = old.version_id AND q.action_id = ANY (v.actions) AND q.priority = old.priority
-          AND q.position = old.position;
+        DELETE FROM plait.ready
+        WHERE action_id = ANY (ARRAY(SELECT unnest(actions) FROM plait.workflow_version WHERE id = old.version_id))
+          AND priority = old.priority AND position = old.position;
         UPDATE plait.child SET key = '~' || begun || key
         WHERE parent_run_id = old.id
           AND parent_task = ANY (ARRAY(SELECT t::int2 FROM jsonb_array_elements_text(plan -> 'anew') AS e(t)));

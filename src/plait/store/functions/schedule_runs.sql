@@ -10,7 +10,7 @@ BEGIN
     SELECT w.id, v.workflow, v.id, w.run_at, w.input, w.metadata::jsonb, w.priority
     FROM unnest(ids, version_ids, run_ats, inputs, metadatas, priorities)
          AS w(id, version_id, run_at, input, metadata, priority)
-    JOIN plait.workflow_version v ON v.id = w.version_id
+    CROSS JOIN LATERAL (SELECT id, workflow FROM plait.workflow_version WHERE id = w.version_id LIMIT 1) v
     ON CONFLICT (id) DO NOTHING;
     SELECT count(*), min(created_at) INTO known, stored_at FROM plait.scheduled WHERE id = ANY (ids);
     IF known < cardinality(ids) THEN

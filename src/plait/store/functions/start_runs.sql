@@ -34,7 +34,7 @@ BEGIN
             SELECT DISTINCT ON (v.workflow, w.key) v.workflow, w.key, w.run_id
             FROM unnest(run_ids, effective, version_ids, idempotency_keys) WITH ORDINALITY
                  AS w(run_id, found_id, version_id, key, ord)
-            JOIN plait.workflow_version v ON v.id = w.version_id
+            CROSS JOIN LATERAL (SELECT workflow FROM plait.workflow_version WHERE id = w.version_id LIMIT 1) v
             WHERE w.key IS NOT NULL AND w.run_id = w.found_id
             ORDER BY v.workflow, w.key, w.ord
         ) f;
@@ -43,14 +43,17 @@ BEGIN
         INTO effective
         FROM unnest(run_ids, effective, version_ids, idempotency_keys) WITH ORDINALITY
              AS r(run_id, found_id, version_id, key, ord)
-        LEFT JOIN plait.workflow_version v ON v.id = r.version_id
+        LEFT JOIN LATERAL (SELECT workflow FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v ON true
         LEFT JOIN unnest(workflows, keys, ids) AS h(workflow, key, run_id)
                ON h.workflow = v.workflow AND h.key = r.key AND r.run_id = r.found_id;
         IF child_keys IS NOT NULL THEN
             -- A run that somebody else started is no child: it is found again by its idempotency key.
             DELETE FROM plait.child c
             USING unnest(run_ids, effective, trigger_ids) AS w(run_id, found_id, parent_id)
-            WHERE c.parent_run_id = w.parent_id AND c.run_id = w.run_id AND w.run_id <> w.found_id;
+            CROSS JOIN LATERAL (
+                SELECT ctid AS row_id FROM plait.child WHERE parent_run_id = w.parent_id AND run_id = w.run_id LIMIT 1
+            ) f
+            WHERE c.ctid = f.row_id AND w.run_id <> w.found_id;
             -- Who found a run of this very call goes where that one has been sent.
             SELECT array_agg(coalesce(o.found_id, r.found_id) ORDER BY r.ord) INTO effective
             FROM unnest(effective) WITH ORDINALITY AS r(found_id, ord)
@@ -64,7 +67,9 @@ BEGIN
         FROM unnest(run_ids, effective, version_ids, inputs, metadatas, priorities, trigger_kinds, trigger_ids, trigger_tasks)
              WITH ORDINALITY
              AS w(run_id, effective_id, version_id, input, metadata, priority, trigger_kind, trigger_id, trigger_task, ord)
-        JOIN plait.workflow_version v ON v.id = w.version_id
+        CROSS JOIN LATERAL (
+            SELECT pending, awaits_events FROM plait.workflow_version WHERE id = w.version_id LIMIT 1
+        ) v
         WHERE w.run_id = w.effective_id
         ORDER BY w.ord  -- positions are given afterwards
     ), started AS (
@@ -82,7 +87,9 @@ BEGIN
         SELECT s.id, s.position, moment, plait.end_of_schedule(moment, v.schedules_us[root.task + 1]),
                v.actions[root.task + 1], root.task, 1, 0, 0, s.priority
         FROM started s
-        JOIN plait.workflow_version v ON v.id = s.version_id
+        CROSS JOIN LATERAL (
+            SELECT roots, actions, schedules_us FROM plait.workflow_version WHERE id = s.version_id LIMIT 1
+        ) v
         CROSS JOIN LATERAL unnest(v.roots) AS root(task)
         RETURNING action_id, expires_at
     )

@@ -2,12 +2,16 @@
 -- Locks: the scheduled rows, skipping locked ones: whoever has one is starting, moving or deleting it.
 CREATE OR REPLACE FUNCTION plait.start_scheduled(scheduled_ids uuid[], new_run_ids uuid[]) RETURNS integer LANGUAGE sql AS $function$
     WITH held AS MATERIALIZED (
-        SELECT s.id, w.run_id
+        SELECT s.row_id, w.run_id
         FROM unnest(scheduled_ids, new_run_ids) AS w(id, run_id)
-        JOIN plait.scheduled s ON s.id = w.id AND s.run_id IS NULL AND s.run_at <= plait.now()
-        FOR UPDATE OF s SKIP LOCKED
+        CROSS JOIN LATERAL (
+            SELECT ctid AS row_id FROM plait.scheduled
+            WHERE id = w.id AND run_id IS NULL AND run_at <= plait.now() LIMIT 1
+            FOR UPDATE SKIP LOCKED
+        ) s
     ), moved AS (
-        UPDATE plait.scheduled s SET run_id = h.run_id FROM held h WHERE s.id = h.id RETURNING s.*
+        UPDATE plait.scheduled s SET run_id = h.run_id FROM held h
+        WHERE s.ctid = h.row_id RETURNING s.*
     ), runs AS MATERIALIZED (
         SELECT m.*,
                coalesce((SELECT version_id FROM plait.workflow WHERE name = m.workflow), m.version_id) AS start_version

@@ -253,6 +253,7 @@ CREATE TABLE plait.worker (
     CONSTRAINT worker_ending_known CHECK (ending IN ('stopped', 'died', 'silent', 'stalled', 'unreachable'))
 ) WITH (fillfactor = 50);
 CREATE INDEX worker_live ON plait.worker (id) WHERE ended_at IS NULL;
+CREATE INDEX worker_ended ON plait.worker (ended_at) WHERE ended_at IS NOT NULL;
 COMMENT ON TABLE plait.worker IS 'A worker process.';
 COMMENT ON COLUMN plait.worker.lease_us IS 'the silence after which it is declared dead, in microseconds';
 COMMENT ON COLUMN plait.worker.watched_us IS 'what plait.watch said at its last heartbeat: its silence counts from there';

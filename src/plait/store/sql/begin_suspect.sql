@@ -8,9 +8,14 @@ WITH noted AS (
 )
 SELECT coalesce(w.ending, 'silent') AS ending, count(a.run_id)::int AS losses
 FROM noted n
-JOIN plait.running h ON h.run_id = $2 AND h.task = $3 AND h.attempt = $4 AND h.worker_id = n.id
-JOIN plait.run r ON r.id = h.run_id
-LEFT JOIN plait.attempt a
-       ON a.run_id = h.run_id AND a.task = h.task AND a.attempt >= coalesce(r.first_attempt, 1) AND a.status = plait.lost()
-LEFT JOIN plait.worker w ON w.id = a.worker_id
+CROSS JOIN LATERAL (
+    SELECT run_id, task FROM plait.running WHERE run_id = $2 AND task = $3 AND attempt = $4 AND worker_id = n.id LIMIT 1
+) h
+CROSS JOIN LATERAL (SELECT first_attempt FROM plait.run WHERE id = h.run_id LIMIT 1) r
+LEFT JOIN LATERAL (
+    SELECT run_id, worker_id FROM plait.attempt
+    WHERE run_id = h.run_id AND task = h.task AND attempt >= coalesce(r.first_attempt, 1) AND status = plait.lost()
+    OFFSET 0
+) a ON true
+LEFT JOIN LATERAL (SELECT ending FROM plait.worker WHERE id = a.worker_id LIMIT 1) w ON true
 GROUP BY 1

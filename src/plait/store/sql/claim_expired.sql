@@ -12,4 +12,4 @@ SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.
        NULL::bytea AS input,
 -- Include fragments/run_of_claim.sql.
 FROM taken t
-JOIN plait.run r ON r.id = t.run_id
+CROSS JOIN LATERAL (SELECT * FROM plait.run WHERE id = t.run_id LIMIT 1) r

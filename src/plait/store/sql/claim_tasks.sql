@@ -1,48 +1,72 @@
--- Claim up to $3 ready tasks of the actions $2 for worker $1: ready -> running, and what is needed to judge them.
--- Order: priority, then the position of the run (the oldest first), then task, over all actions together.
+-- Claim up to $5 ready tasks for worker $1: ready -> running, and what is needed to judge them. It has code for the actions
+-- in the ranges from $2 to $3, each of the workflow numbered $4.
+-- Order: priority; then the workflows take turns, a task each, those first that were given fewer lately ($9, by number); then
+-- the position of the run (the oldest first) and task, over all actions together.
 -- A worker that was declared dead gets nothing: `alive` is false. Of suspects, tasks that were lost with a worker, only as
--- many are taken as fit into $4 of the $5 parts that a worker has for them: one that was lost once takes one part, one that
+-- many are taken as fit into $6 of the $7 parts that a worker has for them: one that was lost once takes one part, one that
 -- was lost more often all of them. The first that does not fit lets none pass, so that it gets its turn.
--- Locks: the ready rows taken, skipping locked ones. Indexes: ready_order, once per action and never beyond $3 entries,
--- so that a backlog the worker cannot run costs nothing; ready_suspect, which is empty as a rule, so too; worker's key.
+-- Locks: the ready rows taken, skipping locked ones. Indexes: ready_order, from one action that has ready tasks to the
+-- next within a range and never beyond $5 entries of each, so that a backlog the worker cannot run costs nothing, nor do
+-- actions of which nothing is ready; ready_suspect, which is empty as a rule, so too; worker's key.
 -- `share` first decides how many tasks each action gives, without locking; then exactly that many are locked, so nothing
 -- is locked and left. `seen` tells a claimer that came second to ask again: what it saw was taken by another, but there
--- may be more. Of inputs it brings at most $6 bytes.
+-- may be more. Of inputs it brings at most $8 bytes.
 WITH alive AS MATERIALIZED (
     SELECT id FROM plait.worker WHERE id = $1 AND ended_at IS NULL
 ), suspect AS MATERIALIZED (
-    SELECT action_id, priority, position, task
+    SELECT workflow, action_id, priority, position, task
     FROM (
-        SELECT h.action_id, h.priority, h.position, h.task,
-               sum(CASE h.lost WHEN 1 THEN 1 ELSE $5::int END) OVER (ORDER BY h.priority DESC, h.position, h.task) AS parts
-        FROM unnest($2::int[]) AS a(action_id)
+        SELECT s.workflow, h.action_id, h.priority, h.position, h.task,
+               sum(CASE h.lost WHEN 1 THEN 1 ELSE $7::int END) OVER (ORDER BY h.priority DESC, h.position, h.task) AS parts
+        FROM unnest($2::int[], $3::int[], $4::int[]) AS s(low, high, workflow)
+        CROSS JOIN LATERAL (
+            WITH RECURSIVE present AS (
+                (SELECT action_id FROM plait.ready WHERE action_id BETWEEN s.low AND s.high AND lost > 0
+                 ORDER BY action_id LIMIT 1)
+                UNION ALL
+                SELECT n.action_id
+                FROM present p
+                CROSS JOIN LATERAL (
+                    SELECT r.action_id FROM plait.ready r
+                    WHERE r.action_id > p.action_id AND r.action_id <= s.high AND r.lost > 0 ORDER BY r.action_id LIMIT 1
+                ) n
+            )
+            SELECT action_id FROM present
+        ) a
         CROSS JOIN LATERAL (
             SELECT r.action_id, r.priority, r.position, r.task, r.lost
             FROM plait.ready r
             WHERE r.action_id = a.action_id AND r.lost > 0
             ORDER BY r.priority DESC, r.position, r.task
-            LIMIT $4
+            LIMIT $6
         ) h
     ) w
-    WHERE parts <= $4
+    WHERE parts <= $6
 ), head AS MATERIALIZED (
     SELECT h.action_id, h.priority, h.position, h.task, h.suspect
     FROM (
-        SELECT o.*
-        FROM unnest($2::int[]) AS a(action_id)
-        CROSS JOIN LATERAL (
-            SELECT r.action_id, r.priority, r.position, r.task, false AS suspect
-            FROM plait.ready r
-            WHERE r.action_id = a.action_id AND r.lost = 0
-            ORDER BY r.priority DESC, r.position, r.task
-            LIMIT $3
+        SELECT o.*, row_number() OVER (PARTITION BY o.priority, o.workflow ORDER BY o.position, o.task)
+                    + ($9::int[])[o.workflow + 1] AS turn
+        FROM (
+            SELECT s.workflow, f.*
+            FROM unnest($2::int[], $3::int[], $4::int[]) AS s(low, high, workflow)
+            CROSS JOIN LATERAL (
+-- Include fragments/present_actions.sql.
+            ) a
+            CROSS JOIN LATERAL (
+                SELECT r.action_id, r.priority, r.position, r.task, false AS suspect
+                FROM plait.ready r
+                WHERE r.action_id = a.action_id AND r.lost = 0
+                ORDER BY r.priority DESC, r.position, r.task
+                LIMIT $5
+            ) f
+            UNION ALL
+            SELECT workflow, action_id, priority, position, task, true FROM suspect
         ) o
-        UNION ALL
-        SELECT action_id, priority, position, task, true FROM suspect
     ) h
     WHERE (SELECT id FROM alive) IS NOT NULL
-    ORDER BY h.priority DESC, h.position, h.task
-    LIMIT $3
+    ORDER BY h.priority DESC, h.turn, h.position, h.task
+    LIMIT $5
 ), share AS (
     SELECT action_id, count(*) AS n FROM head WHERE NOT suspect GROUP BY action_id
 ), picked AS MATERIALIZED (
@@ -74,6 +98,9 @@ SELECT h.seen, (SELECT id FROM alive) IS NOT NULL AS alive, t.run_id, t.task, t.
        t.action_id, t.queued_at, t.started_at,
 -- Include fragments/input_of_claim.sql.
 -- Include fragments/run_of_claim.sql.
-FROM (SELECT count(*)::int AS seen, $6::int8 AS input_bytes FROM head) h
-LEFT JOIN (taken t JOIN plait.run r ON r.id = t.run_id) ON true
+FROM (SELECT count(*)::int AS seen, $8::int8 AS input_bytes FROM head) h
+LEFT JOIN (
+    taken t
+    CROSS JOIN LATERAL (SELECT * FROM plait.run WHERE id = t.run_id LIMIT 1) r
+) ON true
 WINDOW run AS (PARTITION BY t.run_id ORDER BY t.task)

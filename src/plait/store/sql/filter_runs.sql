@@ -3,8 +3,8 @@
 SELECT r.id, v.workflow, r.version_id, r.status, r.priority, r.created_at, r.finished_at, r.metadata::text AS metadata,
        b.begun, r.trigger_kind, r.trigger_id
 FROM unnest($1::uuid[]) AS w(id)
-JOIN plait.run r ON r.id = w.id
-JOIN plait.workflow_version v ON v.id = r.version_id
+CROSS JOIN LATERAL (SELECT * FROM plait.run WHERE id = w.id LIMIT 1) r
+CROSS JOIN LATERAL (SELECT workflow FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
 CROSS JOIN LATERAL (
     SELECT
 -- Include fragments/begun.sql.

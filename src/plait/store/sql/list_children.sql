@@ -4,8 +4,8 @@ SELECT r.id, v.workflow, r.version_id, r.status, r.priority, r.created_at, r.fin
 FROM (
     SELECT run_id, parent_task, key FROM plait.child WHERE parent_run_id = $1 AND run_id > $2::uuid ORDER BY run_id LIMIT $3
 ) c
-JOIN plait.run r ON r.id = c.run_id
-JOIN plait.workflow_version v ON v.id = r.version_id
+CROSS JOIN LATERAL (SELECT * FROM plait.run WHERE id = c.run_id LIMIT 1) r
+CROSS JOIN LATERAL (SELECT workflow FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
 CROSS JOIN LATERAL (
     SELECT
 -- Include fragments/begun.sql.

@@ -22,7 +22,7 @@ WITH RECURSIVE seen AS MATERIALIZED (
 ), old AS (
     SELECT e.id, e.created_at, e.position, e.has_parent,
            sum(cardinality(v.actions)) OVER (ORDER BY e.created_at, e.position) - cardinality(v.actions) AS before
-    FROM ended e JOIN plait.workflow_version v ON v.id = e.version_id
+    FROM ended e CROSS JOIN LATERAL (SELECT actions FROM plait.workflow_version WHERE id = e.version_id LIMIT 1) v
     WHERE e.id NOT IN (SELECT id FROM stays)
 ), chosen AS (
     SELECT * FROM old WHERE before < $5

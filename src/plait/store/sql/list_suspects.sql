@@ -11,6 +11,6 @@ FROM (
     UNION ALL
     SELECT action_id, run_id, lost FROM plait.running WHERE lost > 0
 ) s
-JOIN plait.action a ON a.id = s.action_id
+CROSS JOIN LATERAL (SELECT workflow, task FROM plait.action WHERE id = s.action_id LIMIT 1) a
 GROUP BY a.workflow, a.task
 ORDER BY losses DESC, tasks DESC, a.workflow, a.task

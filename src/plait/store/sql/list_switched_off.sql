@@ -10,7 +10,9 @@ SELECT o.expression, o.workers,
                SELECT v.workflow
                FROM plait.worker w
                CROSS JOIN LATERAL unnest(w.versions) AS has(version_id)
-               JOIN plait.workflow_version v ON v.id = has.version_id
+               CROSS JOIN LATERAL (
+                   SELECT workflow, definition FROM plait.workflow_version WHERE id = has.version_id LIMIT 1
+               ) v
                WHERE w.ended_at IS NULL
                  AND jsonb_path_exists(v.definition::jsonb, '$.**.expression ? (@ starts with $e)',
                                        jsonb_build_object('e', o.expression))

@@ -6,8 +6,8 @@ FROM (
     SELECT v.actions[a.task + 1] AS action_id, a.status,
            extract(epoch FROM a.finished_at - a.started_at)::float8 * 1000 AS ms
     FROM unnest($1::uuid[]) AS w(id)
-    JOIN plait.run r ON r.id = w.id
-    JOIN plait.workflow_version v ON v.id = r.version_id
+    CROSS JOIN LATERAL (SELECT id, version_id FROM plait.run WHERE id = w.id LIMIT 1) r
+    CROSS JOIN LATERAL (SELECT actions FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
     CROSS JOIN LATERAL (
         SELECT task, status, started_at, finished_at FROM plait.attempt
         WHERE run_id = r.id AND status > plait.skipped() OFFSET 0

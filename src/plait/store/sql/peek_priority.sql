@@ -1,6 +1,7 @@
--- The highest priority ready among the actions $1; NULL when none is. One index entry per action.
-SELECT max(p.priority) AS priority
-FROM unnest($1::int[]) AS a(action_id)
+-- The highest priority ready among the actions in the ranges from $1 to $2; NULL when none is.
+-- Index: ready_order, an entry for each action of which something is ready, and one for each range.
+SELECT max(a.priority) AS priority
+FROM unnest($1::int[], $2::int[]) AS s(low, high)
 CROSS JOIN LATERAL (
-    SELECT priority FROM plait.ready r WHERE r.action_id = a.action_id ORDER BY r.priority DESC, r.position, r.task LIMIT 1
-) p
+-- Include fragments/present_actions.sql.
+) a

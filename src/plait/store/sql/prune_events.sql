@@ -7,7 +7,7 @@ WITH oldest AS MATERIALIZED (
 ), gone AS (
     DELETE FROM plait.event e
     USING (
-        SELECT q.id FROM plait.event q
+        SELECT q.ctid AS row_id FROM plait.event q
         WHERE q.created_at < least($1::timestamptz, (SELECT created_at FROM oldest))
           AND q.position IS NOT NULL
           AND q.pushed <= coalesce(
@@ -16,7 +16,7 @@ WITH oldest AS MATERIALIZED (
           AND NOT EXISTS (SELECT 1 FROM plait.event_inbox i WHERE i.pushed = q.pushed)
         ORDER BY q.created_at LIMIT $2 FOR UPDATE SKIP LOCKED
     ) old
-    WHERE e.id = old.id
+    WHERE e.ctid = old.row_id
     RETURNING 1
 )
 SELECT count(*)::int AS deleted FROM gone

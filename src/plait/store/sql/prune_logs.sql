@@ -5,10 +5,10 @@ WITH held AS MATERIALIZED (
 ), gone AS (
     DELETE FROM plait.log l
     USING (
-        SELECT q.run_id, q.task, q.seq, q.attempt
-        FROM held h JOIN plait.log q ON q.run_id = h.id LIMIT $3
+        SELECT q.row_id
+        FROM held h CROSS JOIN LATERAL (SELECT ctid AS row_id FROM plait.log WHERE run_id = h.id LIMIT $3) q LIMIT $3
     ) old
-    WHERE l.run_id = old.run_id AND l.task = old.task AND l.seq = old.seq AND l.attempt = old.attempt
+    WHERE l.ctid = old.row_id
     RETURNING 1
 )
 SELECT count(*)::int AS deleted FROM gone

@@ -3,14 +3,14 @@
 WITH held AS MATERIALIZED (
     SELECT id FROM plait.hold_prunable($1::uuid[], $2::timestamptz) AS h(id)
 ), gone AS (
-    DELETE FROM plait.run r USING held h WHERE r.id = h.id RETURNING r.id
+    DELETE FROM plait.run WHERE id = ANY (ARRAY(SELECT id FROM held)) RETURNING id
 ), attempts AS (
-    DELETE FROM plait.attempt a USING held h WHERE a.run_id = h.id
+    DELETE FROM plait.attempt WHERE run_id = ANY (ARRAY(SELECT id FROM held))
 ), waits AS (
-    DELETE FROM plait.wait w USING held h WHERE w.run_id = h.id
+    DELETE FROM plait.wait WHERE run_id = ANY (ARRAY(SELECT id FROM held))
 ), children AS (
-    DELETE FROM plait.child c USING held h WHERE c.parent_run_id = h.id
+    DELETE FROM plait.child WHERE parent_run_id = ANY (ARRAY(SELECT id FROM held))
 ), keys AS (
-    DELETE FROM plait.idempotency_key k USING held h WHERE k.run_id = h.id
+    DELETE FROM plait.idempotency_key WHERE run_id = ANY (ARRAY(SELECT id FROM held))
 )
 SELECT count(*)::int AS deleted FROM gone

@@ -3,10 +3,10 @@
 WITH gone AS (
     DELETE FROM plait.scheduled s
     USING (
-        SELECT q.id FROM plait.scheduled q WHERE q.run_at < $1 AND q.run_id IS NOT NULL
+        SELECT q.ctid AS row_id FROM plait.scheduled q WHERE q.run_at < $1 AND q.run_id IS NOT NULL
         ORDER BY q.run_at, q.id LIMIT $2 FOR UPDATE SKIP LOCKED
     ) old
-    WHERE s.id = old.id
+    WHERE s.ctid = old.row_id
     RETURNING 1
 )
 SELECT count(*)::int AS deleted FROM gone

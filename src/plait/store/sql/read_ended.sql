@@ -6,7 +6,9 @@ FROM (
            s.size <= $2
            AND sum(s.size) FILTER (WHERE s.size <= $2) OVER (ORDER BY r.id, a.task, a.attempt) <= $2 AS is_brought
     FROM plait.run r
-    LEFT JOIN plait.attempt a ON a.run_id = r.id AND plait.is_outcome(a.status)
+    LEFT JOIN LATERAL (
+        SELECT * FROM plait.attempt WHERE run_id = r.id AND plait.is_outcome(status) OFFSET 0
+    ) a ON true
     CROSS JOIN LATERAL (SELECT coalesce(a.output, a.error) AS value) v
     CROSS JOIN LATERAL (SELECT octet_length(v.value) AS size) s
     WHERE r.id = ANY ($1::uuid[]) AND r.status <> plait.open()

@@ -2,5 +2,5 @@
 -- is small; then run's key.
 SELECT h.run_id, h.task, h.attempt, coalesce(h.task = ANY (r.cancel_tasks), false) AS cancelled
 FROM plait.running h
-JOIN plait.run r ON r.id = h.run_id
+CROSS JOIN LATERAL (SELECT cancel_tasks FROM plait.run WHERE id = h.run_id LIMIT 1) r
 WHERE h.worker_id = $1

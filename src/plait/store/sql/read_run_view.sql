@@ -8,8 +8,8 @@ SELECT r.id, v.workflow, r.version_id, r.status, r.priority, r.created_at, r.fin
            WHEN 2 THEN (SELECT e.key FROM plait.event e WHERE e.id = r.trigger_id)
            WHEN 3 THEN (SELECT c.name FROM plait.cron c WHERE c.id = r.trigger_id)
            WHEN 4 THEN (SELECT s.workflow FROM plait.scheduled s WHERE s.id = r.trigger_id)
-           WHEN 1 THEN (SELECT pv.workflow FROM plait.run p JOIN plait.workflow_version pv ON pv.id = p.version_id
-                        WHERE p.id = r.trigger_id)
+           WHEN 1 THEN (SELECT pv.workflow FROM plait.workflow_version pv
+                        WHERE pv.id = (SELECT p.version_id FROM plait.run p WHERE p.id = r.trigger_id))
            WHEN 5 THEN v.workflow
        END AS trigger_name,
        CASE WHEN r.trigger_kind = plait.by_parent() THEN (SELECT p.version_id FROM plait.run p WHERE p.id = r.trigger_id) END AS parent_version,
@@ -17,5 +17,5 @@ SELECT r.id, v.workflow, r.version_id, r.status, r.priority, r.created_at, r.fin
        (SELECT count(*)::int FROM (
            SELECT FROM plait.run p WHERE p.trigger_id = r.id AND p.trigger_kind > 1 LIMIT 1000) k) AS replays
 FROM plait.run r
-JOIN plait.workflow_version v ON v.id = r.version_id
+CROSS JOIN LATERAL (SELECT workflow FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
 WHERE r.id = $1

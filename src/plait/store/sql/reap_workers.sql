@@ -33,7 +33,7 @@ WITH watch AS MATERIALIZED (
     FROM taken t
     LEFT JOIN LATERAL (
         SELECT coalesce(w.ending, 'silent') AS ending, coalesce(w.begun, '{}') AS begun
-        FROM (SELECT 1) one LEFT JOIN plait.worker w ON w.id = t.worker_id
+        FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT ending, begun FROM plait.worker WHERE id = t.worker_id LIMIT 1) w ON true
     ) e ON true
 ), history AS (
     INSERT INTO plait.attempt
@@ -52,8 +52,8 @@ WITH watch AS MATERIALIZED (
     SELECT t.run_id, r.position, plait.now(), plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]), t.action_id,
            t.task, t.attempt + 1, t.retry, t.lost + (t.begun AND plait.is_suspicious(t.ending))::int, t.priority
     FROM judged t
-    JOIN plait.run r ON r.id = t.run_id
-    JOIN plait.workflow_version v ON v.id = r.version_id
+    CROSS JOIN LATERAL (SELECT position, version_id FROM plait.run WHERE id = t.run_id LIMIT 1) r
+    CROSS JOIN LATERAL (SELECT schedules_us FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
 )
 SELECT (SELECT watched_us FROM watch) AS watched_us,
        (SELECT count(*)::int FROM dead) AS dead,

@@ -3,7 +3,7 @@
 -- Locks: running rows, skipping locked ones. A scan of running, which is small.
 DELETE FROM plait.running h
 USING (
-    SELECT q.ctid AS row_id FROM plait.running q LEFT JOIN plait.run r ON r.id = q.run_id
-    WHERE r.status IS DISTINCT FROM plait.open() LIMIT $1 FOR UPDATE OF q SKIP LOCKED
+    SELECT q.ctid AS row_id FROM plait.running q
+    WHERE (SELECT status FROM plait.run WHERE id = q.run_id) IS DISTINCT FROM plait.open() LIMIT $1 FOR UPDATE OF q SKIP LOCKED
 ) ended
 WHERE h.ctid = ended.row_id
