@@ -3,6 +3,7 @@ proportion to another, so that no clock is asked."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -155,13 +156,15 @@ def test_of_many_idle_workers_those_who_found_nothing_wait_before_they_look_agai
     with open_fleet(statements, 1) as (worker,):
         session = get_session(worker)
         eventually(lambda: session.identity.is_alone, "the others are counted")
+        session.heartbeat._count_not_before = math.inf
         session.identity.peers = 10**9
         action = str(session.actions[0])
         before = count(statements, CLAIM)
         for _ in range(100):
             session._loop.call_soon_threadsafe(session._hub.publish, "ready", [action])
             statements.value("SELECT pg_sleep(0.005)")
-        assert 1 <= count(statements, CLAIM) - before <= claimer.LOOKS_AT_ONCE + 1
+        # A hint that comes during a look counts for the next one, and there may be a poll.
+        assert 1 <= count(statements, CLAIM) - before <= 3 * claimer.LOOKS_AT_ONCE
 
 
 async def test_workers_with_the_same_code_are_peers_and_who_shares_no_action_is_alone(database: Database) -> None:

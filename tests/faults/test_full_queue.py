@@ -29,7 +29,9 @@ def cramped(own_server: OwnServer) -> Iterator[Database]:
         server.disconnect()
         server.stop()
         server.start()
-        yield Database(server, "cramped")
+        database = Database(server, "cramped")
+        yield database
+        database.close()
     finally:
         server.close()
 
