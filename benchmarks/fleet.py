@@ -24,6 +24,13 @@ from benchmarks.__main__ import open_server
 from benchmarks.machine import read_cpu_seconds, read_postgres_cpu
 
 PAUSE_SECONDS, SETTLE_SECONDS = 0.03, 12.0
+WARM_UP = 20
+"""Diamonds before those that count."""
+KINDS = {
+    "claims": "%DELETE FROM plait.ready r USING picked%INSERT INTO plait.running%",
+    "finishes": "%FROM plait.finish_tasks(%",
+    "notifications": "%pg_notify(channel, payload)%",
+}
 MINUTE = 60.0
 
 
@@ -54,7 +61,11 @@ async def measure(url: str, postmaster: int, options: argparse.Namespace) -> Non
     for workers in options.latency:
         with fork_workers(workers):
             await wait_for_workers(connection, workers)
+            before = await count_statements(connection)
             print(await asyncio.to_thread(measure_latency, workers, options.samples), flush=True)
+            spent = {name: after - before[name] for name, after in (await count_statements(connection)).items()}
+            each = ", ".join(f"{count / (options.samples + WARM_UP):.2f} {name}" for name, count in spent.items())
+            print(f"  statements for each: {each}", flush=True)
         await forget_workers(connection)
     for workers in options.idle:
         with fork_workers(workers) as family:
@@ -100,18 +111,29 @@ def measure_latency(workers: int, samples: int) -> str:
     from benchmarks.flows import SHAPES  # noqa: PLC0415 - see above
 
     whole, parts = [], []
-    for number in range(samples + 20):
+    for number in range(samples + WARM_UP):
         time.sleep(PAUSE_SECONDS)
         begin = time.monotonic_ns()
         result = SHAPES["diamond"].run()
         end = time.monotonic_ns()
-        if number >= 20:
+        if number >= WARM_UP:
             a, b, c, d = (result[task]["at"] for task in "abcd")
             whole.append((end - begin) / 1e6)
-            parts.append([(later - earlier) / 1e6 for earlier, later in ((begin, a), (a, max(b, c)), (max(b, c), d), (d, end))])
+            parts.append(
+                [(later - earlier) / 1e6 for earlier, later in ((begin, a), (a, max(b, c)), (max(b, c), d), (d, end))]
+            )
     p50, p95 = median(whole), sorted(whole)[int(samples * 0.95)]
-    steps = ", ".join(f"{name} {median(step):.1f}" for name, step in zip(("to a", "to b and c", "to d", "to the result"), zip(*parts, strict=True), strict=True))
-    return f"diamond at idle, {workers} workers: p50 {p50:.1f} ms, p95 {p95:.1f} ms ({steps})"
+    steps = ", ".join(
+        f"{name} {median(step):.1f}"
+        for name, step in zip(("to a", "to b and c", "to d", "to the result"), zip(*parts, strict=True), strict=True)
+    )
+    p10 = sorted(whole)[len(whole) // 10]
+    return f"diamond at idle, {workers} workers: p10 {p10:.1f} ms, p50 {p50:.1f} ms, p95 {p95:.1f} ms ({steps})"
+
+
+async def count_statements(connection: Any) -> dict[str, int]:
+    sql = "SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements WHERE toplevel AND query LIKE $1"
+    return {name: await connection.fetchval(sql, pattern) for name, pattern in KINDS.items()}
 
 
 async def read_costs(connection: Any, postmaster: int, family: psutil.Process) -> dict[str, float]:

@@ -47,7 +47,11 @@ def count(database: Database, pattern: str, *, what: str = "calls") -> int:
     )
 
 
-BEAT, CLAIM, LEASE = "%UPDATE plait.worker w%SET heartbeat_at%", "%DELETE FROM plait.ready r USING picked%", "%INSERT INTO plait.lease AS l%"
+BEAT, CLAIM, LEASE = (
+    "%UPDATE plait.worker w%SET heartbeat_at%",
+    "%DELETE FROM plait.ready r USING picked%",
+    "%INSERT INTO plait.lease AS l%",
+)
 REAP, FLEET, HINTS = "%INSERT INTO plait.watch%", "%AS peers FROM other%", "%SELECT pg_backend_pid() AS pid, pg_notify%"
 
 
@@ -191,7 +195,9 @@ async def test_workers_with_the_same_code_are_peers_and_who_shares_no_action_is_
     await store.close()
 
 
-def test_a_worker_hears_that_another_has_come_and_that_it_has_gone(plait: Plait, database: Database, work: Work) -> None:
+def test_a_worker_hears_that_another_has_come_and_that_it_has_gone(
+    plait: Plait, database: Database, work: Work
+) -> None:
     quick = replace(CALM, heartbeat=0.2)
     with open_fleet(database, 1, timings=quick) as (first,):
         eventually(lambda: get_session(first).identity.is_alone, "it is alone")

@@ -171,9 +171,7 @@ class Session:
         )
         self.health = None if health is None or meter is None else self._make_health(health, meter)
         self._serving = Serving(self.store, hub)
-        self.leader = Leader(
-            self.store, hub, lambda: identity.id, lambda: identity.others, self._make_services()
-        )
+        self.leader = Leader(self.store, hub, lambda: identity.id, lambda: identity.others, self._make_services())
         self._tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
         self._is_without_schema = False
