@@ -1,7 +1,7 @@
 """``python -m benchmarks.fleet``: what many worker processes cost, and how soon one of several takes a task.
 
 First diamonds, one at a time, with some idle workers; then what idle workers cost, for a time; then runs that many
-clients start and wait for at once, beside as many idle workers. Workers are forked from one process, so that a hundred of them begin within seconds.
+clients start and wait for at once. Workers are forked from one process, so that a hundred of them begin within seconds.
 """
 
 from __future__ import annotations
@@ -77,10 +77,14 @@ async def measure(url: str, postmaster: int, options: argparse.Namespace) -> Non
             print_costs(workers, {name: after[name] - before[name] for name in after}, after["connections"])
         await forget_workers(connection)
     for clients in options.clients:
-        with fork_workers(options.beside):
+        with fork_workers(options.beside) as family:
             await wait_for_workers(connection, options.beside)
             await asyncio.sleep(2)
+            before = await read_costs(connection, postmaster, family)
             await measure_clients(connection, clients, options)
+            after = await read_costs(connection, postmaster, family)
+            cpu = ", ".join(f"{name} {after[name] - before[name]:.2f} s" for name in ("server", "workers"))
+            print(f"  CPU: {cpu}; {after['xids'] - before['xids']:.0f} transaction ids", flush=True)
         await forget_workers(connection)
     await connection.close()
 
@@ -142,7 +146,8 @@ async def read_costs(connection: Any, postmaster: int, family: psutil.Process) -
         "pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::int8 AS wal, "
         "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()) - 1 AS connections, "
         "(SELECT sum(calls)::int8 FROM pg_stat_statements WHERE toplevel) AS statements, "
-        "(SELECT coalesce(sum(rows), 0)::int8 FROM pg_stat_statements WHERE query LIKE '%pg_notify(channel%') AS notifies"
+        "(SELECT coalesce(sum(rows), 0)::int8 FROM pg_stat_statements WHERE query LIKE $1) AS notifies",
+        KINDS["notifications"],
     )
     return {
         **{name: float(value) for name, value in row.items()},
@@ -158,16 +163,16 @@ def print_costs(workers: int, spent: dict[str, float], connections: float) -> No
         f"{workers} idle workers: {connections:.0f} connections; each of them, per minute: "
         f"{spent['statements'] * each:.0f} statements, {spent['xids'] * each:.1f} transaction ids, "
         f"{spent['wal'] * each / 1e3:.1f} kB of WAL, {spent['notifies'] * each:.2f} notifications; CPU: "
-        f"server {spent['server'] / spent['at'] * 100:.1f} %, workers {spent['workers'] / spent['at'] * 100:.1f} % of a core",
+        f"server {spent['server'] / spent['at'] * 100:.1f} %, workers {spent['workers'] / spent['at'] * 100:.1f} % of a "
+        "core",
         flush=True,
     )
 
 
 async def measure_clients(connection: Any, clients: int, options: argparse.Namespace) -> None:
-    sent = "SELECT coalesce(sum(calls), 0)::int8 FROM pg_stat_statements WHERE query LIKE '%pg_notify(channel%'"
-    before, begin, most = await connection.fetchval(sent), time.monotonic(), 0
+    before, begin, most = await count_statements(connection), time.monotonic(), 0
     processes = [
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: ASYNC220 - it returns at once
             [sys.executable, "-m", "benchmarks.fleet_child", "client", str(options.runs // clients)],
             stdout=subprocess.PIPE,
         )
@@ -178,10 +183,12 @@ async def measure_clients(connection: Any, clients: int, options: argparse.Names
         most = max(most, count - 1)
         await asyncio.sleep(0.05)
     waits = [float(process.stdout.read()) for process in processes if process.stdout is not None]
+    spent = {name: after - before[name] for name, after in (await count_statements(connection)).items()}
+    counts = ", ".join(f"{count} {name}" for name, count in spent.items())
     print(
         f"{options.runs} runs at once from {clients} clients, {options.beside} workers: all results after "
-        f"{median(waits):.2f} s (slowest client {max(waits):.2f} s), {await connection.fetchval(sent) - before} "
-        f"notification statements in {time.monotonic() - begin:.1f} s, {most} connections",
+        f"{median(waits):.2f} s (slowest client {max(waits):.2f} s), {counts} in {time.monotonic() - begin:.1f} s, "
+        f"{most} connections",
         flush=True,
     )
 

@@ -1,10 +1,11 @@
-"""The queue of notifications is full, because somebody who listens stays in a transaction: PostgreSQL fails every commit
-that would notify. Hints only save waiting, so nothing else fails for want of them."""
+"""The queue of notifications is full, because somebody who listens stays in a transaction: PostgreSQL fails every
+commit that would notify. Hints only save waiting, so nothing else fails for want of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -44,9 +45,14 @@ def full(cramped: Database) -> Iterator[Database]:
         listener.commit()
         listener.execute("SELECT 1")  # in a transaction from here on
         with pytest.raises(psycopg.errors.ProgramLimitExceeded):
-            for _ in range(10 * SMALLEST_QUEUE):
-                sender.execute("SELECT pg_notify('other', repeat('x', 7900))")
+            fill(sender)
         yield cramped
+
+
+def fill(sender: psycopg.Connection[Any]) -> None:
+    """Notify until that fails."""
+    for _ in range(10 * SMALLEST_QUEUE):
+        sender.execute("SELECT pg_notify('other', repeat('x', 7900))")
 
 
 def test_triggers_events_and_schedules_are_stored_and_carried_out_all_the_same(full: Database) -> None:

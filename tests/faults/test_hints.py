@@ -113,7 +113,7 @@ async def test_of_those_who_ask_for_the_same_one_says_so_for_all(hub: Hub, ear: 
 
 async def test_what_is_kept_is_bounded_and_what_is_old_is_dropped(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub._hold("done", [str(number) for number in range(hints.MOST_HELD + 10)])
-    assert list(hub._held["done"])[0] == "10"
+    assert next(iter(hub._held["done"])) == "10"
     assert len(hub._held["done"]) == hints.MOST_HELD
     monkeypatch.setattr(hints, "HELD_SECONDS", -1.0)
     hub._hold("done", ["x"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Allowance:
-    """``rate`` times a second, ``burst`` times at once. Who keeps to ``delay`` and calls ``take`` does it no oftener."""
+    """``rate`` times a second, ``burst`` times at once, for whoever keeps to ``delay`` and calls ``take``."""
 
     def __init__(self, rate: float, burst: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.rate = rate

@@ -34,7 +34,7 @@ CLAIM_CAP, CLAIM_BYTES = 500, 4 << 20
 """Tasks that one claim takes, and bytes of their inputs that it brings; what is left out is read when it is needed."""
 POLL_SECONDS = 1.0
 POLLS, LONGEST_POLL = 100.0, 10.0
-"""Where many workers have the same code each polls less often, so that all together do so about so many times a second."""
+"""Where many workers have the same code each polls less often: all together about so many times a second."""
 LOOKS, LOOKS_AT_ONCE = 500.0, 3
 """How often a second they all together look in vain upon hints, in the long run; and one of them at once."""
 PEEK_SECONDS = 0.05
@@ -47,9 +47,8 @@ class Claimer:
     """The one claimer of a worker. It asks for as many tasks as there are free slots, never for more. ``note_dead`` is
     called when it hears that its worker was declared dead.
 
-    A hint wakes every worker that has slots, and one of them gets the task. Those that find nothing have no reason to
-    look again at the next hint as quickly: each may look in vain so often, and waits then. So of many idle workers a few
-    are awake.
+    A hint wakes every worker that has slots, and one of them gets the task. So each may look in vain only so often, and
+    waits a little upon further hints: where many are idle, a few of them are awake.
     """
 
     def __init__(
