@@ -163,8 +163,8 @@ def print_costs(workers: int, spent: dict[str, float], connections: float) -> No
         f"{workers} idle workers: {connections:.0f} connections; each of them, per minute: "
         f"{spent['statements'] * each:.0f} statements, {spent['xids'] * each:.1f} transaction ids, "
         f"{spent['wal'] * each / 1e3:.1f} kB of WAL, {spent['notifies'] * each:.2f} notifications; CPU: "
-        f"server {spent['server'] / spent['at'] * 100:.1f} %, workers {spent['workers'] / spent['at'] * 100:.1f} % of a "
-        "core",
+        f"server {spent['server'] / spent['at'] * 100:.1f} %, workers {spent['workers'] / spent['at'] * 100:.1f} % "
+        "of a core",
         flush=True,
     )
 
