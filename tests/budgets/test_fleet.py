@@ -17,7 +17,7 @@ from plait import Context, EmptyModel, Plait
 from plait.ids import new_run_id
 from plait.maintenance import leader
 from plait.store.store import Fleet, Store, WorkerRow
-from plait.worker import claimer
+from plait.worker import claimer, heartbeat
 from support.database import Database
 from support.server import OwnServer
 from support.waiting import eventually
@@ -196,8 +196,9 @@ async def test_workers_with_the_same_code_are_peers_and_who_shares_no_action_is_
 
 
 def test_a_worker_hears_that_another_has_come_and_that_it_has_gone(
-    plait: Plait, database: Database, work: Work
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(heartbeat, "FLEET_SECONDS", 3600.0)
     quick = replace(CALM, heartbeat=0.2)
     with open_fleet(database, 1, timings=quick) as (first,):
         eventually(lambda: get_session(first).identity.is_alone, "it is alone")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from pydantic import BaseModel
 
 from plait import Context, EmptyModel, Plait, Priority
+from plait.store.store import Store
+from plait.worker.holdings import MIXED_CAP
 from support.database import Database
 from support.waiting import eventually
 
@@ -67,6 +71,37 @@ def test_a_workflow_does_not_wait_behind_the_queue_of_another(plait: Plait, work
     for run in later:
         run.result(30)
     assert order.count("crowd") < 60
+
+
+def test_statements_are_small_while_something_more_urgent_is_held(
+    plait: Plait, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    finish = Store.finish_tasks
+
+    async def note(self: Store, worker_id: Any, arrays: Any, **options: Any) -> Any:
+        sizes.append(len(arrays.run_ids))
+        return await finish(self, worker_id, arrays, **options)
+
+    monkeypatch.setattr(Store, "finish_tasks", note)
+    gates = {"crowd": threading.Event(), "pressing": threading.Event()}
+
+    async def body(input: EmptyModel, ctx: Context) -> None:
+        while not gates[ctx.workflow_name].is_set():
+            await asyncio.sleep(0.02)
+
+    crowd, pressing = plait.task(name="crowd")(body), plait.task(name="pressing")(body)
+    runs = crowd.run_many_no_wait([crowd.create_bulk_run_item() for _ in range(300)])
+    urgent = pressing.run_no_wait(priority=3)
+    worker = work(slots=301)
+    session = eventually(lambda: worker.worker._session, "the worker has a session")
+    eventually(lambda: session.holdings.free == 0, "all of them run")
+    gates["crowd"].set()
+    for run in runs:
+        run.result(20)
+    gates["pressing"].set()
+    urgent.result(20)
+    assert max(sizes) <= MIXED_CAP
 
 
 def test_the_default_priority_of_a_workflow_holds_unless_the_call_says_otherwise(

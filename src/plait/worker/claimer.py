@@ -141,7 +141,7 @@ class Claimer:
 
     async def _claim_or_wait(self) -> None:
         self._holdings.changed.clear()
-        free = min(self._holdings.free, self._portion.share(CLAIM_CAP))
+        free = min(self._holdings.free, self._holdings.limit(self._portion.share(CLAIM_CAP)))
         if free <= 0:
             self._tell()
             await self._wait_for_slots()

@@ -107,7 +107,7 @@ class Flusher:
             while True:
                 await self._outbox.wait()
                 while self._outbox.outcomes:
-                    batch = self._outbox.take(self._portion.share(FLUSH_CAP), self._portion.bytes)
+                    batch = self._take()
                     if measure(batch[0]) > self._portion.bytes:
                         self._write_beside(batch[0])
                     else:
@@ -115,6 +115,12 @@ class Flusher:
         finally:
             if self._large_writer is not None:
                 self._large_writer.cancel()
+
+    def _take(self) -> list[Outcome]:
+        """The next batch. Of several priorities it is a small one, of the most urgent outcomes."""
+        if self._holdings.is_mixed:
+            self._outbox.put_urgent_first()
+        return self._outbox.take(self._holdings.limit(self._portion.share(FLUSH_CAP)), self._portion.bytes)
 
     def count_unstored(self) -> int:
         """How many outcomes wait in memory for their commit."""

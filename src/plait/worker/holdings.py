@@ -11,6 +11,9 @@ from plait.graph.judge import LOSS_LIMIT
 from plait.worker.assignment import Assignment
 from plait.worker.suspects import Suspects
 
+MIXED_CAP = 50
+"""Tasks of one statement while what is held is of several priorities."""
+
 
 class Holdings:
     """The slots of a worker and what occupies them. ``changed`` is set whenever slots may have become free;
@@ -26,12 +29,23 @@ class Holdings:
         self.changed = asyncio.Event()
         self.doubts = 0
         """How often still to look soon at what the database says is held here: a reply was lost."""
+        self._by_priority = [0, 0, 0, 0]
         self.epoch = 0
         """Counts how often everything was let go of; who waited across it works on nothing any more."""
 
     @property
     def free(self) -> int:
         return self.slots - self.occupied
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether what is held is of several priorities."""
+        return sum(map(bool, self._by_priority)) > 1
+
+    def limit(self, count: int) -> int:
+        """How many tasks a statement may carry now: few while some are more urgent than others, which shall not wait
+        for a large one at each of their steps."""
+        return min(count, MIXED_CAP) if self.is_mixed else count
 
     def reserve(self, count: int) -> None:
         """Set slots aside for tasks about to come."""
@@ -47,6 +61,7 @@ class Holdings:
         """Hold an assignment; its slot, if any, was reserved before."""
         self.assignments[assignment.key] = assignment
         assignment.run.users += 1
+        self._by_priority[assignment.run.priority] += 1
         if assignment.lost and assignment.slot:  # without one it is only judged
             self.suspects.add(assignment)
 
@@ -55,6 +70,8 @@ class Holdings:
         # The same task may be here again: its retry can be claimed before the answer to its first outcome is read.
         if self.find(assignment) is not None:
             del self.assignments[assignment.key]
+        if not assignment.gone:
+            self._by_priority[assignment.run.priority] -= 1
         assignment.gone = True
         assignment.execution = None  # breaks the cycle, so that nothing waits for the garbage collector
         if assignment.lost and self.suspects.remove(assignment):
@@ -101,6 +118,7 @@ class Holdings:
         self.assignments.clear()
         self.runs.clear()
         self.suspects.clear()
+        self._by_priority = [0, 0, 0, 0]
         self.occupied = 0
         self.epoch += 1
         self.changed.set()

@@ -52,8 +52,12 @@ class Outbox:
             self._wake.set()
         self._note_ended()
 
+    def put_urgent_first(self) -> None:
+        """Order by priority; the oldest first within one."""
+        self.outcomes.sort(key=lambda outcome: -outcome[0].run.priority)
+
     def take(self, cap: int, most_bytes: int) -> list[Outcome]:
-        """Take the oldest: up to ``cap``, and up to so many bytes, a single larger one aside."""
+        """Take the first: up to ``cap``, and up to so many bytes, a single larger one aside."""
         batch, self.outcomes = cut(self.outcomes, cap, most_bytes)
         return batch
 
