@@ -52,7 +52,7 @@ async def retry(driver: Driver, held: Assignment) -> Any:
 
 async def park(driver: Driver, held: Assignment) -> Any:
     same = ([held.run.id], [held.task], [1], [driver.version.id], [-1], [None], [0], ["{}"])
-    return await driver.run("park_tasks", driver.id, *same, [1], [0], ["go"], [None])
+    return await driver.run("park_tasks", driver.id, *same, ['[[0, "go", null]]'])
 
 
 async def cancel(driver: Driver, held: Assignment) -> Any:

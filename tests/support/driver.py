@@ -119,6 +119,19 @@ class Driver:
             for run_id, task in pairs
         ]
 
+    async def deliver(
+        self,
+        events: Sequence[UUID],
+        starts: Sequence[tuple[Any, ...]] = (),
+        heard: Sequence[tuple[Any, ...]] = (),
+        *,
+        most: int = 1000,
+    ) -> Any:
+        """Deliver events. ``starts`` and ``heard`` as in ``Delivery``, a tuple each. Returns the statement's row."""
+        columns = [list(column) for column in zip(*starts, strict=True)] or [[] for _ in range(5)]
+        columns += [list(column) for column in zip(*heard, strict=True)] or [[] for _ in range(5)]
+        return await self.connection.fetchrow(load_sql("deliver_events"), list(events), most, *columns)
+
     async def run(self, statement: str, *arguments: Any) -> Any:
         """Any other statement file, on this driver's connection."""
         return await self.connection.fetch(load_sql(statement), *arguments)
