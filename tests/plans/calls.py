@@ -113,6 +113,7 @@ CALLS: dict[str, Call] = {
     "read_event": lambda w: (w.event,),
     "read_events_since": lambda _: (['["go", "stay"]'], [0], [0], True, 100, 1 << 20),
     "read_filter": lambda w: (w.filter,),
+    "read_fleet": lambda w: (w.worker,),
     "read_held": lambda w: (w.worker,),
     "read_inbox": lambda _: (10, 1 << 20, []),
     "read_input_piece": lambda w: (w.running, 1, 10),

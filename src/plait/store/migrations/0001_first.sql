@@ -238,6 +238,7 @@ CREATE TABLE plait.worker (
     lease_us     bigint NOT NULL,
     labels       jsonb,
     actions      integer[] NOT NULL,
+    actions_hash bigint,
     versions     integer[] NOT NULL DEFAULT '{}',
     plait        text NOT NULL,
     started_at   timestamptz NOT NULL DEFAULT plait.now(),
@@ -256,6 +257,8 @@ CREATE INDEX worker_ended ON plait.worker (ended_at) WHERE ended_at IS NOT NULL;
 COMMENT ON TABLE plait.worker IS 'A worker process.';
 COMMENT ON COLUMN plait.worker.lease_us IS 'the silence after which it is declared dead, in microseconds';
 COMMENT ON COLUMN plait.worker.watched_us IS 'what plait.watch said at its last heartbeat: its silence counts from there';
+COMMENT ON COLUMN plait.worker.actions_hash IS
+    'of its actions: workers with the same one have the same code, as far as claims go, and are compared by it alone';
 COMMENT ON COLUMN plait.worker.versions IS 'the versions of its workflows that it declares';
 COMMENT ON COLUMN plait.worker.plait IS 'the version of Plait that it runs';
 COMMENT ON COLUMN plait.worker.ended_at IS 'when it stopped or was declared dead';
