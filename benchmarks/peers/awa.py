@@ -1,0 +1,69 @@
+"""awa-pg: the engine in Rust with handlers in Python, queue storage, jobs by COPY. It has no graph and keeps no output."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import dataclass
+
+from awa import AsyncClient
+
+from benchmarks.peers.executions import count_executions, note_execution
+from benchmarks.peers.protocol import Peer, wait_executed, wait_until
+
+QUEUE = "peers"
+WORKERS = 50  # its default
+CLAIMERS = 2
+
+
+@dataclass
+class Number:
+    number: int
+
+
+class AwaPeer(Peer):
+    packages = ("awa-pg",)
+
+    async def prepare(self) -> None:
+        await self.make_client().migrate()
+
+    async def open(self) -> None:
+        self.client = self.make_client()
+
+    def make_client(self) -> AsyncClient:
+        """Its driver takes no URL without a host, though the one that it uses is the socket's folder."""
+        return AsyncClient(self.url.replace("@/", "@localhost/", 1), max_connections=20)
+
+    async def run_many(self, shape: str, runs: int) -> None:
+        before = count_executions()
+        await self.client.enqueue_many_copy([Number(number) for number in range(runs)], queue=QUEUE)
+        await wait_executed(before + runs)
+        await wait_until(self.is_empty, 0.002)
+
+    async def run_one(self, shape: str, number: int) -> None:
+        await self.client.insert(Number(number), queue=QUEUE)
+
+    async def is_empty(self) -> bool:
+        return not any(queue.total_queued or queue.running for queue in await self.client.queue_stats())
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    def work(self) -> None:
+        asyncio.run(self.serve())
+
+    async def serve(self) -> None:
+        client = self.make_client()
+
+        @client.task(Number, queue=QUEUE)
+        async def nothing(job: object) -> None:
+            note_execution()
+
+        stopping = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+        await client.start([{"name": QUEUE, "max_workers": WORKERS, "claimers": CLAIMERS}])
+        await stopping.wait()
+        await client.shutdown()
+
+
+PEER = AwaPeer
