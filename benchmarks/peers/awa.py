@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ class AwaPeer(Peer):
 
     async def open(self) -> None:
         self.client = self.make_client()
+        await wait_until(self.is_active, 0.1)
 
     def make_client(self) -> AsyncClient:
         """Its driver takes no URL without a host, though the one that it uses is the socket's folder."""
@@ -42,6 +44,10 @@ class AwaPeer(Peer):
 
     async def run_one(self, shape: str, number: int) -> None:
         await self.client.insert(Number(number), queue=QUEUE)
+
+    async def is_active(self) -> bool:
+        """The first worker of a fresh database switches to queue storage."""
+        return bool(json.loads(await self.client.storage_status())["active_engine"] == "queue_storage")
 
     async def is_empty(self) -> bool:
         return not any(queue.total_queued or queue.running for queue in await self.client.queue_stats())

@@ -82,7 +82,8 @@ async function serveClient() {
     let answer = {};
     if (command.do === "prepare") {
       await runMigrations({ connectionString, logger });
-      const version = require("graphile-worker/package.json").version;
+      const folder = `${process.env.PEERS_NODE_MODULES}/node_modules/graphile-worker`;
+      const { version } = JSON.parse(fs.readFileSync(`${folder}/package.json`));
       answer = { versions: { "graphile-worker": version, node: process.versions.node } };
     } else if (command.do === "open") {
       utils = await makeWorkerUtils({ connectionString, logger });
