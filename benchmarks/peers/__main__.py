@@ -67,10 +67,8 @@ class Runner:
         with self.open_team(system, redis.url if redis else None) as team:
             team.start_workers()
             team.ask("open")
-            servers = [lambda: read_postgres_cpu(self.postmaster)]
-            if redis and system.redis:
-                servers = [redis.read_cpu]
-            return {shape: self.measure_shape(team, shape, servers[0]) for shape in system.shapes}
+            read_server_cpu = redis.read_cpu if redis and system.redis else self.read_postgres_cpu
+            return {shape: self.measure_shape(team, shape, read_server_cpu) for shape in system.shapes}
 
     def measure_shape(self, team: Team, shape: str, read_server_cpu: Callable[[], float]) -> dict[str, Any]:
         """Throughput with what it costs, then the latency at idle."""
@@ -91,6 +89,9 @@ class Runner:
             "wal_bytes_per_task": None if team.system.redis else written / answer["tasks"],
             **latency,
         }
+
+    def read_postgres_cpu(self) -> float:
+        return read_postgres_cpu(self.postmaster)
 
     def read_wal(self) -> int:
         return int(self.query("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::int8"))

@@ -1,4 +1,4 @@
-"""awa-pg: the engine in Rust with handlers in Python, queue storage, jobs by COPY. It has no graph and keeps no output."""
+"""awa-pg: its engine is in Rust, its handlers in Python; queue storage, jobs by COPY. No graph, no outputs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from awa import AsyncClient
 
-from benchmarks.peers.executions import count_executions, note_execution
-from benchmarks.peers.protocol import Peer, wait_executed, wait_until
+from benchmarks.peers.executions import note_execution
+from benchmarks.peers.protocol import JobQueue, wait_until
 
 QUEUE = "peers"
 WORKERS = 50  # its default
@@ -22,7 +22,7 @@ class Number:
     number: int
 
 
-class AwaPeer(Peer):
+class AwaPeer(JobQueue):
     packages = ("awa-pg",)
 
     async def prepare(self) -> None:
@@ -36,11 +36,8 @@ class AwaPeer(Peer):
         """Its driver takes no URL without a host, though the one that it uses is the socket's folder."""
         return AsyncClient(self.url.replace("@/", "@localhost/", 1), max_connections=20)
 
-    async def run_many(self, shape: str, runs: int) -> None:
-        before = count_executions()
-        await self.client.enqueue_many_copy([Number(number) for number in range(runs)], queue=QUEUE)
-        await wait_executed(before + runs)
-        await wait_until(self.is_empty, 0.002)
+    async def enqueue(self, jobs: int) -> None:
+        await self.client.enqueue_many_copy([Number(number) for number in range(jobs)], queue=QUEUE)
 
     async def run_one(self, shape: str, number: int) -> None:
         await self.client.insert(Number(number), queue=QUEUE)

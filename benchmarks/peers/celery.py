@@ -30,7 +30,6 @@ def make_diamond(number: int) -> Any:
 
 
 class CeleryPeer(Peer):
-    shapes = ("single", "diamond")
     tells_results = True
     packages = ("celery", "redis")
 

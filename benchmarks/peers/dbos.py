@@ -1,5 +1,5 @@
-"""DBOS: a library, so the client's process runs the workflows too, started directly, which is quicker than its queues. A
-single task is a workflow without steps, a node of the diamond a step."""
+"""DBOS: a library, so the client's process runs the workflows too, started directly, which is quicker than its queues.
+A single task is a workflow without steps, a node of the diamond a step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ WORKFLOWS = {"single": single, "diamond": diamond}
 
 
 class DbosPeer(Peer):
-    shapes = ("single", "diamond")
     tells_results = True
     packages = ("dbos", "psycopg", "sqlalchemy")
 

@@ -1,10 +1,10 @@
-"""pgqueuer: its `run` (what `pgq run` does, on uvloop) with one connection of asyncpg, a pool in the producer, `pgq autovac`
-and larger batches, as its page on performance says for short jobs. It has no graph and keeps no output."""
+"""pgqueuer: its `run` (what `pgq run` does, on uvloop) with one connection of asyncpg, a pool in the producer, `pgq
+autovac`, and larger batches, as its page on performance says for short jobs. No graph, no outputs."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +17,8 @@ from pgqueuer.db import AsyncpgDriver, AsyncpgPoolDriver
 from pgqueuer.models import Job
 from pgqueuer.queries import Queries
 
-from benchmarks.peers.executions import count_executions, note_execution
-from benchmarks.peers.protocol import Peer, wait_executed, wait_until
+from benchmarks.peers.executions import note_execution
+from benchmarks.peers.protocol import JobQueue
 
 COMMAND = str(Path(sys.executable).parent / "pgq")
 BATCH = 100
@@ -40,23 +40,21 @@ async def open_consumer() -> AsyncIterator[PgQueuer]:
         await connection.close()
 
 
-class PgqueuerPeer(Peer):
+class PgqueuerPeer(JobQueue):
     packages = ("pgqueuer", "asyncpg")
 
     async def prepare(self) -> None:
         for command in ("install", "autovac"):
-            subprocess.run([COMMAND, "--pg-dsn", self.url, command], check=True)
+            process = await asyncio.create_subprocess_exec(COMMAND, "--pg-dsn", self.url, command)
+            assert await process.wait() == 0
 
     async def open(self) -> None:
         self.pool = await asyncpg.create_pool(self.url, min_size=2, max_size=10)
         self.queries = Queries(AsyncpgPoolDriver(self.pool))
 
-    async def run_many(self, shape: str, runs: int) -> None:
-        before = count_executions()
-        payloads: list[bytes | None] = [b'{"number": %d}' % number for number in range(runs)]
-        await self.queries.enqueue(["nothing"] * runs, payloads, [0] * runs)
-        await wait_executed(before + runs)
-        await wait_until(self.is_empty, 0.002)
+    async def enqueue(self, jobs: int) -> None:
+        payloads: list[bytes | None] = [b'{"number": %d}' % number for number in range(jobs)]
+        await self.queries.enqueue(["nothing"] * jobs, payloads, [0] * jobs)
 
     async def run_one(self, shape: str, number: int) -> None:
         await self.queries.enqueue("nothing", b'{"number": %d}' % number)

@@ -38,7 +38,6 @@ WORKFLOWS = {
 
 
 class PlaitPeer(Peer):
-    shapes = ("single", "diamond")
     tells_results = True
     packages = ("plait",)
 

@@ -1,4 +1,4 @@
-"""The processes of a system under measurement, seen from the runner: its client, which takes commands, and its workers."""
+"""The processes of a system, seen from the runner: its client, which takes commands, and its workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Procrastinate: its asynchronous connector and worker, jobs deferred in one batch. It has no graph and keeps no output."""
+"""Procrastinate: its asynchronous connector and worker, jobs deferred in one batch. No graph, no outputs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 
 from procrastinate import App, PsycopgConnector
 
-from benchmarks.peers.executions import count_executions, note_execution
-from benchmarks.peers.protocol import Peer, wait_executed, wait_until
+from benchmarks.peers.executions import note_execution
+from benchmarks.peers.protocol import JobQueue
 
 CONCURRENCY = 30
 UNFINISHED = "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status IN ('todo', 'doing')) AS found"
@@ -21,7 +21,7 @@ async def nothing(number: int) -> dict[str, int]:
     return {"at": note_execution()}
 
 
-class ProcrastinatePeer(Peer):
+class ProcrastinatePeer(JobQueue):
     packages = ("procrastinate", "psycopg")
 
     async def prepare(self) -> None:
@@ -31,11 +31,8 @@ class ProcrastinatePeer(Peer):
     async def open(self) -> None:
         await app.open_async()
 
-    async def run_many(self, shape: str, runs: int) -> None:
-        before = count_executions()
-        await nothing.batch_defer_async(*({"number": number} for number in range(runs)))
-        await wait_executed(before + runs)
-        await wait_until(self.is_empty, 0.002)
+    async def enqueue(self, jobs: int) -> None:
+        await nothing.batch_defer_async(*({"number": number} for number in range(jobs)))
 
     async def run_one(self, shape: str, number: int) -> None:
         await nothing.defer_async(number=number)

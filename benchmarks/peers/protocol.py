@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from importlib.metadata import version
@@ -26,10 +25,9 @@ PAUSE_SECONDS = 0.02
 DEADLINE_SECONDS = 300.0
 
 
-class Peer(ABC):
-    """One system. Methods but ``work`` run in the client process."""
+class Peer:
+    """One system. All but ``work`` runs in the client process."""
 
-    shapes: tuple[str, ...] = ("single",)
     tells_results = False  # does ``wait_one`` return when the client knows the result?
     packages: tuple[str, ...] = ()
 
@@ -42,20 +40,38 @@ class Peer(ABC):
     async def open(self) -> None:
         """Connect, before anything is measured."""
 
-    @abstractmethod
     async def run_many(self, shape: str, runs: int) -> None:
-        """Enqueue so many runs in the quickest way that the guide offers, and return when all results are known here,
-        or, where the system tells none, when ``wait_executed`` has returned and all ends are committed."""
+        """Enqueue so many runs in the guide's quickest way, and return when all results are known here."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def run_one(self, shape: str, number: int) -> None:
         """Enqueue one run, and return when its result is known here, or else at once."""
+        raise NotImplementedError
 
     async def close(self) -> None:
         """Disconnect."""
 
     def work(self) -> None:
         """Be the worker process until SIGTERM."""
+
+
+class JobQueue(Peer):
+    """A system of single jobs that does not tell the client how one ended: all have ended when all have run and its
+    tables hold none that has not."""
+
+    async def run_many(self, shape: str, runs: int) -> None:
+        before = count_executions()
+        await self.enqueue(runs)
+        await wait_executed(before + runs)
+        await wait_until(self.is_empty, 0.01)
+
+    async def enqueue(self, jobs: int) -> None:
+        """Enqueue so many jobs in the guide's quickest way."""
+        raise NotImplementedError
+
+    async def is_empty(self) -> bool:
+        """Are all ends committed?"""
+        raise NotImplementedError
 
 
 async def wait_until(is_done: Callable[[], Awaitable[bool]], seconds: float) -> None:
