@@ -41,9 +41,11 @@ class Runner:
         self.folder = folder
         self.options = options
 
-    def query(self, sql: str) -> Any:
+    def query(self, sql: str, system: System | None = None) -> Any:
+        """The value that a statement returns, in the database of a system or in the server's own."""
+
         async def fetch() -> Any:
-            connection = await asyncpg.connect(self.url)
+            connection = await asyncpg.connect(self.make_url(system) if system else self.url)
             try:
                 return await connection.fetchval(sql)
             finally:
@@ -58,9 +60,11 @@ class Runner:
             versions: dict[str, str] = team.ask("prepare")["versions"]
         return versions
 
+    def make_url(self, system: System) -> str:
+        return urlsplit(self.url)._replace(path=f"/{get_database(system)}").geturl()
+
     def open_team(self, system: System, redis_url: str | None) -> Team:
-        url = urlsplit(self.url)._replace(path=f"/{get_database(system)}").geturl()
-        return Team(system, url, redis_url, self.folder)
+        return Team(system, self.make_url(system), redis_url, self.folder)
 
     def measure_round(self, system: System, redis: Redis | None) -> dict[str, dict[str, Any]]:
         """One round of a system: each of its shapes."""
@@ -71,8 +75,9 @@ class Runner:
             return {shape: self.measure_shape(team, shape, read_server_cpu) for shape in system.shapes}
 
     def measure_shape(self, team: Team, shape: str, read_server_cpu: Callable[[], float]) -> dict[str, Any]:
-        """Throughput with what it costs, then the latency at idle."""
+        """Throughput with what it costs, then the latency at idle. Tables that are not new have statistics: so here."""
         team.ask("throughput", shape=shape, tasks=WARM_UP_TASKS)
+        self.query("VACUUM (ANALYZE)", team.system)
         warm = team.ask("throughput", shape=shape, tasks=WARM_UP_TASKS)
         tasks = min(self.options.tasks, max(WARM_UP_TASKS, round(self.options.seconds * rate(warm))))
         wal, cpu = self.read_wal(), {**team.read_cpu(), "server": read_server_cpu()}
