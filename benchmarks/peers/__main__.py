@@ -8,7 +8,6 @@ import asyncio
 import json
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ import psutil
 
 from benchmarks.__main__ import open_server
 from benchmarks.machine import describe_machine, read_postgres_cpu, read_tree_cpu
-from benchmarks.peers.processes import Team
+from benchmarks.peers.processes import PeerError, Team
 from benchmarks.peers.systems import SYSTEMS, System
 
 RESULT_FILE = Path(__file__).resolve().parents[1] / "peers.json"
@@ -136,7 +135,7 @@ def rate(answer: dict[str, Any]) -> float:
 def check_executed(system: System, shape: str, answer: dict[str, Any]) -> None:
     """Each task ran once, or the numbers mean nothing."""
     if answer["executed"] != answer["tasks"]:
-        sys.exit(f"{system.title}, {shape}: {answer['tasks']} tasks, but {answer['executed']} ran")
+        raise PeerError(f"{shape}: {answer['tasks']} tasks, but {answer['executed']} ran")
 
 
 @contextmanager
@@ -175,20 +174,30 @@ def find_percentiles(ordered: list[float]) -> dict[str, float]:
     return {"p50": round(median(ordered), 2), "p95": round(ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)], 2)}
 
 
-def measure(runner: Runner, systems: list[System], redis: Redis | None) -> dict[str, Any]:
-    """All rounds of all systems."""
+def measure(
+    runner: Runner, systems: list[System], redis: Redis | None, left_out: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """All rounds of all systems. One that fails is left out from there on, with what it did before."""
     redis_url = redis.url if redis else None
-    versions = {system.name: runner.prepare(system, redis_url) for system in systems}
-    if redis and "celery" in versions:
-        versions["celery"]["redis-server"] = redis.version
+    versions: dict[str, dict[str, str]] = {}
     rounds: dict[str, list[dict[str, Any]]] = {system.name: [] for system in systems}
     for number in range(runner.options.rounds):
-        for system in systems:
-            found = runner.measure_round(system, redis)
+        for system in [each for each in systems if each.title not in left_out]:
+            try:
+                if system.name not in versions:
+                    versions[system.name] = runner.prepare(system, redis_url)
+                found = runner.measure_round(system, redis)
+            except PeerError as error:
+                print(f"without {system.title}: {error}", flush=True)
+                left_out[system.title] = str(error).partition("\n")[0]
+                continue
             rounds[system.name].append(found)
             rates = ", ".join(f"{shape} {each['tasks_per_second']:,.0f} tasks/s" for shape, each in found.items())
             print(f"round {number + 1}: {system.title:<18} {rates}", flush=True)
-    plait = rounds.get("plait", [])
+    if redis and "celery" in versions:
+        versions["celery"]["redis-server"] = redis.version
+    measured = [system for system in systems if system.title not in left_out]
+    plait = rounds["plait"] if any(system.name == "plait" for system in measured) else []
     rates = {shape: median(each[shape]["tasks_per_second"] for each in plait) for shape in (plait[0] if plait else ())}
     return {
         system.name: {
@@ -200,7 +209,7 @@ def measure(runner: Runner, systems: list[System], redis: Redis | None) -> dict[
                 for shape in system.shapes
             },
         }
-        for system in systems
+        for system in measured
     }
 
 
@@ -245,7 +254,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="peers-") as name, open_redis(systems, Path(name)) as redis:
             runner = Runner(url, postmaster, Path(name), options)
             server = runner.query("SHOW server_version")
-            peers = measure(runner, systems, redis)
+            peers = measure(runner, systems, redis, left_out)
     finally:
         release()
     for shape in ("single", "diamond"):

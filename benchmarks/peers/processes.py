@@ -6,6 +6,7 @@ import json
 import os
 import select
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,13 @@ class Team:
         assert self._client is not None
         assert self._client.stdin is not None
         assert self._client.stdout is not None
-        print(json.dumps({"do": do, **arguments}), file=self._client.stdin, flush=True)
+        with suppress(BrokenPipeError):  # it ended, which shows below
+            print(json.dumps({"do": do, **arguments}), file=self._client.stdin, flush=True)
         while not select.select([self._client.stdout], [], [], LOOK_SECONDS)[0]:
             if any(worker.poll() is not None for worker in self._workers):
-                raise PeerError(f"a worker of {self.system.title} ended at {do!r}:\n{self._read_log()}")
+                raise PeerError(f"its worker ended at {do!r}\n{self._read_log()}")
         if not (line := self._client.stdout.readline()):
-            raise PeerError(f"the client of {self.system.title} ended at {do!r}:\n{self._read_log()}")
+            raise PeerError(f"its client ended at {do!r}\n{self._read_log()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -72,7 +74,8 @@ class Team:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._client is not None and self._client.stdin is not None:
-            self._client.stdin.close()
+            with suppress(BrokenPipeError):
+                self._client.stdin.close()
             if kind is not None:
                 self._client.terminate()
             self._stop(self._client)
