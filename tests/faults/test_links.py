@@ -17,10 +17,11 @@ import pytest
 
 from plait import Context, EmptyModel, Plait
 from plait.errors import DatabaseUnavailableError
-from plait.store.connection import Link, call_limit, connect, list_hosts
+from plait.store.connection import Link, call_limit, connect
 from plait.store.hints import Hub
 from plait.store.schema import CHECKING
 from plait.store.statements import load_sql
+from plait.store.urls import list_hosts
 from plait.worker.identity import Timings
 from support.database import Database
 from support.oracle import check_at_rest

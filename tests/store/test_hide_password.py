@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plait.store.connection import hide_password
+from plait.store.urls import hide_password
 
 
 @pytest.mark.parametrize(

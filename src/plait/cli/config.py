@@ -16,6 +16,7 @@ from plait.errors import SettingError
 from plait.settings import SETTINGS, Found, Place, Setting
 from plait.settings.kinds import DatabaseUrl
 from plait.settings.sources import read_project_file
+from plait.store.urls import hide_password
 from plait.wording import suggest
 
 _INTERNAL = ("PLAIT_CHILD_DATABASE_URL", "PLAIT_REPLACES_WORKER", "PLAIT_SUPERVISOR_LINK")
@@ -97,8 +98,6 @@ def show_value(setting: Setting[Any], value: Any) -> Any:
     if setting.secret:
         return "***"
     if isinstance(setting.kind, DatabaseUrl):
-        from plait.store.connection import hide_password  # noqa: PLC0415 - brings asyncpg
-
         return hide_password(value)
     return setting.kind.to_plain(value)
 

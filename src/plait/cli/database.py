@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from plait.cli.options import get_database_url
 from plait.settings import DatabaseSource, find_database
+from plait.store.urls import normalise_url
 
 if TYPE_CHECKING:
     from plait.client import Plait
@@ -45,8 +46,6 @@ def open_plait() -> Iterator[Plait]:
 @contextmanager
 def open_database() -> Iterator[OpenDatabase]:
     """The database, running for the time of the block if it is the embedded one."""
-    from plait.store.connection import normalise_url  # noqa: PLC0415 - brings asyncpg
-
     source = find_source()
     if source.url is not None:
         yield OpenDatabase(normalise_url(source.url), source.origin, embedded=False)

@@ -20,8 +20,9 @@ from plait.cli.options import common_options, output_option
 from plait.cli.output import print_data, print_result
 from plait.errors import EmbeddedPostgresError
 from plait.store import schema
-from plait.store.connection import connect, hide_password
+from plait.store.connection import connect
 from plait.store.store import Store
+from plait.store.urls import hide_password
 
 
 @command("url", ("the URL with its password, for another program", "plait db url --show-password"))

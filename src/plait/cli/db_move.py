@@ -12,8 +12,8 @@ from plait.cli.failures import EXIT_USAGE, CommandError, say_hint
 from plait.cli.help import command
 from plait.cli.options import common_options, output_option
 from plait.cli.output import print_result
-from plait.store.connection import hide_password, normalise_url
 from plait.store.move import Moved, MoveRefusedError, move
+from plait.store.urls import hide_password, normalise_url
 
 
 @command(

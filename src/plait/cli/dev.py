@@ -22,6 +22,7 @@ from plait.cli.supervision import supervise
 from plait.cli.text import clean, style
 from plait.embedded import find_project, start_embedded
 from plait.settings import Place, Settings
+from plait.store.urls import hide_password
 
 GRACE_SECONDS = 2.0
 IGNORED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
@@ -111,8 +112,6 @@ def dev(
             url = embedded.dsn
             _say("database", f"embedded PostgreSQL in {embedded.data_dir.parent}")
         else:
-            from plait.store.connection import hide_password  # noqa: PLC0415 - brings asyncpg, here only
-
             _say("database", f"{hide_password(source.url)} ({source.origin})")
         watcher = FolderWatcher(find_watched(target))
         _say("watching", ", ".join(str(folder) for folder in watcher.folders))

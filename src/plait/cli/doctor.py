@@ -21,8 +21,9 @@ from plait.cli.output import print_data
 from plait.cli.text import can_show, clean, format_seconds, style
 from plait.errors import EmbeddedPostgresError, PlaitError, SettingError
 from plait.store import schema
-from plait.store.connection import connect, hide_password, normalise_url
+from plait.store.connection import connect
 from plait.store.store import Store
+from plait.store.urls import hide_password, normalise_url
 
 if TYPE_CHECKING:
     from plait.settings import DatabaseSource
@@ -125,8 +126,6 @@ async def _examine_database(url: str, origin: str) -> list[Finding]:
 
 
 def _choose_way(error: str, origin: str) -> str:
-    if "startup parameter" in error:
-        return "you connect through PgBouncer: connect to the server directly, because Plait needs LISTEN"
     return f"start that server, or correct {_name_origin(origin)}; `psql` with the same URL must connect"
 
 

@@ -84,9 +84,9 @@ class Engine:
         from plait.engine.versions import Versions  # noqa: PLC0415
         from plait.engine.waiter import RunWaiter  # noqa: PLC0415
         from plait.store.batcher import Batcher  # noqa: PLC0415
-        from plait.store.connection import normalise_url  # noqa: PLC0415
         from plait.store.hints import Hub  # noqa: PLC0415
         from plait.store.store import Store  # noqa: PLC0415
+        from plait.store.urls import normalise_url  # noqa: PLC0415
 
         find_tracing()  # a wrong setting shows now, and not when a run has ended
         source = find_database(self._explicit_url)

@@ -18,6 +18,7 @@ from plait.features.troubles import Troubles, read_troubles
 from plait.features.workers import WorkersClient
 from plait.features.workflows import WorkflowsClient
 from plait.server.answers import Health
+from plait.store.urls import hide_password
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -60,6 +61,4 @@ class Clients(FeatureClient):
     @on_engine
     async def describe_database(self) -> str:
         """Where the data is, without the password."""
-        from plait.store.connection import hide_password  # noqa: PLC0415 - asyncpg comes with it
-
         return hide_password((await self._open_store()).url)

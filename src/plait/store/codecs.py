@@ -23,6 +23,9 @@ class SharingConnection(asyncpg.Connection):  # type: ignore[misc]
 
     _known: tuple[frozenset[int], list[asyncpg.Record], Any] = frozenset(), [], SimpleNamespace(name="not asked")
     """Types, what was told about them, and what stands for the statement that asked: it is not asked again."""
+    shares_session = False
+    """Whether it is one to a pooler in transaction mode: see ``plait.store.pooler``. (The driver's classes answer
+    ``isinstance`` with yes.)"""
 
     def __init__(self, protocol: Any, transport: Any, loop: Any, *others: Any) -> None:
         super().__init__(protocol, transport, loop, *others)

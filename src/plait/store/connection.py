@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import asyncpg
 
@@ -22,11 +20,21 @@ from plait.errors import (
     UnknownVersionError,
 )
 from plait.store.codecs import SharingConnection
+from plait.store.pooler import (
+    MIXED_UP,
+    choose_class,
+    find_out,
+    note_sharing,
+    render_settings,
+)
 from plait.store.schema import check_not_moved, check_version
 from plait.store.silence import Wire, limit_silence
+from plait.store.urls import hide_password, list_hosts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from plait.store.pooler import TransactionConnection
 
 T = TypeVar("T")
 
@@ -44,8 +52,6 @@ STATEMENT_SECONDS = 60
 HOST_SECONDS = 3.0
 """How long one of several hosts may take to connect."""
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}
-_READERS = ("read-only", "standby", "prefer-standby")
-_HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?")
 _last_hosts: dict[str, tuple[str, int]] = {}
 """By URL: the host that was connected to last."""
 
@@ -73,10 +79,6 @@ SESSION_SETTINGS = {
 _CHECK_INTERVAL = "client_connection_check_interval"
 """Not on every system that PostgreSQL runs on."""
 
-# Up to the last @: no parser is to be trusted with a URL whose password may be written wrongly.
-_USER_PASSWORD = re.compile(r"^(.*?://[^:]*|(?!.*://)[^:]*):.*@", re.DOTALL)
-_NAMED_PASSWORD = re.compile(r"(\b(?:ssl)?password\s*=\s*)[^&]*", re.IGNORECASE)
-
 UNKNOWN_VERSION = "PLT01"
 """SQLSTATE raised by ``plait.start_runs``."""
 
@@ -101,6 +103,7 @@ _BROKEN = (
     asyncpg.exceptions.ReadOnlySQLTransactionError,
     asyncpg.exceptions.DiskFullError,
     asyncpg.exceptions.OutOfMemoryError,
+    *MIXED_UP,  # nothing was done; the next connection is made for it
 )
 # Classes of SQLSTATE that speak of the server's state and not of what was sent: connection, transaction rollback (a
 # deadlock), resources, object not in prerequisite state (a lock), operator intervention, system error.
@@ -120,29 +123,6 @@ _NO_SCHEMA = (
 
 class UnansweredError(DatabaseUnavailableError):
     """The database may well be there, but a statement was not answered in time: it may have been too much at once."""
-
-
-def normalise_url(url: str) -> str:
-    """A URL as asyncpg takes it: SQLAlchemy's ``postgresql+driver://`` and ``postgres://`` become ``postgresql://``.
-
-    Raises ``OperationError`` for any other scheme.
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
-        raise OperationError(
-            f"the database URL {hide_password(url)!r} is not a PostgreSQL URL: write "
-            "postgresql://user:password@host:5432/database"
-        )
-    return f"postgresql://{rest}"
-
-
-def hide_password(url: str) -> str:
-    """The URL with its passwords replaced, fit for messages and logs.
-
-    It takes away rather too much than too little: a password with an unescaped ``/``, ``?``, ``#`` or ``@`` is hidden
-    whole, though such a URL cannot be used.
-    """
-    return _USER_PASSWORD.sub(r"\1:***@", _NAMED_PASSWORD.sub(r"\1***", url))
 
 
 def iter_backoff(first: float = 0.1, ceiling: float = 2.0) -> Iterator[float]:
@@ -219,6 +199,10 @@ async def connect(
     try:
         async with asyncio.timeout(call_limit.get() or CALL_TIMEOUT):
             connection = await _connect_somewhere(url, wanted)
+    except asyncpg.UndefinedObjectError as error:
+        raise OperationError(
+            f"the database URL has a parameter that PostgreSQL does not know: {error}. Take it out of the URL"
+        ) from error
     except (*_BROKEN, *_REFUSED, ValueError) as error:
         translated = translate_error(error, url)
         raise translated or OperationError(f"cannot connect to {hide_password(url)}: {error}") from error
@@ -246,32 +230,46 @@ async def _connect_somewhere(url: str, wanted: dict[str, str]) -> SharingConnect
     raise failure
 
 
-async def _connect_with(url: str, wanted: dict[str, str], **place: Any) -> SharingConnection:
-    connection: SharingConnection
+async def _connect_with(url: str, wanted: dict[str, str], *, again: bool = False, **place: Any) -> SharingConnection:
+    """A connection with the settings in force. They are sent when it is there: poolers take few with the start."""
+    name = {"application_name": wanted["application_name"]}
+    settings = {setting: value for setting, value in wanted.items() if setting not in name}
+
+    async def open_one() -> SharingConnection:
+        kind = choose_class(url)
+        cache = {"statement_cache_size": 0} if kind.shares_session else {}
+        one: SharingConnection = await asyncpg.connect(
+            url, connection_class=kind, server_settings=name, **cache, **place
+        )
+        return one
+
+    connection = await open_one()
     try:
-        connection = await asyncpg.connect(url, connection_class=SharingConnection, server_settings=wanted, **place)
-    except asyncpg.exceptions.InvalidParameterValueError:
-        if _CHECK_INTERVAL not in wanted:
+        if await find_out(url, connection, open_one) and not connection.shares_session:
+            connection.terminate()
+            connection = await open_one()
+        await _settle(connection, settings)
+    except BaseException as error:
+        connection.terminate()
+        # It was there, and was lost at once: then it is made once more.
+        if again or not isinstance(error, (*_LOST, OSError)):
             raise
-        wanted = {name: value for name, value in wanted.items() if name != _CHECK_INTERVAL}
-        connection = await asyncpg.connect(url, connection_class=SharingConnection, server_settings=wanted, **place)
-    return connection
-
-
-def list_hosts(url: str) -> list[tuple[str, int]]:
-    """Hosts and ports of a URL that names several, in its order; empty when it names one, or the environment does."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    if "host" in query:
-        names, ports = query["host"].split(","), query.get("port", "").split(",")
     else:
-        places = [_HOST_PORT.fullmatch(place) for place in parts.netloc.rpartition("@")[2].split(",")]
-        names, ports = [place[1] if place else "" for place in places], [(place and place[2]) or "" for place in places]
-    if len(ports) == 1:
-        ports *= len(names)
-    if len(names) < 2 or len(ports) != len(names) or not all(names) or query.get("target_session_attrs") in _READERS:
-        return []  # one host, or what the driver shall judge
-    return [(unquote(name).strip("[]"), int(port or 5432)) for name, port in zip(names, ports, strict=True)]
+        return connection
+    return await _connect_with(url, wanted, again=True, **place)
+
+
+async def _settle(connection: SharingConnection, settings: dict[str, str]) -> None:
+    if connection.shares_session:
+        cast("TransactionConnection", connection).prologue = f"BEGIN; {render_settings(settings, local=True)}"
+        return
+    try:
+        await connection.execute(render_settings(settings, local=False))
+    except asyncpg.exceptions.InvalidParameterValueError:
+        if _CHECK_INTERVAL not in settings:
+            raise
+        left = {name: value for name, value in settings.items() if name != _CHECK_INTERVAL}
+        await connection.execute(render_settings(left, local=False))
 
 
 def _keep_alive(connection: asyncpg.Connection) -> None:
@@ -382,7 +380,9 @@ class Link:
             self._used = time.monotonic()
             return answer
         except BaseException as error:
-            if isinstance(error, (asyncio.CancelledError, *_BROKEN)):
+            if isinstance(error, MIXED_UP):
+                note_sharing(self._url)
+            if isinstance(error, (asyncio.CancelledError, *_BROKEN, *MIXED_UP)):
                 self._drop()
             translated = translate_error(error, self._url)
             if isinstance(error, _NO_SCHEMA):

@@ -110,6 +110,9 @@ class Hub:
             pause = next(iter_backoff())
             try:
                 connection = await connect(self._url, application_name="plait listener")
+                if connection.shares_session:
+                    connection.terminate()  # it could listen, but would not hear
+                    return
                 await self._serve(connection)
             except (TimeoutError, PlaitError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 pause = self._outage.note(error, "changes are found by polling, somewhat later")

@@ -13,7 +13,8 @@ import asyncpg
 
 from plait.errors import OperationError
 from plait.store import schema
-from plait.store.connection import connect, hide_password
+from plait.store.connection import connect
+from plait.store.urls import hide_password
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -185,15 +186,13 @@ async def _check_source(source: Connection) -> None:
 async def _is_same_database(source: Connection, target: Connection) -> bool:
     """Whether both connections lead to one database, whatever the addresses: a lock that one takes, the other sees."""
     key = secrets.randbits(31)
-    await source.execute("SELECT pg_advisory_lock(0, $1)", key)
-    try:
+    async with source.transaction():
+        await source.execute("SELECT pg_advisory_xact_lock(0, $1)", key)
         sql = """SELECT EXISTS (
             SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
             WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = $1::int8
               AND d.datname = current_database())"""
         return bool(await target.fetchval(sql, key))
-    finally:
-        await source.execute("SELECT pg_advisory_unlock(0, $1)", key)
 
 
 async def _check_empty(target: Connection, tables: Iterable[str], where: str) -> None:

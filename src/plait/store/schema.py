@@ -160,15 +160,7 @@ async def upgrade(connection: Connection, *, dry_run: bool = False) -> list[Migr
     """
     if dry_run:
         return await _read_pending(connection)
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
-    try:
-        pending = await _read_pending(connection)
-        if pending:
-            await _apply(connection, _build_script(pending))
-    finally:
-        if not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK_KEY)
-    return pending
+    return await _apply(connection) if await _read_pending(connection) else []
 
 
 async def upgrade_alone(connection: Connection) -> list[Migration]:
@@ -201,10 +193,11 @@ _IN_THE_WAY = """
 SELECT string_agg(format('pid %s (%s) since %s', pid, application_name, xact_start), ', ' ORDER BY xact_start)
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '1 second'
+  AND wait_event IS DISTINCT FROM 'advisory'  -- another upgrade, which waits for this one
 """
 
 
-async def _apply(connection: Connection, script: str) -> None:
+async def _apply(connection: Connection) -> list[Migration]:
     import asyncpg  # noqa: PLC0415 - frameworks apply migrations without it
 
     deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
@@ -212,11 +205,17 @@ async def _apply(connection: Connection, script: str) -> None:
         try:
             async with connection.transaction():
                 await connection.execute("SET LOCAL statement_timeout = 0")
+                await connection.execute("SET LOCAL lock_timeout = 0")
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
+                # To open a table makes the session hear what others did to the catalogues since its transaction began.
+                await connection.execute("SELECT FROM pg_catalog.pg_namespace LIMIT 1")
+                if not (pending := await _read_pending(connection)):
+                    return []
                 await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
-                await connection.execute(script)
+                await connection.execute(_build_script(pending))
                 reach("migration applied")
             reach("migration committed")
-            return
+            return pending
         except asyncpg.LockNotAvailableError as error:
             others = await connection.fetchval(_IN_THE_WAY)
             if time.monotonic() + pause > deadline:

@@ -17,7 +17,8 @@ from plait.engine.portal import Portal
 from plait.errors import PlaitError
 from plait.settings import settings
 from plait.store import schema
-from plait.store.connection import connect, normalise_url
+from plait.store.connection import connect
+from plait.store.urls import normalise_url
 from plait.testing.session import FOLDER_PREFIX, find_folder
 
 if TYPE_CHECKING:

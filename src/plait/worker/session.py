@@ -28,10 +28,11 @@ from plait.maintenance.serving import Serving
 from plait.maintenance.timers import Timers
 from plait.settings import settings
 from plait.store.changes import ChangeTeller
-from plait.store.connection import CALL_TIMEOUT, hide_password, is_schema_back
+from plait.store.connection import CALL_TIMEOUT, is_schema_back
 from plait.store.outage import Outage
 from plait.store.ranges import find_ranges
 from plait.store.store import Store, WorkerRow
+from plait.store.urls import hide_password
 from plait.values.evaluator import Evaluator
 from plait.worker.address import Address
 from plait.worker.assignment import CodeBook

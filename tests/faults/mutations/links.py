@@ -25,27 +25,23 @@ LINKS = (
     Mutation(
         "an upgrade finds out what is pending before it has the lock",
         "store/schema.py",
-        '    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)\n'
-        "    try:\n"
-        "        pending = await _read_pending(connection)\n",
-        "    pending = await _read_pending(connection)\n"
-        '    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)\n'
-        "    try:\n",
+        "                if not (pending := await _read_pending(connection)):\n",
+        "                if not (pending := _pending(0)):\n",
         "test_connecting.py::test_ten_migrators_at_once_apply_each_migration_once",
         "test_connecting.py::test_ten_first_uses_at_once_find_a_schema",
     ),
     Mutation(
-        "each migration is a transaction of its own",
+        "an upgrade is no transaction",
         "store/schema.py",
-        "            await _apply(connection, _build_script(pending))",
-        "            for one in pending:\n                await _apply(connection, _build_script([one]))",
-        "test_connecting.py::test_a_fresh_schema_is_made_whole_or_not_at_all",
+        "            async with connection.transaction():\n",
+        "            if True:\n",
+        "test_fault_points.py::test_migration",
     ),
     Mutation(
         "an upgrade that failed keeps the lock",
         "store/schema.py",
-        "    finally:\n        if not connection.is_closed():",
-        "    except SchemaError:\n        raise\n    else:\n        if not connection.is_closed():",
+        "SELECT pg_advisory_xact_lock($1)",
+        "SELECT pg_advisory_lock($1)",
         "test_connecting.py::test_a_fresh_schema_is_made_whole_or_not_at_all",
     ),
     Mutation(
@@ -102,7 +98,7 @@ LINKS = (
     ),
     Mutation(
         "the driver that a URL names counts as part of its scheme",
-        "store/connection.py",
+        "store/urls.py",
         'scheme.split("+")[0] not in',
         "scheme not in",
         "test_connecting.py::test_urls_of_other_libraries_are_understood",
@@ -253,7 +249,7 @@ LINKS = (
     ),
     Mutation(
         "one port is not that of all hosts",
-        "store/connection.py",
+        "store/urls.py",
         "    if len(ports) == 1:\n        ports *= len(names)\n",
         "",
         "test_links.py::test_the_hosts_of_a_url_are_read_as_the_driver_reads_them",

@@ -10,7 +10,7 @@ from importlib.resources import files
 import click
 
 from plait.cli.text import format_seconds
-from plait.store.connection import hide_password
+from plait.store.urls import hide_password
 
 
 @dataclass(frozen=True, slots=True)

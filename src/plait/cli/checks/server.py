@@ -14,7 +14,8 @@ import asyncpg
 from plait.cli.checks.finding import Finding, format_age, format_bytes, format_command, load_sql
 from plait.cli.text import format_seconds
 from plait.errors import PlaitError
-from plait.store.connection import connect
+from plait.store.codecs import SharingConnection
+from plait.store.connection import SESSION_SETTINGS, connect
 from plait.store.store import Store
 
 OLDEST_SERVER: Final = 150000
@@ -25,6 +26,7 @@ BLOCKED_SECONDS: Final = 1.0
 MUCH_WAL: Final = 1e9
 HINT_SECONDS: Final = 2.0
 _CROWDED = 0.8
+_OWN = ("enable_", "plan_", "jit", "default_", "timezone")
 _OF = {"server": "of the server", "database": "of this database", "role": "of this role"}
 _MANY_DEAD = 100_000
 
@@ -43,6 +45,7 @@ async def examine_server(store: Store, url: str) -> list[Finding]:
         row = await connection.fetchrow(load_sql("read_settings"))
         assert row is not None
         findings += judge_settings(row)
+        findings.append(await examine_session(connection))
         findings.append(judge_connections(await store.observation.measure_connections()))
         findings += judge_holders(await connection.fetch(load_sql("list_holders"), LONG_TRANSACTION))
         findings += judge_blockers(await connection.fetch(load_sql("list_blockers"), BLOCKED_SECONDS))
@@ -144,8 +147,31 @@ def judge_slots(rows: Sequence[Any]) -> Iterator[Finding]:
             yield Finding("replication", None, says, fix)
 
 
-async def examine_hints(connection: asyncpg.Connection, url: str) -> Finding:
+async def examine_session(connection: asyncpg.Connection) -> Finding:
+    """Whether the settings of Plait's own sessions are in force; some are the system's to refuse."""
+    wanted = {name: value for name, value in SESSION_SETTINGS.items() if name.startswith(_OWN)}
+    found = await connection.fetchval(
+        "SELECT array_agg(current_setting(n) ORDER BY ord) FROM unnest($1::text[]) WITH ORDINALITY AS s(n, ord)",
+        list(wanted),
+    )
+    assert found is not None
+    other = [f"{name} is {value}" for name, value in zip(wanted, found, strict=True) if value != wanted[name]]
+    if not other:
+        return Finding("settings", True, "those of Plait's sessions are in force")
+    says = f"settings of Plait's sessions are not in force: {', '.join(other)}"
+    fix = "something between here and PostgreSQL changes them: connect to the server directly"
+    return Finding("settings", False, says, fix)
+
+
+async def examine_hints(connection: SharingConnection, url: str) -> Finding:
     """Whether a NOTIFY of one connection reaches another that listens; behind some poolers it does not."""
+    if connection.shares_session:
+        return Finding(
+            "notifications",
+            None,
+            "you connect through a pooler in transaction mode: changes are found by polling, within about a second",
+            "for less delay connect to the server directly, or set pool_mode = session in the pooler for this database",
+        )
     channel = f"plait_doctor_{uuid4().hex}"
     heard = asyncio.Event()
     begun = time.perf_counter()
@@ -158,7 +184,7 @@ async def examine_hints(connection: asyncpg.Connection, url: str) -> Finding:
         return Finding(
             "notifications",
             False,
-            "a NOTIFY does not arrive: perhaps you connect through a pooler (PgBouncer with pool_mode = transaction)",
+            "a NOTIFY does not arrive: perhaps you connect through a pooler; changes are found by polling",
             "connect to the server directly, or set pool_mode = session in the pooler for this database",
         )
     finally:
