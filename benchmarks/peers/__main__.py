@@ -1,5 +1,5 @@
-"""``make bench-peers``: Plait and other systems in one run, on one PostgreSQL. Prints a table, writes
-``benchmarks/peers.json``; ``tools/peers.py`` makes the documentation's page from that."""
+"""``make bench-peers``: Plait and other systems in one run, on one PostgreSQL. Prints a table and, without ``--only``,
+writes ``benchmarks/peers.json``; ``tools/peers.py`` makes the documentation's page from that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import psutil
 from benchmarks.__main__ import open_server
 from benchmarks.machine import describe_machine, read_postgres_cpu, read_tree_cpu
 from benchmarks.peers.processes import PeerError, Team
-from benchmarks.peers.systems import SYSTEMS, System
+from benchmarks.peers.systems import SHAPES, SYSTEMS, System
 
 RESULT_FILE = Path(__file__).resolve().parents[1] / "peers.json"
 WARM_UP_TASKS = 200
@@ -257,8 +257,11 @@ def main() -> None:
             peers = measure(runner, systems, redis, left_out)
     finally:
         release()
-    for shape in ("single", "diamond"):
+    for shape in SHAPES:
         print_table(peers, shape)
+    for peer in peers.values():
+        print(f"\n{peer['title']}: {', '.join(' '.join(each) for each in peer['versions'].items())}", end="")
+    print()
     result = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine,
@@ -267,6 +270,8 @@ def main() -> None:
         "left_out": left_out,
         "peers": peers,
     }
+    if options.only:
+        return  # not in place of all
     RESULT_FILE.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\nwritten: {RESULT_FILE}")
 
