@@ -35,13 +35,19 @@ def main() -> None:
     print(f"\nwritten: {RESULT_FILE}")
 
 
-def open_server() -> tuple[str, int, Any]:
-    """A fresh embedded server in a temporary folder: its URL, the postmaster's pid and how to let go of it."""
-    from plait.embedded import get_status, start_embedded  # noqa: PLC0415 - the environment is set first
+def open_server(connections: int | None = None) -> tuple[str, int, Any]:
+    """A fresh embedded server in a temporary folder: its URL, the postmaster's pid and how to let go of it.
+    ``connections``: how many it allows, if not as many as usual."""
+    from plait.embedded import get_status, start_embedded, stop_embedded  # noqa: PLC0415 - the environment is set first
 
     folder = tempfile.TemporaryDirectory(prefix="plait-bench-")
     project = Path(folder.name)
     server = start_embedded(project)
+    if connections is not None:
+        asyncio.run(allow_connections(server.dsn, connections))
+        server.release()
+        stop_embedded(project)
+        server = start_embedded(project)
     pid = get_status(project).pid
     if pid is None:
         sys.exit("the embedded server did not tell its process id")
@@ -50,13 +56,18 @@ def open_server() -> tuple[str, int, Any]:
         from benchmarks.flows import plait  # noqa: PLC0415
 
         plait.close()
-        from plait.embedded import stop_embedded  # noqa: PLC0415
-
         server.release()
         stop_embedded(project)
         folder.cleanup()
 
     return server.dsn, pid, release
+
+
+async def allow_connections(url: str, count: int) -> None:
+    """From the next start of the server on."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"ALTER SYSTEM SET max_connections = {count}")
+    await connection.close()
 
 
 async def measure(url: str, postmaster: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from plait.worker.lines import LOGGERS, line_limit
 from support.database import Database
 from support.ledger import VARIABLE, Ledger
 from support.oracle import check_log, check_server_log
+from support.pool import Pool
 from support.server import OwnServer, Server, open_server
 from support.workers import WorkerProcess, WorkerThread, serve
 
@@ -80,13 +81,23 @@ def own_server(server: Server) -> Iterator[OwnServer]:
     server.ensure_started()
 
 
+@pytest.fixture(scope="session")
+def database_pool(server: Server) -> Iterator[Pool]:
+    """Where tests have their databases from."""
+    pool = Pool(server)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def database(server: Server) -> Iterator[Database]:
-    """A fresh database with Plait's schema."""
-    database = Database(server, f"plait_test_{os.getpid()}_{next(_numbers)}")
+def database(server: Server, database_pool: Pool, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A database with Plait's schema, as if it were fresh."""
+    database = database_pool.take()
     yield database
     check_log(database)
-    database.drop()
+    # Whoever was cut off by a server that was stopped may come back to it later.
+    undisturbed = isinstance(server, OwnServer) and "own_server" not in request.fixturenames
+    database_pool.give_back(database, usable=undisturbed and not getattr(request.node, "failed", False))
 
 
 @pytest.fixture

@@ -48,6 +48,10 @@ def run_really(arguments: list[str], folder: Path, env: Mapping[str, str], input
         ["tell.py", "y"],
         ["-c", FAIL],
         ["-c", LAST],
+        ["-c", f"import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()\n{LAST}"],
+        ["-c", f"import threading; threading.Timer(0.1, print, ['on a thread']).start()\n{LAST}"],
+        ["-c", "import sys; sys.exit(-3)"],
+        ["-c", "import os; print('never written'); os.close(1)"],
         ["-W", "error::SyntaxWarning", "-c", TELL],
     ],
 )

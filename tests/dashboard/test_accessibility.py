@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -59,7 +60,8 @@ def test_axe_finds_nothing(watch: Callable[..., Watched], plait: Plait, shop: Sh
             page.emulate_media(color_scheme=theme)
             expect(page.locator("html")).to_have_attribute("data-theme", theme)
             seen.settle()
-            before, checked = checked, page.inner_html("body")
+            # But for numbers, which tick: "3 s ago".
+            before, checked = checked, re.sub(r"\d+", "0", page.inner_html("body"))
             if found := find_violations(page, only_colours=checked == before):
                 problems[f"{path}, {theme}"] = found
     seen.expected.append("404")

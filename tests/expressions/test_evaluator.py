@@ -7,10 +7,13 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
 
+from plait.errors import ExpressionError
 from plait.values import evaluator as module
 from plait.values.evaluator import Evaluator, Question
 from plait.values.expressions import evaluate
@@ -127,3 +130,17 @@ async def test_nothing_is_left_of_it_when_it_is_closed() -> None:
     await evaluator.close()
     with pytest.raises(ProcessLookupError):
         os.kill(helper, 0)
+
+
+def test_the_helper_loads_nothing_large() -> None:
+    code = "import sys, plait.values.evaluating as e; e.evaluate('true'); print('pydantic_core' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "{", "", '{"a": 1}}', "[" * 100_000, "9" * 5000, b'"\xff"'])
+async def test_what_is_no_json_is_told_and_ends_nothing(evaluator: Evaluator, text: str | bytes) -> None:
+    [answer, right] = await evaluator.evaluate([Question("input == 1", {"input": text}), SMALL])
+    assert isinstance(answer, ExpressionError)
+    assert "not valid JSON" in str(answer)
+    assert right is True

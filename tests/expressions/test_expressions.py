@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plait.errors import DefinitionError, ExpressionError
-from plait.values import expressions
+from plait.values import evaluation
 from plait.values.expressions import FUNCTIONS, MAX_EXPRESSION_LENGTH, METHODS, TYPES, check_expression, evaluate
-from plait.values.faults import MAX_DEPTH
+from plait.values.limits import MAX_DEPTH
 
 
 def check(text: Any, *variables: str) -> None:
@@ -210,16 +210,16 @@ def test_a_panic_of_the_library_is_an_expression_error_and_an_interrupt_is_not(
         def execute(self, variables: object) -> object:
             raise raised("index out of bounds")
 
-    monkeypatch.setattr(expressions, "_compile", lambda text: Program())
+    monkeypatch.setattr(evaluation, "compile_expression", lambda text: Program())
     with pytest.raises(expected):
         evaluate("input.ok", input={})
 
 
 def test_a_compiled_expression_is_kept() -> None:
     evaluate("input.n == 12345", input={"n": 1})
-    before = expressions._compile.cache_info()
+    before = evaluation.compile_expression.cache_info()
     evaluate("input.n == 12345", input={"n": 2})
-    after = expressions._compile.cache_info()
+    after = evaluation.compile_expression.cache_info()
     assert (after.hits - before.hits, after.misses - before.misses) == (1, 0)
 
 

@@ -240,7 +240,7 @@ async def test_a_child_that_is_started_while_its_parent_is_cancelled_is_refused_
 async def park(driver: Driver, held: Any, position: int = 0) -> Any:
     return await driver.run(
         "park_tasks", driver.id, [held.run.id], [held.task], [held.attempt], [driver.version.id], [-1], [None],
-        [position], ["{}"], [1], [0], ["go"], [None],
+        [position], ["{}"], ['[[0, "go", null]]'],
     )  # fmt: skip
 
 
@@ -252,8 +252,7 @@ async def pushed(driver: Driver) -> AsyncIterator[UUID]:
 
 
 async def deliver(driver: Driver, event: UUID) -> Any:
-    [row] = await driver.run("deliver_events", [event], 1000, [], [], [], [], [], [], [], [])
-    return row
+    return await driver.deliver([event])
 
 
 async def test_an_event_that_is_delivered_while_a_task_is_parked_is_never_missed(
@@ -299,14 +298,9 @@ async def test_two_deliverers_deliver_an_event_once(database: Database, open_dri
     one, two = await open_driver(ONE), await open_driver(ONE)
     for turn in range(FEWER):
         async with pushed(one) as event:
-            starts = [
-                ([event], 1000, [1], [new_run_id()], [driver.version.id], [None], [1], [], [], [])
-                for driver in (one, two)
-            ]
-            rows = await gather_alternating(
-                turn, one.run("deliver_events", *starts[0]), two.run("deliver_events", *starts[1])
-            )
-        assert sorted(row[0]["started"] for row in rows) == [0, 1]
+            starts = [(1, new_run_id(), driver.version.id, None, 1) for driver in (one, two)]
+            rows = await gather_alternating(turn, one.deliver([event], starts[:1]), two.deliver([event], starts[1:]))
+        assert sorted(row["started"] for row in rows) == [0, 1]
     await finish_all(one)
     check_legal(database, ended=FEWER)
 

@@ -269,10 +269,10 @@ def test_a_failing_look_at_conditions_fails_that_task_alone_and_keeps_no_slot(
 ) -> None:
     read = ConditionReader.read
 
-    async def fail_for_one(self: ConditionReader, claimed: Any) -> None:
-        if any(b"3" in assignment.run.input for assignment, _ in claimed):
+    async def fail_for_one(self: ConditionReader, looks: Any) -> Any:
+        if any(b"3" in look.assignment.run.input for look in looks):
             raise RuntimeError("something unforeseen")
-        await read(self, claimed)
+        return await read(self, looks)
 
     monkeypatch.setattr(ConditionReader, "read", fail_for_one)
 

@@ -103,15 +103,15 @@ async def cancel_one_task(scene: Scene, driver: Driver) -> Any:
 
 async def park_left(scene: Scene, driver: Driver) -> Any:
     held = sorted(scene.left, key=lambda assignment: assignment.key)
-    runs, three = [assignment.run.id for assignment in held], [1, 2, 3]
+    runs = [assignment.run.id for assignment in held]
     same = ([0] * 3, [1] * 3, [driver.version.id] * 3, [-1] * 3, [None] * 3, [0] * 3, ["{}"] * 3)
-    return await driver.run("park_tasks", scene.one.id, runs, *same, three, [0] * 3, ["go"] * 3, [None] * 3)
+    return await driver.run("park_tasks", scene.one.id, runs, *same, ['[[0, "go", null]]'] * 3)
 
 
 async def deliver(scene: Scene, driver: Driver) -> Any:
     events = await driver.connection.fetch("SELECT event_id FROM plait.event_inbox")
     ids = [row["event_id"] for row in events]
-    return await driver.run("deliver_events", ids, 1000, [], [], [], [], [], [], [], [])
+    return await driver.deliver(ids)
 
 
 async def start_children(scene: Scene, driver: Driver) -> Any:
@@ -169,14 +169,18 @@ OBSTACLES: dict[str, tuple[str, list[Statement]]] = {
 }
 """What the third session locks, and the statements that could meet there."""
 
+# Not by TRUNCATE, after which all sessions would plan all statements again.
+TABLES = (
+    "ready", "waiting", "running", "run", "attempt", "worker", "event", "event_inbox", "awaited_event", "wait", "child",
+    "cancellation", "delivery",
+)  # fmt: skip
+"""What is emptied for every scene."""
+
 
 async def set_scene(one: Driver, two: Driver) -> Scene:
     """A fresh scene in the place of the last one."""
     sql = one.connection.execute
-    await sql("TRUNCATE plait.ready, plait.waiting, plait.running, plait.run, plait.attempt, plait.worker")
-    await sql(
-        "TRUNCATE plait.event, plait.event_inbox, plait.awaited_event, plait.wait, plait.child, plait.cancellation"
-    )
+    await sql("; ".join(f"DELETE FROM plait.{table}" for table in TABLES))
     for driver in (one, two):
         await driver.register()
     runs = sorted(await one.start(3))

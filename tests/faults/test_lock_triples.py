@@ -25,6 +25,7 @@ from support.oracle import check_log
 
 _GO = ((Condition(kind=ConditionKind.EVENT, data_key="go", event_key="go"),),)
 TASKS = ("first", "second", "third", "parent")
+ROOMS = ("ready", "waiting", "running", "awaited_event")
 GRAPH = WorkflowDefinition(
     "triples",
     (*(TaskDefinition(name=name, wait_for=_GO) for name in TASKS), TaskDefinition(name="join", parents=(0, 1, 2, 3))),
@@ -52,7 +53,7 @@ async def retry(driver: Driver, held: Assignment) -> Any:
 
 async def park(driver: Driver, held: Assignment) -> Any:
     same = ([held.run.id], [held.task], [1], [driver.version.id], [-1], [None], [0], ["{}"])
-    return await driver.run("park_tasks", driver.id, *same, [1], [0], ["go"], [None])
+    return await driver.run("park_tasks", driver.id, *same, ['[[0, "go", null]]'])
 
 
 async def cancel(driver: Driver, held: Assignment) -> Any:
@@ -80,8 +81,7 @@ STATEMENTS: tuple[Statement, ...] = (finish, fail, end_cancelled, retry, park, c
 async def run_behind_each_other(drivers: list[Driver], child: Driver | None, triple: tuple[Statement, ...]) -> int:
     """Returns how many of the statements had to wait."""
     watcher, workers = drivers[3], drivers[:3]
-    for room in ("ready", "waiting", "running", "awaited_event"):
-        await watcher.connection.execute(f"DELETE FROM plait.{room}")
+    await watcher.connection.execute("; ".join(f"DELETE FROM plait.{room}" for room in ROOMS))
     [run_id] = await watcher.start(1)
     held = [(await driver.claim(task))[0] for driver, task in zip(drivers, TASKS, strict=True)]
     if child is not None:

@@ -120,6 +120,24 @@ async def test_workers_that_claim_one_after_the_other_get_the_most_urgent_then_t
     assert told == [sorted(wanted[begin : begin + 3]) for begin in range(0, 24, 3)]
 
 
+async def test_who_claims_beside_another_takes_nothing_less_urgent_in_place_of_what_that_one_holds(
+    open_driver: OpenDriver, database: Database
+) -> None:
+    flow = make_definition("two", x=[], y=[])
+    first, second = await open_driver(flow), await open_driver(flow)
+    for priority in (3, 2, 1):
+        rows = [StartRow(new_run_id(), first.version.id, b"{}", None, priority, None) for _ in range(10)]
+        await first.store.start_runs(rows)
+    x, y = (first.version.actions[flow.index_by_name[name]] for name in "xy")
+    database.query(
+        "DELETE FROM plait.ready WHERE (action_id = %s AND priority = 3) OR (action_id = %s AND priority = 2)", y, x
+    )
+    async with first.connection.transaction():
+        assert {task.run.priority for task in await first.claim("x", "y", limit=10)} == {3}
+        assert {task.run.priority for task in await second.claim("x", "y", limit=10)} <= {3}
+    assert {task.run.priority for task in await second.claim("x", "y", limit=10)} == {2}
+
+
 def test_a_cancellation_of_a_large_family_whose_reply_was_lost_is_whole(
     plait: Plait, work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

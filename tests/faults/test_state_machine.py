@@ -4,6 +4,7 @@ every step the rooms, the runs and the outcomes are the model's."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +39,18 @@ from support.oracle import check_log
 EVENTS = ("red", "blue")
 FAR = datetime(2999, 1, 1, tzinfo=UTC)
 ROOMS = ("ready", "waiting", "running")
-TABLES = (*ROOMS, "run", "attempt", "child", "wait", "awaited_event", "event", "event_inbox", "cancellation")
+TABLES = (
+    *ROOMS,
+    "run",
+    "attempt",
+    "child",
+    "wait",
+    "awaited_event",
+    "event",
+    "event_inbox",
+    "cancellation",
+    "delivery",
+)
 
 
 @st.composite
@@ -252,12 +264,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _park(self, worker: UUID, held: Any, event: str | None, *, seen: bool) -> None:
         driver = self.workers[0]
-        wanted = ([1], [0], [event], [None]) if event else ([], [], [], [])
+        wanted = json.dumps([[0, event, None]]) if event else None
         position = self.database.value("SELECT coalesce(max(position), 0) FROM plait.event") if seen else 0
         row = self.do(
             driver.run(
                 "park_tasks", worker, [held.run.id], [held.task], [held.attempt], [held.run.version.id], [-1],
-                [None if event else 10**13], [position], ["{}"], *wanted,
+                [None if event else 10**13], [position], ["{}"], [wanted],
             )
         )[0]  # fmt: skip
         counts = self.model.holds(worker, held.key, held.attempt)
@@ -293,12 +305,16 @@ class StoreMachine(RuleBasedStateMachine):
         self.do(self.workers[0].run("push_events", [self.event_ids[-1]], [key], [b"{}"], [None], [None], [None]))
         self.model.events.append(key)
 
-    @rule(again=st.booleans())
-    def deliver(self, again: bool) -> None:
-        """All that is in the inbox, in order; ``again``: some of it for the second time, which changes nothing."""
+    @rule(again=st.booleans(), most=st.sampled_from([0, 100_000]))
+    def deliver(self, again: bool, most: int = 0) -> None:
+        """All that is in the inbox, in order; ``again``: some of it for the second time, which changes nothing.
+        ``most``: how many tasks are woken in one commit."""
         ids = self.event_ids[0 if again else self.model.delivered :]
         if ids:
-            self.do(self.workers[0].run("deliver_events", ids, 100_000, [], [], [], [], [], [], [], []))
+            complete = self.do(self.workers[0].deliver(ids, most=most))["complete"]
+            while not complete:
+                [row] = self.do(self.workers[0].run("continue_deliveries", 1))
+                complete = row["complete"]
             self.model.deliver()
 
     # orders

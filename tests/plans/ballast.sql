@@ -37,6 +37,8 @@ INSERT INTO plait.event (id, created_at, pushed, position, key, payload)
 SELECT $id(i), now() - interval '10 days' + i * interval '1 ms', i, CASE WHEN i % 10 > 0 THEN i END,
     'other' || i % 1000, '{}' FROM generate_series(1, $n) i;
 INSERT INTO plait.event_inbox (pushed, event_id) SELECT i, $id(i) FROM generate_series(10, $n, 10) i;
+INSERT INTO plait.delivery (key, scope, version_id, task, first_position, last_position)
+SELECT 'other' || i, '', $other, 2, i, i FROM generate_series(1, $few) i;
 INSERT INTO plait.filter (id, workflow, scope, expression, payload, declared)
 SELECT gen_random_uuid(), 'other', i::text, 'true', '{}', false FROM generate_series(1, $few) i;
 INSERT INTO plait.cron (id, next_at, bound_us, priority, declared, workflow, name, expression, timezone, catch_up, input)

@@ -37,6 +37,7 @@ CALLS: dict[str, Call] = {
     "chart_runs": lambda w: (LAST, FIRST, ["subject"], *_filters(8), 100, 10),
     "claim_expired": lambda w: (w.worker, 10),
     "claim_tasks": lambda w: (w.worker, *find_ranges([w.actions]), 10, 10, 1, 1 << 20, [0]),
+    "continue_deliveries": lambda _: (10,),
     "count_held": lambda _: (100,),
     "count_outcomes": lambda w: (FIRST, LAST, ["subject"], 100),
     "count_ready": lambda w: (w.actions, 100),
@@ -47,7 +48,8 @@ CALLS: dict[str, Call] = {
     "delete_matching_scheduled": lambda _: ("subject", None),
     "delete_scheduled": lambda w: ([w.scheduled],),
     "deliver_events": lambda w: (
-        [w.fresh_event], 100, [1], [new_run_id()], [w.version], [None], [1], [1], [w.other], [0]
+        [w.fresh_event], 100, [1], [new_run_id()], [w.version], [None], [1],
+        ["go", "go"], ["", ""], [w.version, w.other], [0, 0], [1, None],
     ),
     "drop_lease": lambda w: ("maintenance", w.worker),
     "end_worker": lambda w: (w.worker,),
@@ -95,7 +97,7 @@ CALLS: dict[str, Call] = {
     "measure_workflow": lambda _: ("subject", 100, 10),
     "move_scheduled": lambda w: ([w.scheduled], [FAR]),
     "park_tasks": lambda w: (
-        w.worker, [w.running], [0], [1], [w.version], [-1], [None], [0], ["{}"], [1], [0], ["later"], [None]
+        w.worker, [w.running], [0], [1], [w.version], [-1], [None], [0], ["{}"], ['[[0, "later", null]]']
     ),
     "peek_priority": lambda w: find_ranges([w.actions])[:2],
     "prune_events": lambda _: (AN_HOUR_AGO, 10),
@@ -111,6 +113,7 @@ CALLS: dict[str, Call] = {
     "read_event": lambda w: (w.event,),
     "read_events_since": lambda _: (['["go", "stay"]'], [0], [0], True, 100, 1 << 20),
     "read_filter": lambda w: (w.filter,),
+    "read_fleet": lambda w: (w.worker,),
     "read_held": lambda w: (w.worker,),
     "read_inbox": lambda _: (10, 1 << 20, []),
     "read_input_piece": lambda w: (w.running, 1, 10),

@@ -29,6 +29,8 @@ INSERT INTO plait.event (id, created_at, position, key, payload) VALUES ($event,
     'go', '{}');
 INSERT INTO plait.event (id, created_at, key, payload) VALUES ($fresh_event, now(), 'go', '{}');
 INSERT INTO plait.event_inbox (pushed, event_id) SELECT pushed, id FROM plait.event WHERE id = $fresh_event;
+INSERT INTO plait.delivery (key, scope, version_id, task, first_position, last_position)
+VALUES ('go', '', $version, 0, 1, currval('plait.position'));
 INSERT INTO plait.filter (id, workflow, scope, expression, payload, declared) VALUES ($filter, 'subject', 's', 'true',
     '{}', false);
 INSERT INTO plait.cron (id, next_at, bound_us, priority, declared, workflow, name, expression, timezone, catch_up, input)

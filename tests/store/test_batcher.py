@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,30 @@ async def test_calls_that_come_during_a_write_share_the_next() -> None:
     batcher = Batcher(writer.write, cap=100)
     await submit_all(writer, batcher, [[1], [2], [3, 4], [5]])
     assert len(writer.batches) == 2
+
+
+async def test_who_comes_during_a_large_call_waits_for_one_batch_of_it_and_not_for_all() -> None:
+    writer = Writer()
+    batcher = Batcher(writer.write, cap=5)
+    await submit_all(writer, batcher, [list(range(100, 150)), [1], [2]])
+    assert writer.batches[:2] == [list(range(100, 105)), [1, 2]]
+    assert [item for batch in writer.batches for item in batch if item >= 100] == list(range(100, 150))
+
+
+async def test_what_cannot_be_written_of_a_large_call_keeps_nothing_else_of_it_back() -> None:
+    writer = Writer()
+    writer.gate.set()
+    with pytest.raises(ValueError, match="poison"):
+        await Batcher(writer.write, cap=2).submit([100, 101, 13, 102, 103, 104])
+    assert [103, 104] in writer.batches
+
+
+async def test_where_there_is_no_database_the_rest_of_a_large_call_is_not_tried() -> None:
+    writer = Writer()
+    writer.gate.set()
+    with pytest.raises(DatabaseUnavailableError):
+        await Batcher(writer.write, cap=2).submit([99, 100, 101, 102])
+    assert writer.batches == [[99, 100]]
 
 
 async def test_a_poison_parcel_fails_alone() -> None:

@@ -22,10 +22,11 @@ TRIGGERS = {
 }
 STATEMENTS = list_sql("sql")
 REAL = {
-    "plait.cancel_runs", "plait.cancel_task", "plait.carry_out_cancellations", "plait.clock", "plait.deliver_events",
+    "plait.cancel_runs", "plait.cancel_task", "plait.carry_out_cancellations", "plait.clock",
+    "plait.continue_deliveries", "plait.deliver_events",
     "plait.find_version", "plait.finish_tasks", "plait.fire_crons", "plait.hold_prunable",
     "plait.is_being_cancelled", "plait.lowest_id", "plait.park_tasks", "plait.push_events", "plait.replay_runs",
-    "plait.schedule_runs", "plait.start_runs", "plait.start_scheduled",
+    "plait.schedule_runs", "plait.start_runs", "plait.start_scheduled", "plait.wake_tasks",
 }  # fmt: skip
 """Functions that statements call, as opposed to those that the planner puts something else in the place of."""
 

@@ -119,6 +119,19 @@ class Driver:
             for run_id, task in pairs
         ]
 
+    async def deliver(
+        self,
+        events: Sequence[UUID],
+        starts: Sequence[tuple[Any, ...]] = (),
+        heard: Sequence[tuple[Any, ...]] = (),
+        *,
+        most: int = 1000,
+    ) -> Any:
+        """Deliver events. ``starts`` and ``heard`` as in ``Delivery``, a tuple each. Returns the statement's row."""
+        columns = [list(column) for column in zip(*starts, strict=True)] or [[] for _ in range(5)]
+        columns += [list(column) for column in zip(*heard, strict=True)] or [[] for _ in range(5)]
+        return await self.connection.fetchrow(load_sql("deliver_events"), list(events), most, *columns)
+
     async def run(self, statement: str, *arguments: Any) -> Any:
         """Any other statement file, on this driver's connection."""
         return await self.connection.fetch(load_sql(statement), *arguments)
@@ -131,7 +144,7 @@ class Driver:
 async def settle(task: asyncio.Task[Any], pid: int, watcher: asyncpg.Connection) -> None:
     """Wait until ``task`` is done or its session waits for a lock."""
     for _ in range(2000):
-        blocked = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+        blocked = "SELECT wait_event_type = 'Lock' FROM pg_stat_get_activity($1)"  # the view reads all sessions
         if task.done() or await watcher.fetchval(blocked, pid):
             return
         await asyncio.wait([task], timeout=0.002)

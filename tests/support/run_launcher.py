@@ -8,7 +8,6 @@ from __future__ import annotations
 import array
 import atexit
 import builtins
-import ctypes
 import gc
 import importlib
 import io
@@ -21,6 +20,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 import types
 import warnings
@@ -31,7 +31,7 @@ IMPORTED = ("plait.cli", "plait.server", "plait.store", "plait.worker")
 """With the modules in them comes nearly all that a command, a worker or a server loads."""
 
 _imported: dict[str, types.ModuleType] = {}
-"""What the launcher has imported before the first fork."""
+"""What the launcher had before the first fork."""
 
 STREAMS = 3
 """Standard input, output and error."""
@@ -162,35 +162,62 @@ def _run_arguments(arguments: list[str]) -> None:
 def import_all() -> None:
     """Import what forks shall have, the library for expressions with it, and put the server's routes together, which is
     as slow."""
-    before = set(sys.modules)
     for name in IMPORTED:
         for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
             importlib.import_module(module.name)
     sys.modules["plait.server.app"].build_routes().openapi()
-    importlib.import_module("plait.values.expressions").evaluate("true")
+    importlib.import_module("plait.values.evaluation").evaluate("true")
     sys.modules.pop("support")
-    _imported.update((name, sys.modules[name]) for name in sys.modules.keys() - before)
+    _imported.update(sys.modules)
     gc.collect()
     gc.freeze()
 
 
-def leave_imported_modules() -> None:
-    """At a fork's very end: spare it to take apart, object by object, what the launcher has imported. Its own modules
-    end as in every Python program."""
-    for name, module in _imported.items():
-        if sys.modules.get(name) is module:
-            del sys.modules[name]
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+def end(error: SystemExit) -> None:
+    """End this fork with what ``sys.exit`` was called with: as Python does, but for what nobody sees. To take apart,
+    object by object, what the launcher has imported would take longer than most forks run. Returns where the usual end
+    is needed, to tell of something."""
+    code = 0 if error.code is None else error.code
+    if not isinstance(code, int):
+        return
+    del error
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    if threading.active_count() > 1:  # Python would stop these here; they must not meet modules without content
+        return
+    for module in reversed([module for name, module in sys.modules.items() if _imported.get(name) is not module]):
+        if isinstance(module, types.ModuleType):
+            _clear(module)
+    gc.collect()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # nobody reads it, or it was closed
+        return
+    os._exit(code & 0xFF)
+
+
+def _clear(module: types.ModuleType) -> None:
+    """What Python does with a module in the end, first with what is private."""
+    names = vars(module)
+    for is_private in (True, False):
+        for name in list(names):
+            if name != "__builtins__" and (name[:1] == "_" and name[:2] != "__") is is_private:
+                names[name] = None
 
 
 def main() -> None:
     """Serve; a fork comes back from it with its request, and ends as every Python program does."""
-    atexit.register(leave_imported_modules)  # the first that is registered is the last that is called
     with socket.socket(fileno=int(sys.argv[1])) as control:
         sys.path.pop(0)
         import_all()
         request = Launcher(control).serve()
-    run(request)
+    try:
+        run(request)
+        sys.exit()
+    except SystemExit as error:
+        end(error)
+        raise
 
 
 if __name__ == "__main__":

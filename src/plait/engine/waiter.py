@@ -100,6 +100,7 @@ class RunWaiter:
             self._subscribed = True
             self._hub.subscribe("done", self._receive)
         self._hub.start()
+        self._hub.ask_for("done")
         loop = asyncio.get_running_loop()
         unique = set(run_ids)
         for run_id in unique:
@@ -154,6 +155,7 @@ class RunWaiter:
 
     async def _read(self) -> None:
         while self._waiting:
+            self._hub.ask_for("done")
             self._changed.clear()
             if not self._due:
                 with suppress(asyncio.TimeoutError):

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from pydantic_core import from_json
-
-from plait.errors import ExpressionError, PlaitError
 from plait.faultpoints import reach
-from plait.graph.conditions import matches_pattern
-from plait.graph.definition import Condition, ConditionKind
-from plait.graph.triggers import FILTER_PAYLOAD
-from plait.ids import new_run_id
+from plait.maintenance.listeners import Event, ListenerFinder, Listeners
 from plait.maintenance.periodic import PeriodicService
 from plait.store.connection import REFUSALS
 from plait.store.events import Delivery
 from plait.store.portion import Portion
-from plait.values.evaluator import Evaluator, Question
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from plait.store.hints import Hub
     from plait.store.store import Store
+    from plait.values.evaluator import Evaluator
 
 logger = logging.getLogger("plait.maintenance")
 
@@ -36,45 +28,9 @@ BATCH, BATCH_BYTES = 100, 8 << 20
 """Events that are read in one round, and about how many bytes of payload."""
 MOST_STARTS, START_BYTES = 5000, 16 << 20
 """Runs that one commit starts and the bytes of their inputs, a single event that starts more aside."""
-MOST_WOKEN = 10_000
+WOKEN_AT_ONCE, WOKEN_LATER = 100, 250
+"""Tasks that one commit wakes: as events are delivered, while nobody can park a task, and afterwards."""
 LONGEST_SLEEP, LOCKED_PAUSE, SICK_SECONDS = 5.0, 0.05, 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """One event of the inbox, its metadata parsed."""
-
-    row: Record
-    metadata: dict[str, Any]
-
-    @classmethod
-    def read(cls, row: Record) -> _Event:
-        from_json(row["payload"])  # what cannot be read is not delivered
-        return cls(row, json.loads(row["metadata"]) if row["metadata"] else {})
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """A filter. ``payload`` is JSON."""
-
-    scope: str
-    expression: str
-    payload: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Listeners:
-    """Who may be concerned by a round of events: workflows with their filters, and tasks by version."""
-
-    workflows: Sequence[tuple[Record, Sequence[_Rule]]]
-    tasks: Sequence[Record]
-
-    @classmethod
-    def read(cls, rows: Sequence[Record]) -> _Listeners:
-        return cls(
-            [(row, _read_rules(row)) for row in rows if row["kind"] == "workflow"],
-            [row for row in rows if row["kind"] == "task"],
-        )
 
 
 class Deliverer(PeriodicService):
@@ -82,7 +38,8 @@ class Deliverer(PeriodicService):
 
     What it finds out beforehand (whose expressions an event satisfies) rests on versions, which never change; so a task
     that begins to wait meanwhile is woken to be judged. An event that cannot be delivered (by this leader, for now) is
-    set aside for a while, and others go on.
+    set aside for a while, and others go on. Where many tasks are to be woken, that takes many commits, and the next
+    events have their turn between them.
     """
 
     name = "deliverer"
@@ -90,11 +47,12 @@ class Deliverer(PeriodicService):
 
     def __init__(self, store: Store, hub: Hub, evaluator: Evaluator) -> None:
         super().__init__()
-        self._evaluator = evaluator
+        self._finder = ListenerFinder(store, evaluator)
         self._store = store
         self._hub = hub
         self._sick: dict[UUID, float] = {}
         self._portion = Portion(BATCH_BYTES)
+        self._is_complete, self._next_look = False, 0.0
 
     async def run_once(self) -> float:
         now = time.monotonic()
@@ -103,132 +61,87 @@ class Deliverer(PeriodicService):
         with portion.carry() as load:
             rows = await self._store.events.read_inbox(portion.share(BATCH), portion.bytes, list(self._sick))
             load.is_full = portion.is_filled(sum(len(row["payload"]) for row in rows), len(rows), BATCH)
-        if not rows:
-            return min([LONGEST_SLEEP, *(until - now for until in self._sick.values())])
-        keys, scopes = {row["key"] for row in rows}, {row["scope"] for row in rows if row["scope"] is not None}
-        listeners = _Listeners.read(await self._store.events.read_listeners(list(keys), list(scopes)))
-        complete = await self._deliver(self._read(rows), listeners)
-        return 0.0 if complete else LOCKED_PAUSE
+        if rows:
+            events = self._read(rows)
+            await self._deliver(events, await self._finder.find(events))
+        woken = await self._wake_more(now)
+        if rows or woken:
+            return 0.0
+        if not self._is_complete:
+            return LOCKED_PAUSE
+        return min([LONGEST_SLEEP, *(until - now for until in self._sick.values())])
 
-    def _read(self, rows: Sequence[Record]) -> list[_Event]:
+    async def _wake_more(self, now: float) -> int:
+        """Go on with deliveries that are not complete, by a page of tasks. Another leader may have left some, too."""
+        if self._is_complete and now < self._next_look:
+            return 0
+        delivered = await self._store.events.continue_deliveries(WOKEN_LATER)
+        self._is_complete, self._next_look = delivered.complete, now + LONGEST_SLEEP
+        self._tell(delivered.actions)
+        return delivered.woken
+
+    def _read(self, rows: Sequence[Record]) -> list[Event]:
         events = []
         for row in rows:
             try:
-                events.append(_Event.read(row))
+                events.append(Event.read(row))
             except ValueError as error:
                 self._set_aside(row, error)
         return events
 
-    async def _deliver(self, events: Sequence[_Event], listeners: _Listeners) -> bool:
-        """Deliver events, as many of them in a commit as are not too much for one. Returns whether nothing is left."""
-        complete, begin = True, 0
+    async def _deliver(self, events: Sequence[Event], listeners: Listeners) -> None:
+        """Deliver events, as many of them in a commit as are not too much for one."""
+        begin = 0
         while begin < len(events):
             delivery, taken = await self._plan(events[begin:], listeners)
             if delivery.events:
-                complete = await self._send(delivery, events[begin : begin + taken], listeners) and complete
+                await self._send(delivery, events[begin : begin + taken], listeners)
             begin += taken
-        return complete
 
-    async def _send(self, delivery: Delivery, events: Sequence[_Event], listeners: _Listeners) -> bool:
+    async def _send(self, delivery: Delivery, events: Sequence[Event], listeners: Listeners) -> None:
         try:
             reach("before delivery")
-            delivered = await self._store.events.deliver(delivery, MOST_WOKEN)
+            delivered = await self._store.events.deliver(delivery, WOKEN_AT_ONCE)
             reach("delivery committed")
         except REFUSALS as error:
-            if len(events) > 1:
-                middle = len(events) // 2
-                first = await self._deliver(events[:middle], listeners)
-                return await self._deliver(events[middle:], listeners) and first
-            self._set_aside(events[0].row, error)
-            return True
+            if len(events) == 1:
+                self._set_aside(events[0].row, error)
+                return
+            middle = len(events) // 2
+            await self._deliver(events[:middle], listeners)
+            await self._deliver(events[middle:], listeners)
+            return
+        self._is_complete = self._is_complete and delivered.complete
         actions = set(delivered.actions)
         for version_id in {start[2] for start in delivery.starts}:
             version = await self._store.read_version(version_id)
             actions.update(version.actions[root] for root in version.definition.roots)
+        self._tell(actions)
+
+    def _tell(self, actions: Collection[int]) -> None:
         if actions:
             self._hub.publish("ready", [str(action) for action in actions])
-        return delivered.complete
 
-    async def _plan(self, events: Sequence[_Event], listeners: _Listeners) -> tuple[Delivery, int]:
+    async def _plan(self, events: Sequence[Event], listeners: Listeners) -> tuple[Delivery, int]:
         """What delivering the first of the events comes to, and how many these are, those set aside included."""
         delivery, size = Delivery([]), 0
         for taken, event in enumerate(events):
             position = len(delivery.events) + 1
             try:
-                starts = [] if event.row["started"] else await self._list_starts(position, event, listeners)
-                exempt = [
-                    (position, task["version_id"], task["task"])
-                    for task in listeners.tasks
-                    if not await self._may_concern(event, task)
-                ]
+                starts = await self._finder.list_starts(position, event, listeners)
+                await self._finder.ask_all([event], listeners)
             except Exception as error:
                 self._set_aside(event.row, error)
                 continue
             size += len(starts) * len(event.row["payload"])
             if delivery.events and (len(delivery.starts) + len(starts) > MOST_STARTS or size > START_BYTES):
                 return delivery, taken
-            delivery.events.append(event.row["id"])
+            delivery.events.append(event.id)
             delivery.starts.extend(starts)
-            delivery.exempt.extend(exempt)
+            for group, fits in listeners.list_concerned(event):
+                if delivery.heard.get(group) is None:
+                    delivery.heard[group] = position if fits else None
         return delivery, len(events)
-
-    async def _list_starts(self, position: int, event: _Event, listeners: _Listeners) -> list[Any]:
-        starts = []
-        for workflow, rules in listeners.workflows:
-            if not any(matches_pattern(pattern, event.row["key"]) for pattern in workflow["patterns"]):
-                continue
-            version = await self._store.read_version(workflow["version_id"])
-            priority = event.row["priority"] or version.definition.default_priority
-            starts += [
-                (position, new_run_id(), version.id, metadata, priority)
-                for metadata in await self._choose_metadata(event, rules)
-            ]
-        return starts
-
-    async def _may_concern(self, event: _Event, task: Record) -> bool:
-        """Whether the event may release a task that waits: where that cannot be told, its judge shall."""
-        try:
-            version = await self._store.read_version(task["version_id"])
-        except (PlaitError, ValueError):
-            return True
-        expressions = _list_expressions(event, version.definition.tasks[task["task"]].conditions)
-        if None in expressions:
-            return True
-        return True in await self._ask(event, [(text, {}) for text in expressions if text is not None])
-
-    async def _choose_metadata(self, event: _Event, rules: Sequence[_Rule]) -> list[str | None]:
-        """One run's metadata for each filter that lets the event through; one run if no filter is asked.
-
-        Asked are the filters of the event's scope. An event without a scope, or of one that the workflow has no filter
-        for, starts one run.
-        """
-        asked = [rule for rule in rules if rule.scope == event.row["scope"]]
-        if not asked:
-            return [event.row["metadata"]]
-        metadata = event.row["metadata"] or "{}"
-        answers = await self._ask(
-            event,
-            [
-                (rule.expression, {"payload": rule.payload, "metadata": metadata, "additional_metadata": metadata})
-                for rule in asked
-            ],
-        )
-        chosen: list[str | None] = []
-        for rule, holds in zip(asked, answers, strict=True):
-            if holds:
-                payload = json.loads(rule.payload)
-                told = {**event.metadata, FILTER_PAYLOAD: payload} if payload else None
-                chosen.append(json.dumps(told) if told else event.row["metadata"])
-        return chosen
-
-    async def _ask(self, event: _Event, asked: Sequence[tuple[str, Mapping[str, str]]]) -> list[bool]:
-        """Which expressions hold for an event, given more variables. One that cannot be evaluated does not."""
-        questions = [Question(text, {"input": event.row["payload"], **variables}) for text, variables in asked]
-        answers = await self._evaluator.evaluate(questions)
-        for answer in answers:
-            if isinstance(answer, ExpressionError):
-                logger.info("event %s (%s): %s", event.row["key"], event.row["id"], answer)
-        return [answer is True for answer in answers]
 
     def _set_aside(self, row: Record, error: Exception) -> None:
         self._sick[row["id"]] = time.monotonic() + SICK_SECONDS
@@ -239,19 +152,3 @@ class Deliverer(PeriodicService):
             SICK_SECONDS,
             error,
         )
-
-
-def _read_rules(workflow: Record) -> list[_Rule]:
-    filters = json.loads(workflow["filters"] or "[]")
-    return [_Rule(one["scope"], one["expression"], one["payload"]) for one in filters]
-
-
-def _list_expressions(event: _Event, conditions: Sequence[Condition]) -> list[str | None]:
-    """The expressions of the conditions that an event may meet; None where there is none. A key with placeholders may
-    stand for any."""
-    return [
-        condition.expression
-        for condition in conditions
-        if condition.kind is ConditionKind.EVENT
-        and ("{" in (condition.event_key or "") or condition.event_key == event.row["key"])
-    ]

@@ -51,6 +51,7 @@ class Reaper(PeriodicService):
             await self._store.sweep_ended(BATCH)
         if reaped.workers:
             logger.warning("%d workers died; %d of their tasks go to other workers", reaped.workers, reaped.tasks)
+            self._hub.publish("worker", [])
         elif reaped.tasks:
             logger.warning("%d tasks of workers that are gone go to other workers", reaped.tasks)
         if reaped.actions:

@@ -16,15 +16,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from plait.client import Plait, get_access
 from plait.errors import PlaitError
 from plait.store.changes import CHANGED, EVERYTHING, LOGGED, WATCH, WATCH_SECONDS, WHO_WATCHES
-
-if TYPE_CHECKING:
-    from plait.store.hints import Hub
+from plait.store.hints import ASKED_FOR, Hub
 
 HEARTBEAT_SECONDS = 15.0
 SPACING_SECONDS = 0.05
@@ -133,6 +131,8 @@ class Broker:
     async def _keep_watching(self, hub: Hub) -> None:
         while self._listeners and not self._closed:
             hub.publish(WATCH, [self._instance])
+            for kind in ASKED_FOR:
+                hub.ask_for(kind)
             await asyncio.sleep(WATCH_SECONDS)
 
     def _build_subscriptions(self) -> dict[str, Callable[[list[str]], None]]:

@@ -19,9 +19,10 @@ class Batcher(Generic[Item, Result]):
     hundreds of megabytes would outlast its time limit, however often it were sent.
 
     Idle: a parcel is written at once. A write in flight: parcels collect. So batches grow with the load by
-    themselves, and nobody waits for a timer. ``write`` returns one result per item. A batch that fails for what is in
-    it (not for want of a database: ``DatabaseUnavailableError``) is written again by halves, until the poison parcel
-    fails alone.
+    themselves, and nobody waits for a timer. A call with more than one batch takes comes in several parcels, of which
+    one at a time stands in the queue: others wait for one of them and not for all. ``write`` returns one result per
+    item. A batch that fails for what is in it (not for want of a database: ``DatabaseUnavailableError``) is written
+    again by halves, until the poison parcel fails alone.
     """
 
     def __init__(
@@ -41,18 +42,25 @@ class Batcher(Generic[Item, Result]):
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """Write ``items`` and return their results in order. Raises what ``write`` raised for them."""
-        loop = asyncio.get_running_loop()
-        parcels = [(parcel, loop.create_future()) for parcel in self._split(items)]
-        self._queue.extend(parcels)
+        results: list[Result] = []
+        failure: Exception | None = None
+        for parcel in self._split(items):
+            try:
+                results += await self._enqueue(parcel)
+            except DatabaseUnavailableError:
+                raise  # neither is it there for the parcels behind this one
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return results
+
+    async def _enqueue(self, parcel: Sequence[Item]) -> Sequence[Result]:
+        written: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
+        self._queue.append((parcel, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._drain(), name="plait-batcher")
-        written = await asyncio.gather(*(future for _, future in parcels), return_exceptions=True)
-        results: list[Result] = []
-        for part in written:
-            if isinstance(part, BaseException):
-                raise part
-            results.extend(part)
-        return results
+        return await written
 
     def _split(self, items: Sequence[Item]) -> list[Sequence[Item]]:
         parcels, begin, weight = [], 0, 0

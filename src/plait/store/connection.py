@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -51,6 +51,9 @@ STATEMENT_SECONDS = 60
 """When the server ends a statement of ours. Far longer than it may take: a reply over a slow link counts too."""
 HOST_SECONDS = 3.0
 """How long one of several hosts may take to connect."""
+GROW_SECONDS = 0.1
+"""How long those who share links wait for one that is busy before another is opened. That takes a while too, and all
+statements are planned anew in it; then it stays open."""
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}
 _last_hosts: dict[str, tuple[str, int]] = {}
 """By URL: the host that was connected to last."""
@@ -417,24 +420,40 @@ async def _do_nothing(_connection: asyncpg.Connection) -> None:
 
 
 class LinkPool:
-    """A few links for everything that is not the hot path; opened as needed, last used first."""
+    """A few links for everything that is not the hot path, last used first; opened when those that are open are not
+    enough."""
 
     def __init__(self, url: str, *, size: int = 3, name: str = "plait") -> None:
         self._idle = [Link(url, name=name) for _ in range(size)]
         self._all = tuple(self._idle)
         self._free = asyncio.Semaphore(size)
+        self._returned = asyncio.Event()
 
     @asynccontextmanager
     async def borrow(self) -> AsyncIterator[Link]:
         """A link for the time of the block."""
         async with self._free:
-            # An open one, where there is one: perhaps no other can be opened.
-            link = next((one for one in reversed(self._idle) if one.is_open), self._idle[-1])
+            link = await self._choose()
             self._idle.remove(link)
             try:
                 yield link
             finally:
                 self._idle.append(link)
+                self._returned.set()
+
+    async def _choose(self) -> Link:
+        """An open one, where there is one: perhaps no other can be opened. One that is busy is given back, as a rule,
+        sooner than another could be opened, which would then stay open for nothing."""
+        if len(self._idle) < len(self._all):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GROW_SECONDS):
+                    while self._find_open() is None:
+                        self._returned.clear()
+                        await self._returned.wait()
+        return self._find_open() or self._idle[-1]
+
+    def _find_open(self) -> Link | None:
+        return next((link for link in reversed(self._idle) if link.is_open), None)
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         async with self.borrow() as link:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,24 +28,29 @@ class EventRow:
     priority: int | None
 
 
+Group = tuple[str, str, int, int]
+"""Tasks of a version that wait for an event: key, scope (empty: any), version id, task index."""
+
+
 @dataclass(slots=True)
 class Delivery:
-    """What delivering ``events`` comes to: the runs that they start and the tasks that they do not concern.
+    """What delivering ``events`` comes to: the runs that they start and whom they concern.
 
-    ``starts``: (position of the event from 1, run id, version id, metadata, priority); ``exempt``: (position of the
-    event, version id, task index).
+    ``starts``: (position of the event from 1, run id, version id, metadata, priority); ``heard``: the position of the
+    first event that may concern a group, None if none does.
     """
 
     events: list[UUID]
     starts: list[tuple[int, UUID, int, str | None, int]] = field(default_factory=list)
-    exempt: list[tuple[int, int, int]] = field(default_factory=list)
+    heard: dict[Group, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The database's answer. ``actions``: those of the tasks that waited and were met. Not ``complete``: some are still
-    to be woken, the events stay in the inbox."""
+    """The database's answer. ``woken``: how many waiting tasks, ``actions``: theirs. Not ``complete``: some are still
+    to be woken, see ``EventStore.continue_deliveries``."""
 
+    woken: int
     complete: bool
     actions: tuple[int, ...]
 
@@ -114,18 +120,21 @@ class EventStore:
         return await self._pool.fetch(load_sql("read_inbox"), limit, size, without)
 
     async def read_listeners(self, keys: Sequence[str], scopes: Sequence[str]) -> list[Record]:
-        """Workflows that events start, with their filters of ``scopes``; tasks that wait for one of ``keys``, by
-        version."""
+        """Workflows that events start, with their filters of ``scopes``; groups of tasks that wait for such an event:
+        the key at its place with the scope at the same place, empty for none."""
         return await self._pool.fetch(load_sql("read_listeners"), keys, scopes)
 
     async def deliver(self, delivery: Delivery, most: int) -> Delivered:
         """Deliver events; those that somebody else delivered meanwhile are left alone."""
         starts = [list(column) for column in zip(*delivery.starts, strict=True)] or [[] for _ in range(5)]
-        exempt = [list(column) for column in zip(*delivery.exempt, strict=True)] or [[] for _ in range(3)]
-        row = await self._pool.fetchrow(load_sql("deliver_events"), delivery.events, most, *starts, *exempt)
-        if row is None:
-            return Delivered(True, ())
-        return Delivered(row["complete"], tuple(row["actions"] or ()))
+        heard = [(*group, place) for group, place in delivery.heard.items()]
+        groups = [list(column) for column in zip(*heard, strict=True)] or [[] for _ in range(5)]
+        row = await self._pool.fetchrow(load_sql("deliver_events"), delivery.events, most, *starts, *groups)
+        return _read_delivered(row)
+
+    async def continue_deliveries(self, most: int) -> Delivered:
+        """Wake up to ``most`` more of the tasks that deliveries left to be woken."""
+        return _read_delivered(await self._pool.fetchrow(load_sql("continue_deliveries"), most))
 
     async def read_waits(self, runs: Sequence[UUID], tasks: Sequence[int]) -> list[Record]:
         """What tasks with conditions have seen so far."""
@@ -145,9 +154,7 @@ class EventStore:
 
     async def park(self, worker_id: UUID, rows: Sequence[ParkRow]) -> Parked:
         """Move tasks from running to waiting."""
-        wanted = [(place, *event) for place, row in enumerate(rows, 1) for event in row.wanted]
-        flat = [list(column) for column in zip(*wanted, strict=True)] or [[] for _ in range(4)]
-        answer = await self._pool.fetchrow(load_sql("park_tasks"), worker_id, *_spread_parked(rows), *flat)
+        answer = await self._pool.fetchrow(load_sql("park_tasks"), worker_id, *_spread_parked(rows))
         if answer is None:
             return Parked(None, ())
         return Parked(answer["next_due"], tuple(answer["actions"] or ()))
@@ -175,4 +182,9 @@ def _spread_parked(rows: Sequence[ParkRow]) -> tuple[list[Any], ...]:
         [row.sleep_us for row in rows],
         [row.position for row in rows],
         [row.met for row in rows],
+        [json.dumps(row.wanted) if row.wanted else None for row in rows],
     )
+
+
+def _read_delivered(row: Record | None) -> Delivered:
+    return Delivered(row["woken"], row["complete"], tuple(row["actions"] or ())) if row else Delivered(0, True, ())

@@ -1,13 +1,16 @@
 """Hints between processes: what became ready, which runs ended. Polling is the guarantee, a hint only saves waiting.
 
-Hints go out through a connection of their own, after the commit they speak of, at most once per ``SPACING`` and
-process: ``pg_notify`` inside the hot transactions would serialise every commit of the database on one lock.
+Hints go out through a connection of their own, after the commit they speak of: ``pg_notify`` inside the hot
+transactions would serialise every commit of the database on one lock. One that comes after a pause goes at once; while
+there are many, those that wait go together, ``RATE`` times a second. And since each wakes a session of every process
+that listens, whatever it listens to, the kinds of which there are many are sent only while somebody asks for them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import asyncpg
 
 from plait.errors import PlaitError
+from plait.store.allowance import Allowance
 from plait.store.connection import Link, connect, iter_backoff
 from plait.store.outage import Outage
 from plait.store.statements import load_sql
@@ -23,7 +27,18 @@ logger = logging.getLogger("plait.hub")
 
 CHANNEL_PREFIX = "plait_"
 """One channel per kind, so that nobody is woken by what does not concern it."""
-SPACING = 0.010
+RATE, BURST = 90.0, 4
+"""Of one process: sendings a second in the long run, and at once after a pause."""
+FLEET_RATE, LEAST_RATE = 1000.0, 2.0
+"""Of all workers together, where there are more than a few, and what is left to each."""
+ASKED_FOR = ("ready", "done")
+"""Kinds that are sent only while somebody in another process asks for them."""
+ASK = "ask"
+"""The kind by which that is said, for everybody who waits for the same."""
+ASK_SECONDS = 10.0
+"""How often that is said; it counts for two and a half times as long."""
+HELD_SECONDS, MOST_HELD = 2.0, 1000
+"""How long a hint that nobody asks for is kept, and how many: somebody may be about to ask."""
 QUESTION_SECONDS = 15
 """A half-open connection never says that it is gone, so it is asked now and then."""
 _PAYLOAD_LIMIT = 7900  # PostgreSQL's own is 8000 bytes
@@ -34,7 +49,11 @@ Subscriber = Callable[[list[str]], None]
 class Hub:
     """Sends and receives hints. ``subscribe`` before ``start``; a subscriber gets the list of subjects, and an empty
     list when hints may have been missed (just connected, or connected again), so that it polls once. ``revive`` is
-    called before connecting again."""
+    called before connecting again.
+
+    Who waits for hints of the kinds ``ASKED_FOR`` says so by ``ask_for``, again and again. A process that does not
+    listen cannot know whether anybody does, and sends all.
+    """
 
     def __init__(self, url: str, *, revive: Callable[[], Awaitable[None]] | None = None) -> None:
         self._url = url
@@ -50,6 +69,14 @@ class Hub:
         self._stirred = asyncio.Event()
         self._outage = Outage(logger, "listen for hints")
         self._sending_outage = Outage(logger, "send hints")
+        self._allowance = Allowance(RATE, BURST)
+        self._asked: dict[str, float] = {}
+        """Until when somebody in another process waits for hints of a kind."""
+        self._said: dict[str, float] = {}
+        """Until when it need not be said that somebody does."""
+        self._held: dict[str, dict[str, float]] = {kind: {} for kind in ASKED_FOR}
+        """What nobody asks for: subjects, the oldest first, with when they were published."""
+        self.subscribe(ASK, self._note_asked)
 
     def subscribe(self, kind: str, subscriber: Subscriber) -> None:
         """Call ``subscriber`` on the engine's loop for every hint of this kind, from here or elsewhere."""
@@ -64,6 +91,18 @@ class Hub:
 
     def unsubscribe(self, kind: str, subscriber: Subscriber) -> None:
         self._subscribers[kind].remove(subscriber)
+
+    def ask_for(self, kind: str) -> None:
+        """Somebody here waits for hints of this kind from other processes. To be said again, every few seconds: it
+        costs a hint only if nobody else has said so lately."""
+        now = time.monotonic()
+        if now > self._said.get(kind, 0.0):
+            self._said[kind] = now + ASK_SECONDS
+            self._dispatch(ASK, [kind])
+
+    def note_fleet(self, workers: int) -> None:
+        """So many workers live: they share what all together may send."""
+        self._allowance.rate = min(RATE, max(LEAST_RATE, FLEET_RATE / max(1, workers)))
 
     def start(self) -> None:
         """Begin to listen; starting again does nothing."""
@@ -87,7 +126,37 @@ class Hub:
         cannot be sent is dropped."""
         subjects = list(subjects)
         self._deliver(kind, subjects)
-        if not elsewhere or self._is_stopped:
+        if elsewhere and self._is_wanted(kind):
+            self._dispatch(kind, subjects)
+        elif elsewhere:
+            self._hold(kind, subjects)
+
+    def _is_wanted(self, kind: str) -> bool:
+        return kind not in ASKED_FOR or not self.is_listening(ASK) or time.monotonic() < self._asked.get(kind, 0.0)
+
+    def _hold(self, kind: str, subjects: list[str]) -> None:
+        held, now = self._held[kind], time.monotonic()
+        for subject in subjects:
+            held.pop(subject, None)
+            held[subject] = now
+        while held and (len(held) > MOST_HELD or next(iter(held.values())) < now - HELD_SECONDS):
+            del held[next(iter(held))]
+
+    def _note_asked(self, kinds: list[str]) -> None:
+        """Somebody in another process asks for hints of these kinds; of all, as far as is known, where hints may have
+        been missed."""
+        now = time.monotonic()
+        for kind in set(kinds or ASKED_FOR).intersection(ASKED_FOR):
+            self._asked[kind] = now + 2.5 * ASK_SECONDS
+            if kinds:
+                self._said[kind] = now + ASK_SECONDS
+            held, self._held[kind] = self._held[kind], {}
+            recent = [subject for subject, at in held.items() if at >= now - HELD_SECONDS]
+            if recent:
+                self._dispatch(kind, recent)
+
+    def _dispatch(self, kind: str, subjects: list[str]) -> None:
+        if self._is_stopped:
             return
         self._outbox.setdefault(kind, {}).update(dict.fromkeys(subjects))
         if self._sending is None or self._sending.done():
@@ -95,6 +164,8 @@ class Hub:
 
     async def _send(self) -> None:
         while self._outbox:
+            await asyncio.sleep(self._allowance.delay())
+            self._allowance.take()
             messages = _render_messages(self._outbox)
             self._outbox = {}
             try:
@@ -103,7 +174,7 @@ class Hub:
                 self._sending_outage.end()
             except (PlaitError, asyncpg.PostgresError) as error:
                 self._sending_outage.note(error, "other processes find changes by polling, somewhat later")
-            await asyncio.sleep(SPACING)
+                self._said.clear()  # that somebody asks was perhaps not heard
 
     async def _listen(self) -> None:
         while True:

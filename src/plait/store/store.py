@@ -66,6 +66,15 @@ class WorkerRow:
     versions: list[int]
 
 
+class Fleet(NamedTuple):
+    """What lives beside a worker: how many ``others``; how many of them are ``peers``, with the same code; whether it
+    is ``alone``, none sharing an action with it."""
+
+    others: int
+    peers: int
+    alone: bool
+
+
 class FinishArrays(NamedTuple):
     """A batch of outcomes, in the order of the parameters of ``finish_tasks.sql`` from $2 on; see there."""
 
@@ -335,11 +344,17 @@ class Store:
 
     async def beat_worker(
         self, worker_id: UUID, clock: float, pace: list[int] | None = None, switched_off: Sequence[str] = ()
-    ) -> bool | None:
+    ) -> bool:
         """Renew a worker's lease, and tell its clock (seconds since 1970), its pace, and the expressions that it has
-        switched off. Returns whether it is alone with its actions; None when it was declared dead."""
+        switched off. Returns False when it was declared dead."""
         row = await self.beats.fetchrow(load_sql("beat_worker"), worker_id, pace, clock, switched_off or None)
-        return None if row is None else row["alone"]
+        return row is not None
+
+    async def read_fleet(self, worker_id: UUID) -> Fleet:
+        """What lives beside a worker."""
+        row = await self.beats.fetchrow(load_sql("read_fleet"), worker_id)
+        assert row is not None
+        return Fleet(row["others"], row["peers"], row["alone"])
 
     async def end_worker(self, worker_id: UUID) -> None:
         """A worker stops; what it still holds goes back at the next reaping."""

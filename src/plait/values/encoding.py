@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
 from plait.errors import InvalidInputError, InvalidValueError, PayloadTooLargeError
-from plait.values.faults import MAX_DEPTH, MAX_DIGITS, find_fault, format_path, is_flat_and_clean
+from plait.values.faults import find_fault, format_path, is_flat_and_clean
+from plait.values.limits import MAX_DEPTH, MAX_DIGITS
 from plait.wording import shorten
 
 DEFAULT_PAYLOAD_LIMIT = 1024 * 1024

@@ -15,8 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from plait.errors import ExpressionError
-from plait.values.encoding import decode_json
-from plait.values.expressions import evaluate
+from plait.values.evaluation import evaluate
 
 CPU_SECONDS = 0.5
 """What one question may take. An expression that means well takes some microseconds, a quadratic one more the larger
@@ -46,12 +45,24 @@ def _answer(expression: str, places: dict[str, int], documents: list[bytes], par
     try:
         for place in places.values():
             if place not in parsed:
-                parsed[place] = decode_json(documents[place])
+                parsed[place] = _parse(documents[place])
         return evaluate(expression, **{name: parsed[place] for name, place in places.items()})
     except (ExpressionError, ValueError) as error:
         return str(error)
     except MemoryError:
         return "it needs too much memory"
+
+
+def _parse(document: bytes) -> Any:
+    """As ``encoding.decode_json``, by the standard library. Raises ``ValueError``."""
+    try:
+        return json.loads(document, parse_constant=_refuse)
+    except (ValueError, RecursionError) as failure:
+        raise ValueError(f"not valid JSON: {failure}") from failure
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,26 @@
-"""CEL expressions: checked where they are declared, evaluated on payloads.
+"""CEL expressions, checked where they are declared.
 
 The language is Google's Common Expression Language (https://cel.dev), by the library ``common-expression-language``,
 which is imported when there is an expression, not before. It knows no types before it runs, so the check finds wrong
-syntax, unknown names and constants; a missing field or a wrong type shows when the expression meets the data.
+syntax, unknown names and constants; a missing field or a wrong type shows when the expression meets the data (see
+``evaluation``).
 """
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache, lru_cache
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Final
 
 from plait.errors import DefinitionError, ExpressionError
-from plait.values.faults import MAX_DEPTH, find_fault
+from plait.values.evaluation import SHOWN, compile_expression, evaluate
+from plait.values.faults import find_fault
 from plait.wording import shorten, suggest
 
 if TYPE_CHECKING:
     from cel import Program
 
 MAX_EXPRESSION_LENGTH: Final = 10_000
-_SHOWN: Final = 120
 
 # The library cannot list what it knows. A test evaluates an example of each.
 FUNCTIONS: Final = frozenset(
@@ -50,7 +48,6 @@ _LITERAL = re.compile(
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|filter|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _CALL = re.compile(r"(\.\s*)?\b([A-Za-z_]\w*)\s*\(")
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
-_MISSING_FUNCTION = re.compile(r"Undefined variable or function: '(.*)'\. Check")
 
 
 def check_expression(text: str, *, variables: Collection[str], where: str) -> None:
@@ -69,9 +66,9 @@ def check_expression(text: str, *, variables: Collection[str], where: str) -> No
         )
     if fault := find_fault(text, "expression", try_leaves=False):
         raise DefinitionError(f"{where}: {fault}")
-    where = f"{where}: expression {shorten(text, _SHOWN)}"
+    where = f"{where}: expression {shorten(text, SHOWN)}"
     try:
-        program = _compile(text)
+        program = compile_expression(text)
     except Exception as failure:
         raise DefinitionError(f"{where} is not valid CEL: {_explain_syntax(failure)}") from failure
     bare = _LITERAL.sub('""', text)
@@ -80,48 +77,6 @@ def check_expression(text: str, *, variables: Collection[str], where: str) -> No
         raise DefinitionError(f"{where} {problem}")
     if not used:
         _check_constant(text, where)
-
-
-def evaluate(text: str, /, **variables: Any) -> bool:
-    """What the expression says about ``variables``, values as parsed from JSON.
-
-    Compiled expressions are kept. Integers beyond 64 bits are compared as floats. Raises ``ExpressionError`` for
-    anything that is wrong, with the expression or with the data.
-    """
-    try:
-        if _is_too_deep(variables):
-            raise ExpressionError(f"expression {shorten(text, _SHOWN)}: the data is nested too deeply")
-        value = _compile(text).execute(variables)
-    except ExpressionError:
-        raise
-    except BaseException as failure:
-        # A panic of the library, which is written in Rust, is no Exception.
-        if not isinstance(failure, Exception) and type(failure).__name__ != "PanicException":
-            raise
-        raise ExpressionError(f"expression {shorten(text, _SHOWN)}: {_explain_failure(failure)}") from failure
-    if isinstance(value, bool):
-        return value
-    raise ExpressionError(f"expression {shorten(text, _SHOWN)} gives {shorten(value)}, not true or false")
-
-
-@lru_cache(maxsize=1024)
-def _compile(text: str) -> Program:
-    return _import_compiler()(text)
-
-
-@cache
-def _import_compiler() -> Callable[[str], Program]:
-    """The library's ``compile``. Its package imports its command line as well, with two libraries for terminals, which
-    takes 0.4 s of CPU and 9 MB in every helper process: that is left out."""
-    name = "cel.cli"
-    aside = ModuleType(name)
-    sys.modules.setdefault(name, aside)
-    import cel  # noqa: PLC0415 - few programs have expressions
-
-    if sys.modules[name] is aside:  # who imports the command line from now on gets it
-        del sys.modules[name]
-        cel.__dict__.pop("cli", None)
-    return cel.compile
 
 
 def _list_variables(program: Program, bare: str) -> list[str]:
@@ -160,34 +115,9 @@ def _check_constant(text: str, where: str) -> None:
         raise DefinitionError(f"{where} looks at no data and can never be true or false: {failure}") from failure
 
 
-def _is_too_deep(variables: Mapping[str, Any]) -> bool:
-    """Whether the data is nested deeper than any payload can be. The library would overflow the stack on it, and
-    that ends the process."""
-    level: list[Any] = list(variables.values())
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            child
-            for value in level
-            if isinstance(value, (dict, list, tuple))
-            for child in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not level:
-            return False
-    return True
-
-
 def _explain_syntax(failure: Exception) -> str:
     found = _SYNTAX.search(str(failure))
     if found is None:
-        return shorten(str(failure), _SHOWN)
+        return shorten(str(failure), SHOWN)
     line, column, problem = found.groups()
     return f"line {line}, column {column}: {problem.split(' expecting {')[0]}"
-
-
-def _explain_failure(failure: BaseException) -> str:
-    if isinstance(failure, KeyError) and failure.args:
-        return f"there is no {shorten(failure.args[0])}"
-    text = str(failure)
-    if found := _MISSING_FUNCTION.match(text):
-        return f"there is no {found[1]} for values of these types"
-    return text.split(". ")[0].strip() or type(failure).__name__

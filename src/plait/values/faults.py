@@ -13,11 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic_core import to_json
 
-MAX_DEPTH = 200
-"""Nested containers that pydantic's JSON parser can read back."""
-
-MAX_DIGITS = 4300
-"""Digits of an integer that pydantic's JSON parser, and ``int()`` itself, can read back."""
+from plait.values.limits import MAX_DEPTH, MAX_DIGITS
 
 _TOO_LARGE = 10**MAX_DIGITS
 _SHOWN_STEPS = 8

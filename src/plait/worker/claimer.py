@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from plait.errors import DatabaseUnavailableError
 from plait.faultpoints import reach
+from plait.store.allowance import Allowance
 from plait.store.outage import Outage
 from plait.store.portion import Portion
 from plait.store.ranges import ActionRanges, list_workflows
@@ -32,6 +33,10 @@ logger = logging.getLogger("plait.worker")
 CLAIM_CAP, CLAIM_BYTES = 500, 4 << 20
 """Tasks that one claim takes, and bytes of their inputs that it brings; what is left out is read when it is needed."""
 POLL_SECONDS = 1.0
+POLLS, LONGEST_POLL = 100.0, 10.0
+"""Where many workers have the same code each polls less often: all together about so many times a second."""
+LOOKS, LOOKS_AT_ONCE = 500.0, 3
+"""How often a second they all together look in vain upon hints, in the long run; and one of them at once."""
 PEEK_SECONDS = 0.05
 CONTENTION_SECONDS = 0.002
 HURRIED_LOOK_SECONDS = 0.5
@@ -40,7 +45,11 @@ LOOK_SECONDS = 10.0
 
 class Claimer:
     """The one claimer of a worker. It asks for as many tasks as there are free slots, never for more. ``note_dead`` is
-    called when it hears that its worker was declared dead."""
+    called when it hears that its worker was declared dead.
+
+    A hint wakes every worker that has slots, and one of them gets the task. So each may look in vain only so often, and
+    waits a little upon further hints: where many are idle, a few of them are awake.
+    """
 
     def __init__(
         self,
@@ -66,6 +75,13 @@ class Claimer:
         self._turns = Turns(actions, identity.slots)
         self._subjects = frozenset(map(str, list_workflows(actions)))
         self._hinted = asyncio.Event()
+        self._looks = Allowance(LOOKS, LOOKS_AT_ONCE)
+        self._later: asyncio.TimerHandle | None = None
+        """Upon a hint that came while it was too soon for it."""
+        self._set_aside = 0
+        """Slots of a claim that is under way."""
+        self._untold: set[str] = set()
+        """Actions of what this worker has put into ready, and others have not been told of yet."""
         self._outage = Outage(logger, "take tasks")
         self._portion = Portion(CLAIM_BYTES)
         self._next_look = 0.0
@@ -84,14 +100,35 @@ class Claimer:
         if not self._identity.is_stopping:
             self._hub.unsubscribe("ready", self._receive)
         self._identity.is_stopping = True
+        self._tell()
         self._hinted.set()
         self._holdings.changed.set()
+
+    def take_or_tell(self, actions: Iterable[int]) -> None:
+        """Tasks of these actions became ready by what this worker did. It takes them itself, if it can: others are only
+        told of those that it leaves."""
+        names = {str(action) for action in actions}
+        self._untold |= names
+        suspects = self._holdings.suspects
+        takes_all = self._is_able and self._holdings.free + self._set_aside > 0 and suspects.room == suspects.parts
+        if not takes_all or not names <= self._subjects:
+            self._tell()
+        self._hinted.set()
+
+    def _tell(self) -> None:
+        if self._untold:
+            self._hub.publish("ready", self._untold)
+            self._untold = set()
+
+    @property
+    def _is_able(self) -> bool:
+        """False between a lost lease and the next registration, and while nothing could be stored of what it takes."""
+        return self._identity.is_registered and not self._identity.is_stopping and not self._flusher.is_stuck
 
     async def run(self) -> None:
         """Claim until stopped."""
         while not self._identity.is_stopping:
-            # Between a lost lease and the next registration; while nothing could be stored of what it takes.
-            if not self._identity.is_registered or self._flusher.is_stuck:
+            if not self._is_able:
                 await asyncio.sleep(PEEK_SECONDS)
                 continue
             try:
@@ -106,22 +143,33 @@ class Claimer:
         self._holdings.changed.clear()
         free = min(self._holdings.free, self._holdings.limit(self._portion.share(CLAIM_CAP)))
         if free <= 0:
+            self._tell()
             await self._wait_for_slots()
             return
         self._hinted.clear()
-        came, more = await self.claim_once(free)
+        own, self._untold = self._untold, set()
+        came, more = 0, True
+        try:
+            came, more = await self.claim_once(free)
+        finally:
+            if came == free or more:
+                self._untold |= own
+                self._tell()
+        if came == 0:
+            self._looks.take()
         if came < free and not more and not self._identity.is_stopping:
             await self._wait_for_hint()
         elif came == 0:
             await asyncio.sleep(CONTENTION_SECONDS)
 
     async def claim_once(self, limit: int) -> tuple[int, bool]:
-        """Claim up to ``limit`` tasks and send them on. Returns how many came, and whether more were there, held by
-        another claimer at that moment."""
+        """Claim up to ``limit`` tasks and send them on. Returns how many came, and whether there may be more behind
+        those that it saw: it saw as many as it asked for, and another claimer held some of them at that moment."""
         worker_id = self._identity.worker_id
         if worker_id is None or self._identity.is_stopping:
             return 0, False
         self._holdings.reserve(limit)
+        self._set_aside = limit
         used, hints = 0, self._revoker.hints
         try:
             suspects = self._holdings.suspects
@@ -153,9 +201,10 @@ class Claimer:
             used = 0
             raise
         finally:
+            self._set_aside = 0
             if worker_id == self._identity.worker_id:  # a lost lease has freed every slot already
                 self._holdings.release(limit - used)
-        return len(claimed.rows), claimed.seen > len(claimed.rows)
+        return len(claimed.rows), claimed.seen > len(claimed.rows) and claimed.seen >= limit
 
     async def _wait_for_slots(self) -> None:
         """All slots are taken. While they stay so, look now and then for something more urgent than what this
@@ -168,13 +217,24 @@ class Claimer:
 
     async def _wait_for_hint(self) -> None:
         self._flusher.least_priority = 1
+        self._hub.ask_for("ready")
         with suppress(TimeoutError):
-            async with asyncio.timeout(POLL_SECONDS):
+            async with asyncio.timeout(max(POLL_SECONDS, min(LONGEST_POLL, self._identity.peers / POLLS))):
                 await self._hinted.wait()
 
     def _receive(self, subjects: list[str]) -> None:
-        if not subjects or not self._subjects.isdisjoint(subjects):
+        if subjects and self._subjects.isdisjoint(subjects):
+            return
+        self._looks.rate = LOOKS / (1 + self._identity.peers)
+        delay = self._looks.delay()
+        if delay <= 0:
             self._hinted.set()
+        elif self._later is None:
+            self._later = asyncio.get_running_loop().call_later(delay, self._look_now)
+
+    def _look_now(self) -> None:
+        self._later = None
+        self._hinted.set()
 
     async def _reconcile(self) -> None:
         """Take up what the database says this worker holds and this worker does not know of; let go of what it no

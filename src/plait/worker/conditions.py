@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -30,6 +31,17 @@ logger = logging.getLogger("plait.worker")
 
 EVENTS_PAGE, EVENTS_BYTES = 200, 256 * 1024
 """Events that are read at a time for one task, and about how many bytes of payload."""
+PAGES = 5
+"""Of events, that are read for one task before others have their turn."""
+
+
+@dataclass(slots=True, eq=False)
+class Look:
+    """A task whose conditions are looked at, with its row as it was claimed."""
+
+    assignment: Assignment
+    claimed: Record
+    begun: bool = False
 
 
 class ConditionReader:
@@ -39,23 +51,34 @@ class ConditionReader:
         self._events = events
         self._evaluator = evaluator
 
-    async def read(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
-        """Fill in ``assignment.conditions`` for tasks as they were claimed, their parents' outcomes being known."""
-        rows = await self._events.read_waits([a.run.id for a, _ in claimed], [a.task for a, _ in claimed])
+    async def read(self, looks: Sequence[Look]) -> list[Look]:
+        """Fill in ``assignment.conditions`` for tasks whose parents' outcomes are known. Returns those for which so
+        many events came that they are not through yet: read on, once others have had their turn."""
+        await self._begin([look for look in looks if not look.begun])
+        left = [look for look in looks if _list_open_keys(look.assignment)]
+        for _ in range(PAGES):
+            left = await self._read_events(left)
+        await self._read_payloads([look.assignment for look in looks if look not in left])
+        return left
+
+    async def _begin(self, looks: Sequence[Look]) -> None:
+        """What is known without looking at events."""
+        if not looks:
+            return
+        keys = [look.assignment.key for look in looks]
+        rows = await self._events.read_waits([run_id for run_id, _ in keys], [task for _, task in keys])
         waits = {(row["run_id"], row["task"]): row for row in rows}
-        open_ones = []
-        for assignment, row in claimed:
-            state = _build_state(row, waits[assignment.key], len(_list_conditions(assignment)))
-            assignment.conditions = state
+        for look in looks:
+            assignment = look.assignment
+            count = len(_list_conditions(assignment))
+            assignment.conditions = state = _build_state(look.claimed, waits[assignment.key], count)
             try:
                 _judge_time_and_parents(assignment, state)
-                open_ones.append(assignment)
             except PlaitError as error:
                 state.fault = str(error)
-        await self._evaluate_outputs(open_ones)
-        open_ones = [one for one in open_ones if one.conditions is not None and one.conditions.fault is None]
-        await self._read_events(open_ones)
-        await self._read_payloads(open_ones)
+        await self._evaluate_outputs([look.assignment for look in looks if not _is_faulty(look.assignment)])
+        for look in looks:
+            look.begun = True
 
     async def _evaluate_outputs(self, assignments: Sequence[Assignment]) -> None:
         """What expressions say about the outputs of parents that completed."""
@@ -76,22 +99,22 @@ class ConditionReader:
             elif state.fault is None:
                 state.fault = str(answer)
 
-    async def _read_events(self, assignments: Sequence[Assignment]) -> None:
-        asking = [assignment for assignment in assignments if _list_open_keys(assignment)]
-        while asking:
-            payloads = any(_wants_payload(assignment) for assignment in asking)
-            questions = [_ask(one) for one in asking]
-            rows = await self._events.read_since(questions, EVENTS_PAGE, EVENTS_BYTES, payloads=payloads)
-            pages: dict[int, list[Record]] = {}
-            for row in rows:
-                pages.setdefault(row["question"] - 1, []).append(row)
-            for place, page in pages.items():
-                fitting = await self._find_fitting(asking[place], page)
-                for row in page:
-                    _take_event(asking[place], row, fitting)
-            asking = [
-                assignment for place, assignment in enumerate(asking) if place in pages and _list_open_keys(assignment)
-            ]
+    async def _read_events(self, looks: Sequence[Look]) -> list[Look]:
+        """Look at the next page of events for each. Returns those that may have more."""
+        if not looks:
+            return []
+        payloads = any(_wants_payload(look.assignment) for look in looks)
+        questions = [_ask(look.assignment) for look in looks]
+        rows = await self._events.read_since(questions, EVENTS_PAGE, EVENTS_BYTES, payloads=payloads)
+        pages: dict[int, list[Record]] = {}
+        for row in rows:
+            pages.setdefault(row["question"] - 1, []).append(row)
+        for place, page in pages.items():
+            assignment = looks[place].assignment
+            fitting = await self._find_fitting(assignment, page)
+            for row in page:
+                _take_event(assignment, row, fitting)
+        return [looks[place] for place in pages if _list_open_keys(looks[place].assignment)]
 
     async def _find_fitting(self, assignment: Assignment, page: Sequence[Record]) -> set[tuple[int, UUID]]:
         """By their expressions: which conditions of a task events meet, as pairs of number and event."""
@@ -186,9 +209,16 @@ def _find_completed(assignment: Assignment, condition: Condition) -> TaskResult 
     return result if result is not None and result.status is Status.COMPLETED else None
 
 
+def _is_faulty(assignment: Assignment) -> bool:
+    return assignment.conditions is not None and assignment.conditions.fault is not None
+
+
 def _list_open_keys(assignment: Assignment) -> list[str]:
+    """The event keys that the task waits for; none if it is known already that it cannot run."""
     state = assignment.conditions
     assert state is not None
+    if state.fault is not None:
+        return []
     return sorted({key for number, (key, _) in state.keys.items() if state.truth[number] is None})
 
 

@@ -63,6 +63,7 @@ class Flusher:
         codes: CodeBook,
         *,
         admit: Callable[[list[Assignment]], None],
+        take_or_tell: Callable[[Sequence[int]], None],
         changes: ChangeTeller,
         lifetimes: LifetimeReader | None,
         meter: Meter | None,
@@ -74,6 +75,7 @@ class Flusher:
         self._outbox = outbox
         self._codes = codes
         self._admit = admit
+        self._take_or_tell = take_or_tell
         self._changes = changes
         self._lifetimes = lifetimes
         self._meter = meter
@@ -372,7 +374,7 @@ class Flusher:
         if finished.cancels:
             self._hub.publish("orders", [])
         if finished.queued_actions:
-            self._hub.publish("ready", [str(action) for action in finished.queued_actions])
+            self._take_or_tell(finished.queued_actions)
         if finished.next_due is not None or (finished.queued_actions and plan.sets_timers):
             self._hub.publish("timer", [])
 

@@ -15,14 +15,23 @@ from plait.store.outage import Outage
 from plait.worker.identity import Identity
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from plait.store.store import Store
 
 logger = logging.getLogger("plait.worker")
 
 
+FLEET_SECONDS = 20.0
+"""How often a worker counts the others, though no hint says that any has come or gone."""
+COUNTING_SECONDS = 0.02
+"""For each of them, before it counts again: where a thousand begin, hints come all the time."""
+
+
 class Heartbeat:
     """Renews the lease; calls ``lose`` when it was lost, by the database's word or by the clock, with the reason for
-    people and the ending for the database (see ``plait.worker.ending``)."""
+    people and the ending for the database (see ``plait.worker.ending``). Now and then it looks who else lives, and
+    tells ``note_fleet`` how many workers that makes."""
 
     def __init__(
         self,
@@ -32,6 +41,7 @@ class Heartbeat:
         read_pace: Callable[[], list[int]],
         list_switched_off: Callable[[], list[str]],
         lose: Callable[[str, str], Awaitable[None]],
+        note_fleet: Callable[[int], None],
     ) -> None:
         self._store = store
         self._identity = identity
@@ -44,11 +54,19 @@ class Heartbeat:
         self._stood = 0.0
         """Seconds by which this loop came late since then: the process stood still."""
         self._hurried = asyncio.Event()
+        self._note_fleet = note_fleet
+        self._count_at = self._count_not_before = 0.0
+        """When to count the other workers."""
 
     def begin(self) -> None:
         """The lease of a freshly registered worker begins now."""
         self._last_ok = time.monotonic()
         self._stood = 0.0
+        self._count_at = self._count_not_before = 0.0
+
+    def note_others(self, _subjects: list[str]) -> None:
+        """Workers have come or gone: a subscriber of hints."""
+        self._count_at = 0.0
 
     def hurry(self) -> None:
         """Beat at once: somebody heard that the worker was declared dead."""
@@ -106,16 +124,33 @@ class Heartbeat:
         limit = max(0.05, left / 2)  # a connection that has died silently must leave time for another
         try:
             async with asyncio.timeout(limit):
-                alone = await self._store.beat_worker(
+                lives = await self._store.beat_worker(
                     worker_id, read_clock(), self._read_pace(), self._list_switched_off()
                 )
         finally:
             self._stood += max(0.0, time.monotonic() - sent - limit)
         if worker_id != self._identity.worker_id:
             return
-        if alone is None:
+        if not lives:
             await self._end("it was declared dead because the database had not heard from it")
             return
         self._last_ok = sent
         self._stood = 0.0
-        self._identity.is_alone = alone
+        await self._count_others(worker_id, limit)
+
+    async def _count_others(self, worker_id: UUID, limit: float) -> None:
+        now = time.monotonic()
+        if now < max(self._count_at, self._count_not_before):
+            return
+        self._count_at = now + FLEET_SECONDS
+        try:
+            async with asyncio.timeout(limit):
+                fleet = await self._store.read_fleet(worker_id)
+        except (DatabaseUnavailableError, TimeoutError):
+            self._count_at = 0.0  # the next heartbeat tries again
+            return
+        identity = self._identity
+        if worker_id == identity.worker_id:
+            identity.others, identity.peers, identity.is_alone = fleet
+            self._count_not_before = now + COUNTING_SECONDS * fleet.others
+            self._note_fleet(fleet.others + 1)

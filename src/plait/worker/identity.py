@@ -41,6 +41,9 @@ class Identity:
     """Whether it may claim and store: not before it is registered, and not once its lease is lost."""
     is_alone: bool = False
     """Whether no other worker could run what it frees; the heartbeat learns it."""
+    others: int = 0
+    """Live workers beside it, and of these, the ``peers`` that have the same code; as the heartbeat last learnt."""
+    peers: int = 0
     is_stopping: bool = False
     """Whether it claims nothing more, and goes on with nothing of what it frees."""
 

@@ -17,6 +17,7 @@ from plait.store.outage import Outage
 from plait.store.reader import ValueReader
 from plait.values.failures import describe_failure
 from plait.worker.assignment import Assignment, CodeBook
+from plait.worker.conditions import ConditionReader, Look
 from plait.worker.holdings import Holdings
 from plait.worker.identity import Identity
 from plait.worker.reports import CANCELLED_BY_REQUEST
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from plait.store.store import Store
     from plait.values.evaluator import Evaluator
-    from plait.worker.conditions import ConditionReader
 
 logger = logging.getLogger("plait.worker")
 
@@ -63,7 +63,6 @@ class Intake:
     ) -> None:
         self._store = store
         self._identity = identity
-        self._evaluator = evaluator
         self._holdings = holdings
         self._codes = codes
         self._execute = execute
@@ -72,7 +71,7 @@ class Intake:
         self._let_go = let_go
         self._loss_limit = loss_limit
         self._noting = asyncio.Lock()
-        self._reader: ConditionReader | None = None
+        self._reader = ConditionReader(store.events, evaluator)
         self._values = ValueReader(store.pool, Outage(logger, "read inputs and parents' outputs"))
         self._condition_reads = asyncio.Semaphore(1)  # of the pool's few connections, some are for others
         self._conditions_outage = Outage(logger, "read conditions of tasks")
@@ -210,44 +209,48 @@ class Intake:
 
     async def _judge_conditional(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
         """Judge tasks with conditions: what is known about these is read first."""
-        if self._reader is None:
-            from plait.worker.conditions import ConditionReader  # noqa: PLC0415 - where there are conditions at all
-
-            self._reader = ConditionReader(self._store.events, self._evaluator)
         async for _ in self._read_values([assignment for assignment, _ in claimed], expired=False):
             pass
-        for start in range(0, len(claimed), CONDITIONS_PAGE):
-            page = claimed[start : start + CONDITIONS_PAGE]
-            async with self._condition_reads:
-                await self._read_conditions(page)
-            self._judge_complete([assignment for assignment, _ in page], expired=False)
+        looks = [Look(assignment, row) for assignment, row in claimed]
+        for start in range(0, len(looks), CONDITIONS_PAGE):
+            left = await self._look(looks[start : start + CONDITIONS_PAGE])
+            if left:
+                self._spawn(self._look_on(left), "plait-conditions")
 
-    async def _read_conditions(self, claimed: Sequence[tuple[Assignment, Record]]) -> None:
+    async def _look_on(self, looks: Sequence[Look]) -> None:
+        """Look at the many events that came for some, while others have their turn in between."""
+        while looks := [one for one in looks if self._holdings.find(one.assignment) and not one.assignment.concluded]:
+            looks = await self._look(looks)
+
+    async def _look(self, looks: Sequence[Look]) -> list[Look]:
+        """Judge tasks with conditions. Returns those about which not everything is known yet."""
+        async with self._condition_reads:
+            left = await self._read_conditions(looks)
+        self._judge_complete([look.assignment for look in looks if look not in left], expired=False)
+        return left
+
+    async def _read_conditions(self, looks: Sequence[Look]) -> list[Look]:
         """Find out about the conditions of tasks. One for which that fails, fails alone, with the reason."""
-        assert self._reader is not None
         while True:
             try:
-                await self._reader.read(claimed)
+                left = await self._reader.read(looks)
                 self._conditions_outage.end()
-                return
+                return left
             except DatabaseUnavailableError as error:
                 await self._conditions_outage.pause(error)
-                if isinstance(error, UnansweredError) and len(claimed) > 1:
-                    await self._read_conditions(claimed[: len(claimed) // 2])
-                    await self._read_conditions(claimed[len(claimed) // 2 :])
-                    return
+                if isinstance(error, UnansweredError) and len(looks) > 1:
+                    half = len(looks) // 2
+                    return await self._read_conditions(looks[:half]) + await self._read_conditions(looks[half:])
             except Exception as error:
-                if len(claimed) > 1:
-                    for one in claimed:
-                        await self._read_conditions([one])
-                    return
-                assignment = claimed[0][0]
+                if len(looks) > 1:
+                    return [left for one in looks for left in await self._read_conditions([one])]
+                assignment = looks[0].assignment
                 logger.exception(
                     "could not read the conditions of task %s of run %s", assignment.name, assignment.run.id
                 )
                 message = f"its conditions could not be read: {type(error).__name__}: {error}"
                 self._conclude(assignment, Report(Status.FAILED, error=describe_failure("JudgementError", message)))
-                return
+                return []
 
     def _judge_complete(self, assignments: list[Assignment], *, expired: bool) -> None:
         held = self._holdings.assignments

@@ -145,6 +145,7 @@ class Session:
             outbox,
             codes,
             admit=self.intake.admit_continued,
+            take_or_tell=lambda actions: self.claimer.take_or_tell(actions),
             changes=self.changes,
             lifetimes=engine.lifetimes,
             meter=meter,
@@ -155,6 +156,7 @@ class Session:
             read_pace=self.flusher.pace.read,
             list_switched_off=self._evaluator.list_switched_off,
             lose=self._lose,
+            note_fleet=hub.note_fleet,
         )
         self.claimer = Claimer(
             self.store,
@@ -170,9 +172,7 @@ class Session:
         )
         self.health = None if health is None or meter is None else self._make_health(health, meter)
         self._serving = Serving(self.store, hub)
-        self._services = self._make_services()
-        self.leader = Leader(self.store, lambda: identity.id, self._services)
-        self._hinted = [service for service in (self.leader, *self._services) if service.hint is not None]
+        self.leader = Leader(self.store, hub, lambda: identity.id, lambda: identity.others, self._make_services())
         self._tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
         self._is_without_schema = False
@@ -220,8 +220,8 @@ class Session:
         if self.health is not None:
             self.health.is_starting = False
         self._hub.start()
-        for service in self._hinted:
-            self._hub.subscribe(str(service.hint), service.poke)
+        self._hub.subscribe("leader", self.leader.poke)
+        self._hub.subscribe("worker", self.heartbeat.note_others)
         self.changes.start()
         self.logs.start()
         self._hub.publish("worker", [])
@@ -266,8 +266,8 @@ class Session:
         await self.intake.close()
         await self.parker.close()
         await self._evaluator.close()
-        for service in self._hinted:
-            self._hub.unsubscribe(str(service.hint), service.poke)
+        self._hub.unsubscribe("leader", self.leader.poke)
+        self._hub.unsubscribe("worker", self.heartbeat.note_others)
         with suppress(DatabaseUnavailableError, SchemaError):
             await self.store.end_worker(self.identity.id)
         self._hub.publish("orphans", [])
@@ -338,7 +338,7 @@ class Session:
             pid=os.getpid(),
             slots=identity.slots,
             labels=identity.labels,
-            actions=self.actions,
+            actions=sorted(self.actions),
             plait=version("plait"),
             lease_seconds=identity.timings.lease,
             versions=self._versions,

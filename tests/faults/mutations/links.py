@@ -285,8 +285,8 @@ LINKS = (
     Mutation(
         "a hub that has stopped still sends hints",
         "store/hints.py",
-        "        if not elsewhere or self._is_stopped:",
-        "        if not elsewhere:",
+        "        if self._is_stopped:\n            return\n",
+        "",
         "test_links.py::test_a_hint_that_comes_after_the_end_opens_no_connection",
     ),
     # slow links

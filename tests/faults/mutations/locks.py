@@ -122,9 +122,9 @@ LOCKS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "timers wait for what somebody else takes",
-        "store/sql/wake_tasks.sql",
-        "ORDER BY due_at LIMIT $1\n    FOR UPDATE SKIP LOCKED",
-        "ORDER BY due_at LIMIT $1\n    FOR UPDATE",
+        "store/functions/wake_tasks.sql",
+        "ORDER BY due_at LIMIT most\n        FOR UPDATE SKIP LOCKED",
+        "ORDER BY due_at LIMIT most\n        FOR UPDATE",
         "test_lock_order.py::test_no_pair_of_statements_deadlocks_in_either_order[waiting]",
     ),
     Mutation(
@@ -295,8 +295,8 @@ LOCKS: tuple[Mutation, ...] = (
     Mutation(
         "what looks at many conditions fails for the first task",
         "worker/intake.py",
-        "                if len(claimed) > 1:\n                    for one",
-        "                if len(claimed) > CONDITIONS_PAGE:\n                    for one",
+        "                if len(looks) > 1:\n                    return [left",
+        "                if len(looks) > CONDITIONS_PAGE:\n                    return [left",
         "test_control_worker.py::test_a_failing_look_at_conditions_fails_that_task_alone_and_keeps_no_slot",
     ),
     Mutation(

@@ -102,8 +102,8 @@ TIME = (
     Mutation(
         "an event stays in the inbox when it is delivered",
         "store/functions/deliver_events.sql",
-        "DELETE FROM plait.event_inbox WHERE pushed = ANY (places);",
-        "NULL;",
+        "WHERE i.ctid = o.row_id AND f.id IS NOT NULL;",
+        "WHERE i.ctid = o.row_id AND f.id IS NULL;",
         "test_promises.py::test_events_are_delivered_in_the_order_in_which_they_were_pushed",
     ),
     Mutation(
@@ -123,8 +123,8 @@ TIME = (
     Mutation(
         "events are delivered in the opposite order",
         "store/functions/deliver_events.sql",
-        "WHERE id = ANY (fresh) ORDER BY ord) u",
-        "WHERE id = ANY (fresh) ORDER BY ord DESC) u",
+        "THEN nextval('plait.position') END",
+        "THEN -nextval('plait.position') END",
         "test_promises.py::test_events_are_delivered_in_the_order_in_which_they_were_pushed",
     ),
     Mutation(

@@ -5,5 +5,5 @@ CREATE OR REPLACE FUNCTION plait.enqueue_scheduled(requests text) RETURNS void L
         array_agg(convert_to((e -> 'input')::text, 'UTF8')), array_agg(e ->> 'metadata'),
         array_agg((e ->> 'priority')::int2))
     FROM json_array_elements(requests::json) AS r(e);
-    SELECT pg_notify('plait_timer', '');
+    SELECT plait.tell('plait_timer', '');
 $function$;

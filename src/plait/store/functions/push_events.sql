@@ -12,6 +12,6 @@ CREATE OR REPLACE FUNCTION plait.push_events(
     ), queued AS (
         INSERT INTO plait.event_inbox (pushed, event_id) SELECT pushed, id FROM added RETURNING event_id
     )
-    SELECT CASE WHEN own_transaction AND EXISTS (SELECT FROM queued) AND pg_notify('plait_event', '') IS NULL THEN NULL
+    SELECT CASE WHEN own_transaction AND EXISTS (SELECT FROM queued) AND plait.tell('plait_event', '') IS NULL THEN NULL
                 ELSE (SELECT max(created_at) FROM added) END
 $function$;

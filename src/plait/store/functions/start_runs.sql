@@ -103,9 +103,9 @@ BEGIN
     END IF;
 
     IF notify AND woken IS NOT NULL THEN
-        PERFORM pg_notify('plait_ready', left(woken, 7900));
+        PERFORM plait.tell('plait_ready', left(woken, 7900));
         IF timed THEN
-            PERFORM pg_notify('plait_timer', '');
+            PERFORM plait.tell('plait_timer', '');
         END IF;
     END IF;
     RETURN effective;

@@ -238,6 +238,7 @@ CREATE TABLE plait.worker (
     lease_us     bigint NOT NULL,
     labels       jsonb,
     actions      integer[] NOT NULL,
+    actions_hash bigint,
     versions     integer[] NOT NULL DEFAULT '{}',
     plait        text NOT NULL,
     started_at   timestamptz NOT NULL DEFAULT plait.now(),
@@ -256,6 +257,8 @@ CREATE INDEX worker_ended ON plait.worker (ended_at) WHERE ended_at IS NOT NULL;
 COMMENT ON TABLE plait.worker IS 'A worker process.';
 COMMENT ON COLUMN plait.worker.lease_us IS 'the silence after which it is declared dead, in microseconds';
 COMMENT ON COLUMN plait.worker.watched_us IS 'what plait.watch said at its last heartbeat: its silence counts from there';
+COMMENT ON COLUMN plait.worker.actions_hash IS
+    'of its actions: workers with the same one have the same code, as far as claims go, and are compared by it alone';
 COMMENT ON COLUMN plait.worker.versions IS 'the versions of its workflows that it declares';
 COMMENT ON COLUMN plait.worker.plait IS 'the version of Plait that it runs';
 COMMENT ON COLUMN plait.worker.ended_at IS 'when it stopped or was declared dead';
@@ -358,12 +361,10 @@ COMMENT ON COLUMN plait.event.payload IS 'JSON, as UTF-8';
 
 CREATE TABLE plait.event_inbox (
     pushed   bigint PRIMARY KEY,
-    event_id uuid NOT NULL,
-    started  boolean NOT NULL DEFAULT false
+    event_id uuid NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
 COMMENT ON TABLE plait.event_inbox IS 'An event that was pushed and not delivered yet.';
 COMMENT ON COLUMN plait.event_inbox.pushed IS 'as in plait.event: the order in which events are delivered';
-COMMENT ON COLUMN plait.event_inbox.started IS 'its runs were started; some waiting tasks are still to be woken';
 
 CREATE TABLE plait.wait (
     run_id   uuid NOT NULL,
@@ -385,13 +386,32 @@ CREATE TABLE plait.awaited_event (
     task       smallint NOT NULL,
     condition  smallint NOT NULL,
     key        text NOT NULL,
-    scope      text,
+    scope      text NOT NULL DEFAULT '',
     PRIMARY KEY (run_id, task, condition)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
-CREATE INDEX awaited_event_key ON plait.awaited_event (key, version_id, task);
+-- From the tasks of one version that wait for a key it is one step to those of the next, however many there are; and of
+-- these it finds those that have not looked at an event.
+CREATE INDEX awaited_event_key ON plait.awaited_event (key, scope, version_id, task, position);
 COMMENT ON TABLE plait.awaited_event IS 'An event key that a waiting task waits for. It goes with the row in waiting.';
-COMMENT ON COLUMN plait.awaited_event.position IS 'events up to here were looked at';
-COMMENT ON COLUMN plait.awaited_event.scope IS 'NULL: of any scope or none';
+COMMENT ON COLUMN plait.awaited_event.position IS 'no event up to here concerns it';
+COMMENT ON COLUMN plait.awaited_event.scope IS 'empty: of any scope or none';
+
+CREATE TABLE plait.delivery (
+    first_position bigint NOT NULL,
+    last_position  bigint NOT NULL,
+    version_id     integer NOT NULL,
+    task           smallint NOT NULL,
+    key            text NOT NULL,
+    scope          text NOT NULL,
+    PRIMARY KEY (key, scope, version_id, task)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX delivery_first ON plait.delivery (first_position);
+COMMENT ON TABLE plait.delivery IS
+    'What is left of deliveries of events that wake many: of the tasks of a version that wait for a key, some are still to be '
+    'woken. Usually there is none.';
+COMMENT ON COLUMN plait.delivery.first_position IS 'of the first event that concerns them';
+COMMENT ON COLUMN plait.delivery.last_position IS 'of the last one: who has looked up to here is not woken';
+COMMENT ON COLUMN plait.delivery.scope IS 'as in plait.awaited_event';
 
 CREATE TABLE plait.cron (
     id          uuid PRIMARY KEY,

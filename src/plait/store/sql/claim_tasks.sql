@@ -9,7 +9,7 @@
 -- next within a range and never beyond $5 entries of each, so that a backlog the worker cannot run costs nothing, nor do
 -- actions of which nothing is ready; ready_suspect, which is empty as a rule, so too; worker's key.
 -- `share` first decides how many tasks each action gives, without locking; then exactly that many are locked, so nothing
--- is locked and left. `seen` tells a claimer that came second to ask again: what it saw was taken by another, but there
+-- is locked and left; where another claimer holds these, nothing less urgent is taken in their place. `seen` tells a claimer that came second to ask again: what it saw was taken by another, but there
 -- may be more. Of inputs it brings at most $8 bytes.
 WITH alive AS MATERIALIZED (
     SELECT id FROM plait.worker WHERE id = $1 AND ended_at IS NULL
@@ -68,14 +68,14 @@ WITH alive AS MATERIALIZED (
     ORDER BY h.priority DESC, h.turn, h.position, h.task
     LIMIT $5
 ), share AS (
-    SELECT action_id, count(*) AS n FROM head WHERE NOT suspect GROUP BY action_id
+    SELECT action_id, count(*) AS n, min(priority) AS least FROM head WHERE NOT suspect GROUP BY action_id
 ), picked AS MATERIALIZED (
     SELECT p.row_id
     FROM share s
     CROSS JOIN LATERAL (
         SELECT r.ctid AS row_id
         FROM plait.ready r
-        WHERE r.action_id = s.action_id AND r.lost = 0
+        WHERE r.action_id = s.action_id AND r.lost = 0 AND r.priority >= s.least
         ORDER BY r.priority DESC, r.position, r.task
         LIMIT s.n
         FOR UPDATE SKIP LOCKED

@@ -13,7 +13,6 @@ WITH oldest AS MATERIALIZED (
           AND q.pushed <= coalesce(
               least((SELECT events_from FROM oldest), (SELECT pushed FROM plait.event_inbox ORDER BY pushed LIMIT 1)), q.pushed
           )
-          AND NOT EXISTS (SELECT 1 FROM plait.event_inbox i WHERE i.pushed = q.pushed)
         ORDER BY q.created_at LIMIT $2 FOR UPDATE SKIP LOCKED
     ) old
     WHERE e.ctid = old.row_id

@@ -10,7 +10,8 @@ WITH replaced AS (
     -- Its maintenance too, or nobody would put its tasks back until that lease has run out.
     DELETE FROM plait.lease WHERE holder = $8
 )
-INSERT INTO plait.worker (id, name, host, pid, slots, labels, actions, plait, lease_us, versions, watched_us)
-VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7::int[], $9, $10, $12::int[], coalesce((SELECT watched_us FROM plait.watch), 0))
+INSERT INTO plait.worker (id, name, host, pid, slots, labels, actions, actions_hash, plait, lease_us, versions, watched_us)
+VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7::int[], hash_array_extended($7::int[], 0), $9, $10, $12::int[],
+        coalesce((SELECT watched_us FROM plait.watch), 0))
 -- The same announcement, sent again.
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, watched_us = excluded.watched_us

@@ -3,6 +3,6 @@
 SELECT ARRAY(SELECT run_id::text || ':' || task FROM plait.running) AS running,
        (SELECT count(*) FROM plait.ready q
         WHERE EXISTS (SELECT FROM plait.worker w WHERE w.ended_at IS NULL AND q.action_id = ANY (w.actions))) AS ready,
-       (SELECT count(*) FROM plait.event_inbox) AS events,
+       (SELECT count(*) FROM plait.event_inbox) + (SELECT count(*) FROM plait.delivery) AS events,
        ARRAY(SELECT id FROM plait.run WHERE id = ANY ($1::uuid[]) AND status = 0) AS open,
        plait.now() AS now
