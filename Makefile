@@ -6,6 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 ARGS ?=
 
 # The demo uses a PostgreSQL of its own, whatever the environment names.
@@ -19,7 +20,7 @@ TEXT := examples/documents/texts/alice.txt
 PLAIT_RUN := $(BIN)/plait run examples/documents/pipeline.py:report path=$(TEXT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo etl library test faults mutations soak lint bench bench-scale plans dashboard docs docs-serve pictures format clean
+.PHONY: help demo etl library test faults mutations soak lint bench bench-scale bench-peers plans dashboard docs docs-serve pictures format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +89,9 @@ bench: $(VENV)/.test ## measure, on this machine, against the bare SQL statement
 bench-scale: $(VENV)/.test ## measure it full, with several workers and beside a forgotten transaction, for about 20 minutes
 	$(BIN)/python -m benchmarks.scale $(ARGS)
 
+bench-peers: $(VENV)/.test $(PEERS)/.ready ## measure it beside other systems (they go into .venv-peers), for about half an hour
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
 plans: $(VENV)/.test ## see that no statement of Plait reads more when every table has a million rows
 	PLAIT_PLANS=1000000 PLAIT_TEST_SECONDS=1800 $(BIN)/python -m pytest -q tests/plans $(ARGS)
 
@@ -97,6 +101,7 @@ dashboard: ## build the dashboard into the package, from dashboard/ (needs Node 
 docs: $(VENV)/.docs ## build the documentation into site/; warnings and dead links are errors
 	$(BIN)/python tools/reference.py
 	$(BIN)/python tools/command_reference.py
+	$(BIN)/python tools/peers.py
 	$(BIN)/zensical build --clean --strict
 	$(BIN)/python tools/links.py
 	@echo "open site/index.html"
@@ -108,8 +113,8 @@ pictures: $(VENV)/.test ## take the pictures in docs/images again (needs Chromiu
 	$(BIN)/python dashboard/screenshots.py
 	$(BIN)/python tools/pictures.py
 
-clean: ## remove .venv, caches and what the examples wrote
-	rm -rf $(VENV) site .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis .faults .coverage* examples/*/out
+clean: ## remove .venv, .venv-peers, caches and what the examples wrote
+	rm -rf $(VENV) $(PEERS) site .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis .faults .coverage* examples/*/out
 	find src tests examples benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 $(VENV)/.python:
@@ -151,4 +156,17 @@ $(VENV)/.docs: $(VENV)/.python pyproject.toml
 $(VENV)/.lint: $(VENV)/.test
 	@echo "installing the linters into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+# The same Python as Plait's own, so that the interpreter makes no difference. npm brings its own Node.js.
+$(PEERS)/.ready: $(VENV)/.python benchmarks/peers/requirements.txt benchmarks/peers/package.json
+	@echo "installing the other systems into $(PEERS)"
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	@mkdir -p $(PEERS)/node && cp benchmarks/peers/package.json $(PEERS)/node
+	@if command -v npm >/dev/null; then \
+		npm install --prefix $(PEERS)/node --no-audit --no-fund --loglevel=error; \
+	else \
+		echo "without Graphile Worker: there is no npm"; \
+	fi
 	@touch $@

@@ -34,12 +34,16 @@ def read_cpu_seconds(process: psutil.Process) -> float:
 
 def read_postgres_cpu(postmaster: int) -> float:
     """CPU time of a server so far, the processes that ended included."""
-    root = psutil.Process(postmaster)
-    times = root.cpu_times()
-    total = times.user + times.system + times.children_user + times.children_system
-    for child in root.children():
+    return read_tree_cpu(psutil.Process(postmaster))
+
+
+def read_tree_cpu(root: psutil.Process) -> float:
+    """CPU time so far of a process and of all below it, those that ended included."""
+    total = 0.0
+    for process in (root, *root.children(recursive=True)):
         try:
-            total += read_cpu_seconds(child)
+            times = process.cpu_times()
         except psutil.NoSuchProcess:
             continue
+        total += times.user + times.system + times.children_user + times.children_system
     return float(total)
