@@ -24,6 +24,7 @@ from support.faketime import MovableClock, build_environment
 from support.launcher import TESTS
 from support.ledger import Ledger
 from support.oracle import check_oracle, check_server_log
+from support.pool import Pool
 from support.server import OwnServer
 from support.waiting import eventually
 from support.workers import CALM, QUICK, WorkerThread
@@ -39,6 +40,14 @@ def server() -> Iterator[OwnServer]:
     yield server
     check_server_log(server)
     server.close()
+
+
+@pytest.fixture(scope="module")
+def database_pool(server: OwnServer) -> Iterator[Pool]:
+    """Databases of that server."""
+    pool = Pool(server)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
