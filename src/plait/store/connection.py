@@ -106,7 +106,7 @@ _BROKEN = (
     asyncpg.exceptions.ReadOnlySQLTransactionError,
     asyncpg.exceptions.DiskFullError,
     asyncpg.exceptions.OutOfMemoryError,
-    *MIXED_UP,  # nothing was done; the next connection is made for it
+    *MIXED_UP,
 )
 # Classes of SQLSTATE that speak of the server's state and not of what was sent: connection, transaction rollback (a
 # deadlock), resources, object not in prerequisite state (a lock), operator intervention, system error.
@@ -383,10 +383,11 @@ class Link:
             self._used = time.monotonic()
             return answer
         except BaseException as error:
-            if isinstance(error, MIXED_UP):
-                note_sharing(self._url)
-            if isinstance(error, (asyncio.CancelledError, *_BROKEN, *MIXED_UP)):
+            if isinstance(error, (asyncio.CancelledError, *_BROKEN)):
                 self._drop()
+            if isinstance(error, MIXED_UP) and not connection.shares_session:
+                note_sharing(self._url)
+                return await self._send(send)  # nothing was done, and the next connection is made for it
             translated = translate_error(error, self._url)
             if isinstance(error, _NO_SCHEMA):
                 translated = await _find_move(connection) or translated

@@ -7,10 +7,12 @@ there every statement goes in a transaction of its own that begins with the sett
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
@@ -23,6 +25,7 @@ MIXED_UP = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedState
 _MARK = "plait.mark"
 _sharing: dict[str, bool] = {}
 """By URL: whether sessions are shared there, by transactions. Not in it: nobody has looked yet."""
+_looks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class TransactionConnection(SharingConnection):
@@ -75,15 +78,23 @@ async def find_out(url: str, connection: SharingConnection, connect: Any) -> boo
     """
     if url in _sharing:
         return _sharing[url]
+    # One at a time: those who look at the same time would get in each other's way.
+    looks = _looks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with looks:
+        if url not in _sharing:
+            await _look(url, connection, connect)
+    return _sharing[url]
+
+
+async def _look(url: str, connection: SharingConnection, connect: Any) -> None:
     try:
         is_direct = await _ask(connection, "pg_backend_pid()") == connection.get_server_pid()
         if is_direct or not await _meets_strangers(connection, connect):
             _sharing[url] = False
-            return False
+            return
     except MIXED_UP:
         pass
     note_sharing(url)
-    return True
 
 
 async def _meets_strangers(connection: SharingConnection, connect: Any) -> bool:
