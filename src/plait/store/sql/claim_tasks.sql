@@ -7,32 +7,24 @@
 -- was lost more often all of them. The first that does not fit lets none pass, so that it gets its turn.
 -- Locks: the ready rows taken, skipping locked ones. Indexes: ready_order, from one action that has ready tasks to the
 -- next within a range and never beyond $5 entries of each, so that a backlog the worker cannot run costs nothing, nor do
--- actions of which nothing is ready; ready_suspect, which is empty as a rule, so too; worker's key.
+-- actions of which nothing is ready; ready_suspect, which is empty as a rule, for each of these; worker's key.
 -- `share` first decides how many tasks each action gives, without locking; then exactly that many are locked, so nothing
 -- is locked and left; where another claimer holds these, nothing less urgent is taken in their place. `seen` tells a claimer that came second to ask again: what it saw was taken by another, but there
 -- may be more. Of inputs it brings at most $8 bytes.
 WITH alive AS MATERIALIZED (
     SELECT id FROM plait.worker WHERE id = $1 AND ended_at IS NULL
+), present AS MATERIALIZED (
+    SELECT s.workflow, a.action_id
+    FROM unnest($2::int[], $3::int[], $4::int[]) AS s(low, high, workflow)
+    CROSS JOIN LATERAL (
+-- Include fragments/present_actions.sql.
+    ) a
 ), suspect AS MATERIALIZED (
     SELECT workflow, action_id, priority, position, task
     FROM (
-        SELECT s.workflow, h.action_id, h.priority, h.position, h.task,
+        SELECT a.workflow, h.action_id, h.priority, h.position, h.task,
                sum(CASE h.lost WHEN 1 THEN 1 ELSE $7::int END) OVER (ORDER BY h.priority DESC, h.position, h.task) AS parts
-        FROM unnest($2::int[], $3::int[], $4::int[]) AS s(low, high, workflow)
-        CROSS JOIN LATERAL (
-            WITH RECURSIVE present AS (
-                (SELECT action_id FROM plait.ready WHERE action_id BETWEEN s.low AND s.high AND lost > 0
-                 ORDER BY action_id LIMIT 1)
-                UNION ALL
-                SELECT n.action_id
-                FROM present p
-                CROSS JOIN LATERAL (
-                    SELECT r.action_id FROM plait.ready r
-                    WHERE r.action_id > p.action_id AND r.action_id <= s.high AND r.lost > 0 ORDER BY r.action_id LIMIT 1
-                ) n
-            )
-            SELECT action_id FROM present
-        ) a
+        FROM present a
         CROSS JOIN LATERAL (
             SELECT r.action_id, r.priority, r.position, r.task, r.lost
             FROM plait.ready r
@@ -48,11 +40,8 @@ WITH alive AS MATERIALIZED (
         SELECT o.*, row_number() OVER (PARTITION BY o.priority, o.workflow ORDER BY o.position, o.task)
                     + ($9::int[])[o.workflow + 1] AS turn
         FROM (
-            SELECT s.workflow, f.*
-            FROM unnest($2::int[], $3::int[], $4::int[]) AS s(low, high, workflow)
-            CROSS JOIN LATERAL (
--- Include fragments/present_actions.sql.
-            ) a
+            SELECT a.workflow, f.*
+            FROM present a
             CROSS JOIN LATERAL (
                 SELECT r.action_id, r.priority, r.position, r.task, false AS suspect
                 FROM plait.ready r
