@@ -19,17 +19,13 @@ SIZE = int(os.environ.get("PLAIT_PLANS", "10000"))
 """How many rows lie in every table that grows; a million with ``make plans``."""
 
 
-def list_bounds() -> dict[str, int]:
-    """How many rows each statement may visit."""
-    return {name: MORE[name][0] if name in MORE else FEW for name in CALLS}
-
-
 async def find_excess(observer: Observer, world: World) -> dict[str, str]:
     """The statements that visit more rows than they may, with what they visit."""
     excess = {}
-    for name, most in list_bounds().items():
+    for name, call in CALLS.items():
+        most, _ = MORE.get(name, (FEW, ""))
         try:
-            look = await observer.call(load_sql(name), *CALLS[name](world))
+            look = await observer.call(load_sql(name), *call(world))
         except asyncpg.PostgresError as error:
             raise AssertionError(f"{name} cannot be called: {error}") from error
         if look.visited > most:

@@ -107,7 +107,7 @@ async def _examine_database(url: str, origin: str) -> list[Finding]:
     try:
         connection = await connect(url)
     except PlaitError as error:
-        return [Finding("connection", False, str(error), _choose_way(str(error), origin))]
+        return [Finding("connection", False, str(error), _choose_way(origin))]
     findings = [Finding("connection", True, f"answers in {format_seconds(time.perf_counter() - begun)}")]
     try:
         found = await schema.read_version(connection)
@@ -125,7 +125,7 @@ async def _examine_database(url: str, origin: str) -> list[Finding]:
     return findings
 
 
-def _choose_way(error: str, origin: str) -> str:
+def _choose_way(origin: str) -> str:
     return f"start that server, or correct {_name_origin(origin)}; `psql` with the same URL must connect"
 
 

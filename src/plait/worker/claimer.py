@@ -72,8 +72,9 @@ class Claimer:
         self._flusher = flusher
         self._revoker = revoker
         self._actions = actions
-        self._turns = Turns(actions, identity.slots)
-        self._subjects = frozenset(map(str, list_workflows(actions)))
+        workflows = list_workflows(actions)
+        self._turns = Turns(workflows, identity.slots)
+        self._subjects = frozenset(map(str, workflows))
         self._hinted = asyncio.Event()
         self._looks = Allowance(LOOKS, LOOKS_AT_ONCE)
         self._later: asyncio.TimerHandle | None = None

@@ -95,7 +95,7 @@ class Session:
         self._pulse = pulse
         self._fail = fail
         self.identity = identity
-        self.actions = list(codes)
+        self.actions = sorted(codes)
         self._versions = [version.id for version in versions]
         # A store of its own: a busy client in the same process must not wait for the worker's statements.
         self.store = Store(engine.store.url)
@@ -338,7 +338,7 @@ class Session:
             pid=os.getpid(),
             slots=identity.slots,
             labels=identity.labels,
-            actions=sorted(self.actions),
+            actions=self.actions,
             plait=version("plait"),
             lease_seconds=identity.timings.lease,
             versions=self._versions,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from plait.store.ranges import ActionRanges, list_workflows
+from collections.abc import Iterable, Mapping
 
 
 class Turns:
-    """Counts what each workflow was given lately: ``given``, by the workflow's number. One that comes after a pause is
-    ahead by about ``most`` tasks and no more."""
+    """Counts what each workflow was given lately: ``given``, by the number that ``workflows`` has for each action. One
+    that comes after a pause is ahead by about ``most`` tasks and no more."""
 
-    def __init__(self, actions: ActionRanges, most: int) -> None:
-        self._workflows = list_workflows(actions)
+    def __init__(self, workflows: Mapping[int, int], most: int) -> None:
+        self._workflows = workflows
         self._most = most
-        self.given = [0] * (max(actions.workflows, default=0) + 1)
+        self.given = [0] * (max(workflows.values(), default=0) + 1)
 
     def note(self, actions: Iterable[int]) -> None:
         """Tasks of these actions were given out."""
