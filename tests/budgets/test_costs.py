@@ -18,6 +18,7 @@ from plait.graph.definition import Status, WorkflowDefinition
 from support.database import Database
 from support.driver import Driver, make_definition
 from support.server import OwnServer
+from support.waiting import eventually
 
 CHAIN = make_definition("chain", t0=[], **{f"t{n}": [f"t{n - 1}"] for n in range(1, 10)})
 DIAMOND = make_definition("diamond", a=[], b=["a"], c=["a"], d=["b", "c"])
@@ -119,15 +120,6 @@ async def test_a_locally_continued_task_costs_two_inserts_and_one_delete(
     assert cost["wal"] <= 1100
 
 
-@pytest.fixture
-def statements(database: Database, own_server: OwnServer) -> Database:
-    """The database, with its statements counted."""
-    if "pg_stat_statements" not in database.value("SHOW shared_preload_libraries"):
-        pytest.skip("this PostgreSQL has no pg_stat_statements")
-    database.query("CREATE EXTENSION pg_stat_statements")
-    return database
-
-
 def count_calls(database: Database, pattern: str = "%") -> int:
     return int(
         database.value(
@@ -211,6 +203,8 @@ def test_an_idle_worker_asks_little(statements: Database, plait: Plait, work: Ca
 
     work(task)
     task.run()
+    # The leader has renewed its lease: all that begins with it has begun.
+    eventually(lambda: count_calls(statements, "%INSERT INTO plait.lease%") >= 3, "the worker has settled")
     before = count_calls(statements, "%plait.%")
     begin = statements.value("SELECT clock_timestamp()")
     statements.wait("SELECT clock_timestamp() - %s > interval '3 seconds'", begin)

@@ -19,22 +19,12 @@ from plait.maintenance import leader
 from plait.store.store import Fleet, Store, WorkerRow
 from plait.worker import claimer, heartbeat
 from support.database import Database
-from support.server import OwnServer
 from support.waiting import eventually
 from support.workers import CALM, WorkerThread, serve
 
 Work = Callable[..., WorkerThread]
 
 WORKERS, BEATS = 3, 10
-
-
-@pytest.fixture
-def statements(database: Database, own_server: OwnServer) -> Database:
-    """The database, with its statements counted."""
-    if "pg_stat_statements" not in database.value("SHOW shared_preload_libraries"):
-        pytest.skip("this PostgreSQL has no pg_stat_statements")
-    database.query("CREATE EXTENSION pg_stat_statements")
-    return database
 
 
 def count(database: Database, pattern: str, *, what: str = "calls") -> int:
