@@ -8,6 +8,8 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,42 +27,38 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=200, help="runs for the latencies (default 200)")
     parser.add_argument("--shape", action="append", help="only this shape; may be repeated")
     options = parser.parse_args()
-    url, postmaster, release = open_server()
-    os.environ["BENCH_DATABASE_URL"] = url
-    try:
+    with open_server() as (url, postmaster):
         result = asyncio.run(measure(url, postmaster, options))
-    finally:
-        release()
     RESULT_FILE.write_text(json.dumps(result, indent=2) + "\n")
     print(f"\nwritten: {RESULT_FILE}")
 
 
-def open_server(connections: int | None = None) -> tuple[str, int, Any]:
-    """A fresh embedded server in a temporary folder: its URL, the postmaster's pid and how to let go of it.
-    ``connections``: how many it allows, if not as many as usual."""
-    from plait.embedded import get_status, start_embedded, stop_embedded  # noqa: PLC0415 - the environment is set first
+@contextmanager
+def open_server(connections: int | None = None) -> Iterator[tuple[str, int]]:
+    """A fresh embedded server in a temporary folder for the time of the block: its URL, which ``BENCH_DATABASE_URL``
+    tells to workers and flows, and the postmaster's pid. ``connections``: how many it allows, if not as usual."""
+    from plait.embedded import get_status, start_embedded, stop_embedded  # noqa: PLC0415 - only where it runs
 
-    folder = tempfile.TemporaryDirectory(prefix="plait-bench-")
-    project = Path(folder.name)
-    server = start_embedded(project)
-    if connections is not None:
-        asyncio.run(allow_connections(server.dsn, connections))
-        server.release()
-        stop_embedded(project)
+    with tempfile.TemporaryDirectory(prefix="plait-bench-") as folder:
+        project = Path(folder)
         server = start_embedded(project)
-    pid = get_status(project).pid
-    if pid is None:
-        sys.exit("the embedded server did not tell its process id")
+        if connections is not None:
+            asyncio.run(allow_connections(server.dsn, connections))
+            server.release()
+            stop_embedded(project)
+            server = start_embedded(project)
+        pid = get_status(project).pid
+        if pid is None:
+            sys.exit("the embedded server did not tell its process id")
+        os.environ["BENCH_DATABASE_URL"] = server.dsn
+        try:
+            yield server.dsn, pid
+        finally:
+            from benchmarks.flows import plait  # noqa: PLC0415 - the environment is set first
 
-    def release() -> None:
-        from benchmarks.flows import plait  # noqa: PLC0415
-
-        plait.close()
-        server.release()
-        stop_embedded(project)
-        folder.cleanup()
-
-    return server.dsn, pid, release
+            plait.close()
+            server.release()
+            stop_embedded(project)
 
 
 async def allow_connections(url: str, count: int) -> None:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from statistics import median
 from typing import Any
 
@@ -66,9 +66,7 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=100, help="changes whose way to a page is timed (default 100)")
     parser.add_argument("--watched", type=int, default=30_000, help="runs of a round with and without watcher")
     options = parser.parse_args()
-    url, _, release = open_server()
-    plait = Plait(url)
-    try:
+    with open_server() as (url, _), closing(Plait(url)) as plait:
         make_history(plait, url, options.runs, options.queued)
         with serving(url) as address:
             result = {
@@ -77,9 +75,6 @@ def main() -> None:
                 "change_to_page_ms": measure_changes(address, plait, options.changes),
                 "watching": measure_watching(address, plait, options.watched),
             }
-    finally:
-        plait.close()
-        release()
     print(json.dumps({key: value for key, value in result.items() if key != "calls"}, indent=2))
     slow = [name for name, call in result["calls"].items() if call["p95_ms"] > LIMIT_MS]
     print(f"calls above {LIMIT_MS:g} ms (p95): {', '.join(slow) or 'none'}")

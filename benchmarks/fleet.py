@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -44,12 +43,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000, help="runs that all of them together wait for (default 1000)")
     parser.add_argument("--beside", type=int, default=10, help="workers for these runs (default 10)")
     options = parser.parse_args()
-    url, postmaster, release = open_server(1500)
-    os.environ["BENCH_DATABASE_URL"] = url
-    try:
+    with open_server(1500) as (url, postmaster):
         asyncio.run(measure(url, postmaster, options))
-    finally:
-        release()
 
 
 async def measure(url: str, postmaster: int, options: argparse.Namespace) -> None:

@@ -27,13 +27,8 @@ def main() -> None:
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--beside", type=float, default=0, help="runs each second that go on meanwhile")
     options = parser.parse_args()
-    url, _, release = open_server()
-    os.environ["BENCH_DATABASE_URL"] = url
-    try:
-        with working(options.beside):
-            print_times(measure(options.samples, options.chromium))
-    finally:
-        release()
+    with open_server(), working(options.beside):
+        print_times(measure(options.samples, options.chromium))
 
 
 @contextmanager

@@ -209,12 +209,8 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1_500, help="single tasks offered per second (default 1500)")
     parser.add_argument("--minutes", type=float, default=10, help="how long they are offered (default 10)")
     options = parser.parse_args()
-    url, _, release = open_server()
-    os.environ["BENCH_DATABASE_URL"] = url
-    try:
+    with open_server() as (url, _):
         result = measure(Scale(url, options))
-    finally:
-        release()
     RESULT_FILE.write_text(json.dumps({"options": vars(options), **result}, indent=2) + "\n")
     print(f"\nwritten: {RESULT_FILE}")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import time
 from statistics import median
 from typing import Any
@@ -29,12 +28,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=3_000, help="diamonds per round (default 3000)")
     options = parser.parse_args()
-    url, _, release = open_server()
-    os.environ["BENCH_DATABASE_URL"] = url
-    try:
+    with open_server() as (url, _):
         asyncio.run(measure(url, options))
-    finally:
-        release()
 
 
 async def measure(url: str, options: argparse.Namespace) -> None:
@@ -68,7 +63,7 @@ async def measure(url: str, options: argparse.Namespace) -> None:
         await wait_for(connection, f"SELECT count(*) FROM plait.attempt WHERE output = '{WOKEN}'", options.woken)
         waking = time.perf_counter() - started
         wakes = await connection.fetchval(
-            "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%DELETE FROM plait.waiting w USING picked%'"
+            "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%FROM plait.wake_tasks(%'"
         )
     await connection.close()
     plait.close()

@@ -249,14 +249,14 @@ def main() -> None:
         print(f"without {title}: {missing}")
     machine = describe_machine()
     print(f"machine: {machine['cores']} cores, {machine['cpu']}, load {machine['load_before']}\n")
-    url, postmaster, release = open_server()
-    try:
-        with tempfile.TemporaryDirectory(prefix="peers-") as name, open_redis(systems, Path(name)) as redis:
-            runner = Runner(url, postmaster, Path(name), options)
-            server = runner.query("SHOW server_version")
-            peers = measure(runner, systems, redis, left_out)
-    finally:
-        release()
+    with (
+        open_server() as (url, postmaster),
+        tempfile.TemporaryDirectory(prefix="peers-") as name,
+        open_redis(systems, Path(name)) as redis,
+    ):
+        runner = Runner(url, postmaster, Path(name), options)
+        server = runner.query("SHOW server_version")
+        peers = measure(runner, systems, redis, left_out)
     for shape in SHAPES:
         print_table(peers, shape)
     for peer in peers.values():
