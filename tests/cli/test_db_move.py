@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 
 from plait import Context, EmptyModel, Plait
@@ -106,6 +107,19 @@ def test_a_trigger_during_the_move_is_moved_or_refused(
     assert refused.is_set()
     assert len(accepted) > 0
     assert empty_database.count("run") == 2 + len(accepted)
+
+
+def test_a_move_holds_no_table_while_it_waits_for_another(
+    filled: Any, database: Database, empty_database: Database, plait_command: Any
+) -> None:
+    with ThreadPoolExecutor() as pool, psycopg.connect(database.url) as writer:
+        writer.execute("LOCK TABLE plait.run IN ROW EXCLUSIVE MODE")
+        moving = pool.submit(plait_command, "db", "move", "--to", empty_database.url, "--yes")
+        database.wait("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'plait.run'::regclass")
+        writer.execute("LOCK TABLE plait.attempt IN ROW EXCLUSIVE MODE")
+        writer.commit()
+        done = moving.result()
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_move_is_refused_while_workers_live_and_into_what_is_not_empty(

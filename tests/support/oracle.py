@@ -167,7 +167,9 @@ def check_log(database: Database) -> None:
 
 
 def check_server_log(server: Server) -> None:
-    """As ``check_log``, of all that the server did for whichever test."""
-    log = server.read_log()
+    """As ``check_log``, of all that the server did for whichever test since it was last asked."""
+    log = server.read_new_log()
     for sign in ("deadlock detected", "was terminated by signal"):
-        assert sign not in log, log[log.index(sign) - 500 : log.index(sign) + 2000]
+        where = log.find(sign)
+        if where >= 0:
+            raise AssertionError(f"{sign}:\n{log[max(0, where - 500) : where + 2000]}")

@@ -94,6 +94,10 @@ class Server(ABC):
     def read_log(self) -> str:
         """What the server has logged so far; empty where it cannot be read."""
 
+    def read_new_log(self) -> str:
+        """What it has logged since this was last asked: the fault of one test is not that of all that follow."""
+        return ""
+
     @abstractmethod
     def close(self) -> None:
         """Give back everything that was made."""
@@ -145,6 +149,8 @@ class OwnServer(Server):
         self._lock = FileLock(self.folder / "server.lock")
         self._programs = Programs(binaries, account, self._lock)
         self._log = self.folder / "postgresql.log"
+        self._read = 0
+        """How far in it ``read_new_log`` has come."""
         self._child: subprocess.Popen[bytes] | None = None
         self.url = f"postgresql://plait@/postgres?host={self.folder}"
         data = self.folder / "data"
@@ -220,6 +226,14 @@ class OwnServer(Server):
 
     def read_log(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def read_new_log(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        new = new[: new.rfind(b"\n") + 1]
+        self._read += len(new)
+        return new.decode(errors="replace")
 
     def close(self) -> None:
         self.disconnect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -49,6 +50,27 @@ _MAY_NOT_RENAME = (
     "the role {role} cannot rename the source's schema plait, the last step of a move: move with a role that "
     'owns it and may create schemas (GRANT CREATE ON DATABASE "{database}" TO "{role}")'
 )
+
+
+_LOCK = """
+DO $do$
+DECLARE
+    name text;
+    until timestamptz := clock_timestamp() + current_setting('deadlock_timeout')::interval / 3;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[{names}] LOOP
+        PERFORM set_config('lock_timeout',
+            ceil(greatest(1, extract(epoch FROM until - clock_timestamp()) * 1000))::text, true);
+        EXECUTE format('LOCK TABLE plait.%I IN EXCLUSIVE MODE', name);
+    END LOOP;
+    PERFORM set_config('lock_timeout', '0', true);
+END
+$do$
+"""
+"""Locks all tables, or none: gives up before anybody who waits for one of them while it waits for another is told that
+this is a deadlock."""
+_PAUSES = 0.05, 0.25
+"""Seconds in which those who write get ahead, at least and at most, before the tables are tried again."""
 
 
 class MoveRefusedError(OperationError):
@@ -148,13 +170,11 @@ async def _move(source: Connection, target: Connection, moved: Moved, tell: Call
     await schema.upgrade(target)
     async with source.transaction():
         tables = {row["name"]: row["columns"] for row in await source.fetch(_TABLES)}
-        names = ", ".join(f'plait."{name}"' for name in sorted(tables))
-        # Waits for transactions that write, and keeps new ones out until the end; reading goes on.
-        await source.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+        await _lock(source, tables)
         if alive := await source.fetchval(_LIVE):
             raise MoveRefusedError(f"workers are alive: {', '.join(alive)}; stop them first")
         async with target.transaction():
-            await target.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+            await _lock(target, tables)
             await _check_empty(target, tables, moved.target)
             for name, columns in tables.items():
                 tell(name)
@@ -193,6 +213,22 @@ async def _is_same_database(source: Connection, target: Connection) -> bool:
             WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = $1::int8
               AND d.datname = current_database())"""
         return bool(await target.fetchval(sql, key))
+
+
+async def _lock(connection: Connection, tables: Iterable[str]) -> None:
+    """Wait for transactions that write, and keep new ones out until the end; reading goes on.
+
+    Writers take the tables in orders of their own, so whoever held some of them and waited for the rest would be in a
+    deadlock with them sooner or later.
+    """
+    sql = _LOCK.format(names=", ".join(f"'{name}'" for name in tables))
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute(sql)
+            return
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(random.uniform(*_PAUSES))
 
 
 async def _check_empty(target: Connection, tables: Iterable[str], where: str) -> None:
