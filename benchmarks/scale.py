@@ -28,16 +28,16 @@ FOREIGN = """
 INSERT INTO plait.action (workflow, task) SELECT 'foreign', i::text FROM generate_series(0, 9) i;
 INSERT INTO plait.run (id, created_at, version_id, priority, pending, input)
 SELECT uuidv7(), now(), {version}, 1, '{{0}}', '{{}}' FROM generate_series(1, {count});
-INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority)
-SELECT r.id, r.position, now(), (SELECT min(id) FROM plait.action WHERE workflow = 'foreign') + r.position % 10, 0,
+INSERT INTO plait.ready (run_id, position, queued_at, era, action_id, task, attempt, retry, lost, priority)
+SELECT r.id, r.position, now(), 1, (SELECT min(id) FROM plait.action WHERE workflow = 'foreign') + r.position % 10, 0,
        1, 0, 0, 1
 FROM plait.run r WHERE r.status = 0;
 """
 OWN = """
 INSERT INTO plait.run (id, created_at, version_id, priority, pending, input)
 SELECT uuidv7(), now(), {version}, 1, '{{}}', '{{}}' FROM generate_series(1, {count});
-INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority)
-SELECT r.id, r.position, now(), {action}, 0, 1, 0, 0, 1
+INSERT INTO plait.ready (run_id, position, queued_at, era, action_id, task, attempt, retry, lost, priority)
+SELECT r.id, r.position, now(), 1, {action}, 0, 1, 0, 0, 1
 FROM plait.run r WHERE r.status = 0 AND r.version_id = {version};
 """
 

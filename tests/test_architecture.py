@@ -286,7 +286,7 @@ def test_the_engine_stays_small() -> None:
         for path in (SOURCE / "store").rglob("*.sql")
         if path.parent.name != "views" and (path.parent.name != "sql" or path.stem in statements)
     ]
-    assert sum(map(count_lines, files)) < 9600
+    assert sum(map(count_lines, files)) < 9700
 
 
 def test_no_module_grows_beyond_what_is_read_in_one_sitting() -> None:

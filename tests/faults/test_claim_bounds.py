@@ -90,8 +90,9 @@ async def count_all(driver: Driver, held: list[Assignment]) -> dict[str, int]:
 
 BACKLOGS = {
     "ready tasks of others": (
-        "INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority) "
-        "SELECT gen_random_uuid(), nextval('plait.position'), now(), (%s::int[])[1 + n %% 5], 0, 1, 0, 0, 1 + n %% 3 "
+        "INSERT INTO plait.ready (run_id, position, queued_at, era, action_id, task, attempt, retry, lost, priority) "
+        "SELECT gen_random_uuid(), nextval('plait.position'), now(), 1, (%s::int[])[1 + n %% 5], 0, 1, 0, 0, "
+        "1 + n %% 3 "
         "FROM generate_series(1, 200000) AS n"
     ),
     "tasks that wait for later": (

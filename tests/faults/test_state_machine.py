@@ -291,6 +291,10 @@ class StoreMachine(RuleBasedStateMachine):
         [row] = self.do(self.workers[0].run("reap_workers", 1000, 0, None, 0))
         assert (row["dead"], row["moved"]) == (0, 0)
 
+    @rule()
+    def turn_eras(self) -> None:
+        self.do(self.workers[0].store.turn_eras(0, 0, 3))
+
     # time and events
 
     @rule()

@@ -11,8 +11,8 @@ SELECT $id(i), now() - interval '10 days' + i * interval '1 ms', CASE WHEN i % 4
        CASE i % 4 WHEN 1 THEN 2 WHEN 2 THEN 1 END, CASE WHEN i % 4 IN (1, 2) THEN $id(i) END,
        CASE WHEN i % 4 = 2 THEN 0 END, CASE WHEN i % 4 = 1 THEN i END
 FROM generate_series(1, $n) i;
-INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-SELECT $id(i), i, now() - interval '1 h', CASE WHEN i % 10 = 0 THEN now() + interval '1 day' END,
+INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
+SELECT $id(i), i, now() - interval '1 h', CASE WHEN i % 10 = 0 THEN now() + interval '1 day' END, 1,
        CASE WHEN i % 2 = 0 THEN $actions[1] ELSE 3 + i % least(50, $few) END, 0, 1, 0,
     CASE WHEN i % 100 = 7 THEN 1 ELSE 0 END, 1
 FROM generate_series(1, $n) i;

@@ -169,6 +169,7 @@ CALLS: dict[str, Call] = {
     "sync_crons": lambda w: (
         "subject", [new_run_id()], ["c"], ["* * * * *"], ["UTC"], ["none"], [0], [b"{}"], [None], [1], [FAR], w.version
     ),
+    "turn_eras": lambda _: (0, 0, 8),
     "take_lease": lambda w: ("maintenance", w.worker, 1_000_000),
     "update_filter": lambda w: (w.filter, "true", "s", "{}"),
     "wake_tasks": lambda _: (10,),

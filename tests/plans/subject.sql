@@ -10,8 +10,8 @@ VALUES ($ready, now(), $version, 3, '{1}', '{}', NULL, NULL, NULL, NULL),
        ($child, now(), $version, 3, '{1}', '{}', NULL, 1, $running, 0);
 INSERT INTO plait.run (id, created_at, finished_at, version_id, priority, status, pending, input, metadata)
 VALUES ($ended, now() - interval '1 hour', $ended_at, $version, 3, 2, '{0}', '{}', '{"user": "me"}');
-INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-SELECT id, position, now(), now(), $actions[1], 0, 1, 0, 0, 3 FROM plait.run WHERE id IN ($ready, $child);
+INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
+SELECT id, position, now(), now(), 1, $actions[1], 0, 1, 0, 0, 3 FROM plait.run WHERE id IN ($ready, $child);
 INSERT INTO plait.running (run_id, worker_id, queued_at, started_at, action_id, task, attempt, retry, lost, priority)
 VALUES ($running, $worker, now(), now(), $actions[1], 0, 1, 0, 1, 3);
 INSERT INTO plait.waiting (run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority)

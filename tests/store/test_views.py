@@ -173,11 +173,11 @@ FILL = (
     "DELETE FROM plait.attempt WHERE task > 0 AND run_id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
     "UPDATE plait.run SET status = 0, finished_at = NULL "
     "WHERE id IN (SELECT id FROM plait.run ORDER BY id DESC LIMIT 40)",
-    "INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority) "
-    "SELECT r.id, r.position, now(), v.actions[2], 1, 1, 0, 0, 1 FROM plait.run r "
+    "INSERT INTO plait.ready (run_id, position, queued_at, era, action_id, task, attempt, retry, lost, priority) "
+    "SELECT r.id, r.position, now(), 1, v.actions[2], 1, 1, 0, 0, 1 FROM plait.run r "
     "JOIN plait.workflow_version v ON v.id = r.version_id WHERE r.status = 0",
-    "INSERT INTO plait.ready (run_id, position, queued_at, action_id, task, attempt, retry, lost, priority) "
-    "SELECT gen_random_uuid(), nextval('plait.position'), now(), a.id, 0, 1, 0, 0, 1 "
+    "INSERT INTO plait.ready (run_id, position, queued_at, era, action_id, task, attempt, retry, lost, priority) "
+    "SELECT gen_random_uuid(), nextval('plait.position'), now(), 1, a.id, 0, 1, 0, 0, 1 "
     "FROM plait.action a, generate_series(1, {runs})",
     "INSERT INTO plait.waiting "
     "(run_id, position, due_at, schedule_us, action_id, task, attempt, retry, lost, priority) "

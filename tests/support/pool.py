@@ -50,7 +50,8 @@ SELECT
 
 _FILLED = """
 SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
-WHERE relnamespace = 'plait'::regnamespace AND relkind = 'r' AND relname <> 'migration' AND pg_relation_size(oid) > 0
+WHERE relnamespace = 'plait'::regnamespace AND relkind = 'r' AND relname NOT IN ('migration', 'era')
+  AND pg_relation_size(oid) > 0
 """
 
 # As in the template, whose tables were vacuumed: of a table that never was, the planner believes that it has ten pages.
@@ -58,6 +59,8 @@ _RESET = """
 UPDATE pg_class SET reltuples = 0
 WHERE relnamespace = 'plait'::regnamespace AND relkind IN ('r', 'i') AND reltuples < 0;
 SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence;
+DELETE FROM plait.era WHERE era > 1 OR state > 0;
+INSERT INTO plait.era (era) VALUES (1) ON CONFLICT DO NOTHING;
 SELECT pg_stat_force_next_flush()
 """
 

@@ -176,6 +176,7 @@ async def _move(source: Connection, target: Connection, moved: Moved, tell: Call
         async with target.transaction():
             await _lock(target, tables)
             await _check_empty(target, tables, moved.target)
+            await target.execute("DELETE FROM plait.era")  # the one of an empty queue
             for name, columns in tables.items():
                 tell(name)
                 moved.rows[name] = await _copy(source, target, name, columns)
@@ -232,7 +233,11 @@ async def _lock(connection: Connection, tables: Iterable[str]) -> None:
 
 
 async def _check_empty(target: Connection, tables: Iterable[str], where: str) -> None:
-    full = [name for name in tables if await target.fetchval(f'SELECT EXISTS (SELECT 1 FROM plait."{name}")')]
+    full = [
+        name
+        for name in tables
+        if name != "era" and await target.fetchval(f'SELECT EXISTS (SELECT 1 FROM plait."{name}")')
+    ]
     if full:
         raise MoveRefusedError(
             f"{where} holds Plait's data already (in {', '.join(full)}): give a database without it, or drop its "

@@ -130,6 +130,16 @@ class Reaped:
     actions: Sequence[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """``deleted``: how many tasks have left the queue, as far as PostgreSQL has counted. ``begun``: whether another era
+    begins. ``under_way``: whether there are several."""
+
+    deleted: int
+    begun: bool
+    under_way: bool
+
+
 class Store:
     """Statements over a few connections: claims (and what compares with them), finishes, heartbeats and whoever leads
     have one each, so that nothing slow can be in their way; all else shares a small pool."""
@@ -369,6 +379,13 @@ class Store:
         row = await self.pool.fetchrow(load_sql("reap_workers"), limit, *steps)
         assert row is not None
         return Reaped(row["watched_us"], row["dead"], row["moved"], row["actions"] or [])
+
+    async def turn_eras(self, base: int | None, tasks: int, most: int) -> Turned:
+        """Begin another era of the queue if ``tasks`` have left it since ``base`` had and are in the way still, of at
+        most ``most``; drop those that are over."""
+        row = await self.pool.fetchrow(load_sql("turn_eras"), base, tasks, most)
+        assert row is not None
+        return Turned(row["deleted"], begun=row["begun"] > 0, under_way=row["eras"] + row["begun"] > 1)
 
     async def sweep_ended(self, limit: int) -> None:
         """Drop what is still held of runs that have ended."""

@@ -19,6 +19,7 @@ from plait.graph.attempt import Attempt, Report
 from plait.graph.definition import Status
 from plait.maintenance.canceller import Canceller
 from plait.maintenance.deliverer import Deliverer
+from plait.maintenance.eras import Eras
 from plait.maintenance.leader import Leader
 from plait.maintenance.periodic import PeriodicService
 from plait.maintenance.pruner import Pruner
@@ -200,6 +201,7 @@ class Session:
             Deliverer(self.store, self._hub, self._evaluator),
             Canceller(self.store, self._hub),
             Schedules(self.store),
+            Eras(self.store),
         ]
         if (retention := settings.retention) is not None:
             services.append(Pruner(self.store.retention, retention))

@@ -214,8 +214,8 @@ CONTROL = (
     Mutation(
         "a cancellation forgets what is ready",
         "store/functions/cancel_runs.sql",
-        "WHERE action_id = a.action_id AND priority",
-        "WHERE action_id <> a.action_id AND priority",
+        "AND action_id = a.action_id\n",
+        "AND action_id <> a.action_id\n",
         "test_control_races.py::test_cancel_against_claim_leaves_nothing_behind",
     ),
     Mutation(
@@ -296,8 +296,8 @@ CONTROL = (
     Mutation(
         "a replay leaves what is still queued of the run",
         "store/functions/replay_runs.sql",
-        "WHERE action_id = ANY (ARRAY(",
-        "WHERE action_id <> ALL (ARRAY(",
+        "AND action_id = ANY (ARRAY(",
+        "AND action_id <> ALL (ARRAY(",
         "test_control_faults.py::test_a_replay_clears_away_what_was_left_of_the_run[ready]",
     ),
     # events
@@ -348,8 +348,8 @@ CONTROL = (
     Mutation(
         "who looks for tasks that expire looks at all that are ready",
         "store/sql/claim_expired.sql",
-        "WHERE expires_at <= plait.now()",
-        "WHERE coalesce(expires_at, 'infinity') <= plait.now()",
+        "AND expires_at <= plait.now()",
+        "AND coalesce(expires_at, 'infinity') <= plait.now()",
         "test_claim_bounds.py::test_no_statement_costs_more_for_what_does_not_concern_it[ready tasks of others]",
     ),
     Mutation(

@@ -355,8 +355,8 @@ LINKS = (
     Mutation(
         "a claim takes nothing that is younger than an open transaction",
         "store/sql/claim_tasks.sql",
-        "WHERE r.action_id = s.action_id AND r.lost = 0",
-        "WHERE r.action_id = s.action_id AND r.lost = 0\n"
+        "AND r.action_id = s.action_id AND r.lost = 0",
+        "AND r.action_id = s.action_id AND r.lost = 0\n"
         "          AND r.xmin::text::int8 < pg_snapshot_xmin(pg_current_snapshot())::text::int8",
         "test_neighbours.py::test_neighbour[a forgotten transaction]",
     ),

@@ -68,4 +68,33 @@ STORE = (
         "SELECT id FROM free",
         "tests/contract/test_retention_races.py::test_a_child_that_was_chosen_with_its_parent_stays_when_that_was_replayed",
     ),
+    Mutation(
+        "no other era of the queue begins",
+        "store/sql/turn_eras.sql",
+        "SELECT last + 1 FROM facts WHERE",
+        "SELECT last + 1 FROM facts WHERE false AND",
+        "test_held_snapshots.py::test_a_claim_walks_over_few_of_the_tasks_that_have_left",
+    ),
+    Mutation(
+        "a claim looks into the newest era only",
+        "store/sql/claim_tasks.sql",
+        "    FROM plait.era e\n",
+        "    FROM (SELECT max(era) AS era FROM plait.era) e\n",
+        "test_held_snapshots.py::test_what_is_written_late_is_claimed[open]",
+        "test_held_snapshots.py::test_the_most_urgent_goes_first_and_then_the_oldest_run_whatever_their_eras",
+    ),
+    Mutation(
+        "an era is over although somebody may still write to it",
+        "store/sql/turn_eras.sql",
+        "b.state = 2 AND NOT b.writers && (SELECT transactions FROM writing)",
+        "b.state = 2",
+        "test_held_snapshots.py::test_what_is_written_late_is_claimed[open]",
+    ),
+    Mutation(
+        "the era is the one of the snapshot",
+        "store/functions/start_runs.sql",
+        "(SELECT last_value FROM plait.era_now)",
+        "(SELECT max(era) FROM plait.era)",
+        "test_held_snapshots.py::test_what_is_written_late_is_claimed[old snapshot]",
+    ),
 )

@@ -18,9 +18,9 @@ taken AS (
     ) f
     WHERE w.ctid = f.row_id
 ), queued AS (
-    INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-    SELECT run_id, position, plait.now(), plait.end_of_schedule(plait.now(), schedule_us), action_id, task, attempt, retry,
-           lost, priority
+    INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
+    SELECT run_id, position, plait.now(), plait.end_of_schedule(plait.now(), schedule_us),
+           (SELECT last_value FROM plait.era_now), action_id, task, attempt, retry, lost, priority
     FROM taken
     RETURNING action_id
 )

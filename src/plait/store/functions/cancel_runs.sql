@@ -31,7 +31,8 @@ BEGIN
             CROSS JOIN LATERAL unnest(v.actions) AS a(action_id)
             CROSS JOIN LATERAL (
                 SELECT ctid AS row_id FROM plait.ready
-                WHERE action_id = a.action_id AND priority = r.priority AND position = r.position OFFSET 0
+                WHERE era = ANY (ARRAY(SELECT era FROM plait.era)) AND action_id = a.action_id
+                  AND priority = r.priority AND position = r.position OFFSET 0
             ) f
             WHERE r.id = ANY (active)
         ), gone AS (

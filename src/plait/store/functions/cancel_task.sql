@@ -16,15 +16,16 @@ BEGIN
         DELETE FROM plait.waiting WHERE run_id = of_run AND task = which
         RETURNING run_id, position, task, attempt, retry, lost, priority, action_id
     )
-    INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-    SELECT run_id, position, plait.now(), '-infinity', action_id, task, attempt, retry, lost, priority FROM taken;
+    INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
+    SELECT run_id, position, plait.now(), '-infinity', (SELECT last_value FROM plait.era_now), action_id, task, attempt, retry, lost, priority FROM taken;
     DELETE FROM plait.awaited_event WHERE run_id = of_run AND task = which;
     UPDATE plait.ready q SET expires_at = '-infinity'
     FROM plait.run r
     CROSS JOIN LATERAL (SELECT actions FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
     CROSS JOIN LATERAL (
         SELECT ctid AS row_id FROM plait.ready
-        WHERE action_id = v.actions[which + 1] AND priority = r.priority AND position = r.position AND task = which LIMIT 1
+        WHERE era = ANY (ARRAY(SELECT era FROM plait.era)) AND action_id = v.actions[which + 1]
+          AND priority = r.priority AND position = r.position AND task = which LIMIT 1
     ) f
     WHERE r.id = of_run AND q.ctid = f.row_id;
     RETURN true;

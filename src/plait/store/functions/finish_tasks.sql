@@ -138,9 +138,9 @@ BEGIN
                (attempt + 1)::int2, (retry + CASE status WHEN plait.retried() THEN 1 ELSE 0 END)::int2, lost
         FROM accepted WHERE NOT plait.is_outcome(status) AND (retry_us = 0 OR ordered)
     ), queued AS (
-        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
-        SELECT run_id, position, plait.now(), plait.end_of_schedule(plait.now(), schedule_us), action_id, task, attempt, retry,
-               lost, priority
+        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
+        SELECT run_id, position, plait.now(), plait.end_of_schedule(plait.now(), schedule_us),
+               (SELECT last_value FROM plait.era_now), action_id, task, attempt, retry, lost, priority
         FROM freed WHERE NOT local
         RETURNING action_id
     ), continued AS (

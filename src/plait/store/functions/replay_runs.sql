@@ -26,7 +26,8 @@ BEGIN
         -- What a claim or a reaping that crossed the run's end has left behind.
         DELETE FROM plait.running WHERE run_id = old.id;
         DELETE FROM plait.ready
-        WHERE action_id = ANY (ARRAY(SELECT unnest(actions) FROM plait.workflow_version WHERE id = old.version_id))
+        WHERE era = ANY (ARRAY(SELECT era FROM plait.era))
+          AND action_id = ANY (ARRAY(SELECT unnest(actions) FROM plait.workflow_version WHERE id = old.version_id))
           AND priority = old.priority AND position = old.position;
         UPDATE plait.child SET key = '~' || begun || key
         WHERE parent_run_id = old.id
@@ -37,10 +38,10 @@ BEGIN
                 SELECT n::int FROM jsonb_array_elements_text(plan -> 'pending') WITH ORDINALITY AS e(n, ord) ORDER BY ord
             )
         WHERE id = old.id;
-        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
         SELECT old.id, old.position, plait.now(),
-               plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]), v.actions[t.task + 1], t.task, begun, 0, 0,
-               old.priority
+               plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]), (SELECT last_value FROM plait.era_now),
+               v.actions[t.task + 1], t.task, begun, 0, 0, old.priority
         FROM plait.workflow_version v
         CROSS JOIN LATERAL (SELECT n::int2 FROM jsonb_array_elements_text(plan -> 'ready') AS e(n)) AS t(task)
         WHERE v.id = old.version_id;

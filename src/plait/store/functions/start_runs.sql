@@ -83,9 +83,9 @@ BEGIN
         ON CONFLICT (id) DO NOTHING
         RETURNING id, position, version_id, priority
     ), queued AS (
-        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, action_id, task, attempt, retry, lost, priority)
+        INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
         SELECT s.id, s.position, moment, plait.end_of_schedule(moment, v.schedules_us[root.task + 1]),
-               v.actions[root.task + 1], root.task, 1, 0, 0, s.priority
+               (SELECT last_value FROM plait.era_now), v.actions[root.task + 1], root.task, 1, 0, 0, s.priority
         FROM started s
         CROSS JOIN LATERAL (
             SELECT roots, actions, schedules_us FROM plait.workflow_version WHERE id = s.version_id LIMIT 1

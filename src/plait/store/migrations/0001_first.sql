@@ -124,11 +124,27 @@ CREATE TABLE plait.idempotency_key (
 CREATE INDEX idempotency_key_run ON plait.idempotency_key (run_id);  -- a key goes with its run
 COMMENT ON TABLE plait.idempotency_key IS 'A key that makes a trigger happen once, with the run that it started.';
 
+-- While a transaction holds a snapshot PostgreSQL removes nothing, and who looks for the first of the queue would walk over
+-- all that were there before. So whoever looks begins where something may be: see sql/turn_eras.sql.
+CREATE TABLE plait.era (
+    era     integer PRIMARY KEY,
+    state   smallint NOT NULL DEFAULT 0,
+    writers text[]
+);
+COMMENT ON TABLE plait.era IS 'A stretch of the queue: those in which there may be ready tasks.';
+COMMENT ON COLUMN plait.era.state IS
+    '0 open or yet to come; 1 another one is current; 2 it is known who may still write into it; 3 nobody may';
+COMMENT ON COLUMN plait.era.writers IS 'the transactions that wrote to ready when the next era had begun';
+CREATE SEQUENCE plait.era_now AS integer;
+SELECT setval('plait.era_now', 1);
+INSERT INTO plait.era (era) VALUES (1);
+
 CREATE TABLE plait.ready (
     run_id     uuid NOT NULL,
     position   bigint NOT NULL,
     queued_at  timestamptz NOT NULL,
     expires_at timestamptz,
+    era        integer NOT NULL,
     action_id  integer NOT NULL,
     task       smallint NOT NULL,
     attempt    smallint NOT NULL,
@@ -137,11 +153,12 @@ CREATE TABLE plait.ready (
     priority   smallint NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000);
-CREATE UNIQUE INDEX ready_order ON plait.ready (action_id, priority DESC, position, task);
-CREATE INDEX ready_suspect ON plait.ready (action_id, priority DESC, position, task) WHERE lost > 0;
-CREATE INDEX ready_expiry ON plait.ready (expires_at) WHERE expires_at IS NOT NULL;
+CREATE UNIQUE INDEX ready_order ON plait.ready (era, action_id, priority DESC, position, task);
+CREATE INDEX ready_suspect ON plait.ready (era, action_id, priority DESC, position, task) WHERE lost > 0;
+CREATE INDEX ready_expiry ON plait.ready (era, expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON TABLE plait.ready IS 'A task that may start now: the queue.';
 COMMENT ON COLUMN plait.ready.position IS 'that of its run: the oldest run goes first';
+COMMENT ON COLUMN plait.ready.era IS 'the era that was current when it came';
 COMMENT ON COLUMN plait.ready.expires_at IS 'the end of its schedule timeout, where there is one';
 COMMENT ON COLUMN plait.ready.task IS 'its number in the workflow, from 0';
 COMMENT ON COLUMN plait.ready.retry IS 'how many of its retries are spent';

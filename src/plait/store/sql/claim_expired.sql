@@ -2,10 +2,15 @@
 -- One that was declared dead gets none.
 -- Locks: the ready rows taken, skipping locked ones. Indexes: ready_expiry; worker's key.
 WITH picked AS MATERIALIZED (
-    SELECT ctid AS row_id FROM plait.ready
-    WHERE expires_at <= plait.now() AND EXISTS (SELECT 1 FROM plait.worker WHERE id = $1 AND ended_at IS NULL)
-    ORDER BY expires_at LIMIT $2
-    FOR UPDATE SKIP LOCKED
+    SELECT f.row_id
+    FROM plait.era e
+    CROSS JOIN LATERAL (
+        SELECT ctid AS row_id FROM plait.ready
+        WHERE era = e.era AND expires_at <= plait.now()
+          AND EXISTS (SELECT 1 FROM plait.worker WHERE id = $1 AND ended_at IS NULL)
+        ORDER BY expires_at LIMIT $2
+        FOR UPDATE SKIP LOCKED
+    ) f
 ),
 -- Include fragments/hold_taken.sql.
 SELECT t.run_id, t.task, t.attempt, t.retry, t.lost, t.priority, t.action_id, t.queued_at, t.started_at,

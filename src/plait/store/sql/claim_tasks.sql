@@ -14,57 +14,58 @@
 WITH alive AS MATERIALIZED (
     SELECT id FROM plait.worker WHERE id = $1 AND ended_at IS NULL
 ), present AS MATERIALIZED (
-    SELECT s.workflow, a.action_id
-    FROM unnest($2::int[], $3::int[], $4::int[]) AS s(low, high, workflow)
+    SELECT e.era, s.workflow, a.action_id
+    FROM plait.era e
+    CROSS JOIN unnest($2::int[], $3::int[], $4::int[]) AS s(low, high, workflow)
     CROSS JOIN LATERAL (
 -- Include fragments/present_actions.sql.
     ) a
 ), suspect AS MATERIALIZED (
-    SELECT workflow, action_id, priority, position, task
+    SELECT era, workflow, action_id, priority, position, task
     FROM (
-        SELECT a.workflow, h.action_id, h.priority, h.position, h.task,
+        SELECT a.era, a.workflow, h.action_id, h.priority, h.position, h.task,
                sum(CASE h.lost WHEN 1 THEN 1 ELSE $7::int END) OVER (ORDER BY h.priority DESC, h.position, h.task) AS parts
         FROM present a
         CROSS JOIN LATERAL (
             SELECT r.action_id, r.priority, r.position, r.task, r.lost
             FROM plait.ready r
-            WHERE r.action_id = a.action_id AND r.lost > 0
+            WHERE r.era = a.era AND r.action_id = a.action_id AND r.lost > 0
             ORDER BY r.priority DESC, r.position, r.task
             LIMIT $6
         ) h
     ) w
     WHERE parts <= $6
 ), head AS MATERIALIZED (
-    SELECT h.action_id, h.priority, h.position, h.task, h.suspect
+    SELECT h.era, h.action_id, h.priority, h.position, h.task, h.suspect
     FROM (
         SELECT o.*, row_number() OVER (PARTITION BY o.priority, o.workflow ORDER BY o.position, o.task)
                     + ($9::int[])[o.workflow + 1] AS turn
         FROM (
-            SELECT a.workflow, f.*
+            SELECT a.era, a.workflow, f.*
             FROM present a
             CROSS JOIN LATERAL (
                 SELECT r.action_id, r.priority, r.position, r.task, false AS suspect
                 FROM plait.ready r
-                WHERE r.action_id = a.action_id AND r.lost = 0
+                WHERE r.era = a.era AND r.action_id = a.action_id AND r.lost = 0
                 ORDER BY r.priority DESC, r.position, r.task
                 LIMIT $5
             ) f
             UNION ALL
-            SELECT workflow, action_id, priority, position, task, true FROM suspect
+            SELECT era, workflow, action_id, priority, position, task, true FROM suspect
         ) o
     ) h
     WHERE (SELECT id FROM alive) IS NOT NULL
     ORDER BY h.priority DESC, h.turn, h.position, h.task
     LIMIT $5
 ), share AS (
-    SELECT action_id, count(*) AS n, min(priority) AS least FROM head WHERE NOT suspect GROUP BY action_id
+    SELECT era, action_id, count(*) AS n, min(priority) AS least FROM head WHERE NOT suspect GROUP BY era, action_id
 ), picked AS MATERIALIZED (
     SELECT p.row_id
     FROM share s
     CROSS JOIN LATERAL (
         SELECT r.ctid AS row_id
         FROM plait.ready r
-        WHERE r.action_id = s.action_id AND r.lost = 0 AND r.priority >= s.least
+        WHERE r.era = s.era AND r.action_id = s.action_id AND r.lost = 0 AND r.priority >= s.least
         ORDER BY r.priority DESC, r.position, r.task
         LIMIT s.n
         FOR UPDATE SKIP LOCKED
@@ -75,8 +76,8 @@ WITH alive AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT r.ctid AS row_id
         FROM plait.ready r
-        WHERE r.action_id = h.action_id AND r.priority = h.priority AND r.position = h.position AND r.task = h.task
-          AND r.lost > 0
+        WHERE r.era = h.era AND r.action_id = h.action_id AND r.priority = h.priority AND r.position = h.position
+          AND r.task = h.task AND r.lost > 0
         LIMIT 1
         FOR UPDATE SKIP LOCKED
     ) p

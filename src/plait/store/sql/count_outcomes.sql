@@ -41,7 +41,7 @@ FROM plait.action a
 CROSS JOIN unnest('{1,2,3}'::int2[]) AS p(priority)
 CROSS JOIN LATERAL (
     SELECT FROM plait.ready q
-    WHERE q.action_id = a.id AND q.priority = p.priority
+    WHERE q.era = ANY (ARRAY(SELECT era FROM plait.era)) AND q.action_id = a.id AND q.priority = p.priority
       AND q.position BETWEEN (SELECT min(position) FROM seen) AND (SELECT max(position) FROM seen)
       AND q.run_id >= (SELECT id FROM seen ORDER BY id LIMIT 1) AND q.run_id < $2
     OFFSET 0

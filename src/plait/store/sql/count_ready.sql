@@ -10,7 +10,13 @@ CROSS JOIN LATERAL (
     SELECT count(*)::int AS tasks, min(counted.queued_at) AS oldest
     FROM (
         -- In the order of the index: a bitmap would read the whole queue before the limit.
-        SELECT q.queued_at FROM plait.ready q WHERE q.action_id = a.id ORDER BY q.priority DESC, q.position, q.task LIMIT $2
+        SELECT f.queued_at
+        FROM plait.era e
+        CROSS JOIN LATERAL (
+            SELECT q.queued_at FROM plait.ready q WHERE q.era = e.era AND q.action_id = a.id
+            ORDER BY q.priority DESC, q.position, q.task LIMIT $2
+        ) f
+        LIMIT $2
     ) counted
 ) r
 WHERE r.tasks > 0

@@ -26,9 +26,10 @@ SELECT run_id FROM (
     SELECT q.position, q.run_id
     FROM plait.action a
     CROSS JOIN unnest('{1,2,3}'::int2[]) AS p(priority)
+    CROSS JOIN plait.era e
     CROSS JOIN LATERAL (
         SELECT position, run_id FROM plait.ready
-        WHERE action_id = a.id AND priority = p.priority AND position < (SELECT position FROM bound)
+        WHERE era = e.era AND action_id = a.id AND priority = p.priority AND position < (SELECT position FROM bound)
           AND run_id >= $2 AND run_id < $3
         ORDER BY position DESC, task DESC LIMIT $5
     ) q

@@ -4,7 +4,8 @@
 WITH first AS MATERIALIZED (
     SELECT a.id, plait.now() - r.queued_at AS waited
     FROM plait.action a
-    CROSS JOIN LATERAL (SELECT q.queued_at FROM plait.ready q WHERE q.action_id = a.id AND q.lost = 0
+    CROSS JOIN plait.era e
+    CROSS JOIN LATERAL (SELECT q.queued_at FROM plait.ready q WHERE q.era = e.era AND q.action_id = a.id AND q.lost = 0
                         ORDER BY q.priority DESC, q.position, q.task LIMIT 1) r
     WHERE r.queued_at < plait.now() - $1::float8 * interval '1 second'
 ), held AS MATERIALIZED (

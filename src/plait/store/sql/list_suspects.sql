@@ -6,7 +6,9 @@ SELECT a.workflow, a.task, count(*)::int AS tasks, max(s.lost)::int AS losses,
 FROM (
     SELECT r.action_id, r.run_id, r.lost
     FROM plait.action c
-    CROSS JOIN LATERAL (SELECT q.action_id, q.run_id, q.lost FROM plait.ready q WHERE q.action_id = c.id AND q.lost > 0
+    CROSS JOIN plait.era e
+    CROSS JOIN LATERAL (SELECT q.action_id, q.run_id, q.lost FROM plait.ready q
+                        WHERE q.era = e.era AND q.action_id = c.id AND q.lost > 0
                         ORDER BY q.priority DESC, q.position, q.task LIMIT $1) r
     UNION ALL
     SELECT action_id, run_id, lost FROM plait.running WHERE lost > 0

@@ -11,8 +11,13 @@ SELECT a.workflow, a.task, r.tasks, a.format,
         WHERE o.workflow = a.workflow AND o.task = a.task) AS served_format
 FROM plait.action a
 CROSS JOIN LATERAL (
-    SELECT count(*)::int AS tasks FROM (SELECT FROM plait.ready q WHERE q.action_id = a.id
-          ORDER BY q.priority DESC, q.position, q.task LIMIT $1) counted
+    SELECT count(*)::int AS tasks FROM (
+        SELECT
+        FROM plait.era e
+        CROSS JOIN LATERAL (SELECT FROM plait.ready q WHERE q.era = e.era AND q.action_id = a.id
+                            ORDER BY q.priority DESC, q.position, q.task LIMIT $1) f
+        LIMIT $1
+    ) counted
 ) r
 WHERE r.tasks > 0 AND a.id NOT IN (SELECT id FROM served)
 ORDER BY a.workflow, a.task

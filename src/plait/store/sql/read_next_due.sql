@@ -3,6 +3,8 @@
 -- Index: waiting_due, ready_expiry; one entry each. Infinite times, due never or at once, cannot be subtracted.
 SELECT extract(epoch FROM least(
     (SELECT min(due_at) FROM plait.waiting WHERE due_at < 'infinity'),
-    (SELECT greatest(expires_at, plait.now() - interval '1 day') FROM plait.ready
-     WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1)
+    (SELECT min(greatest(f.expires_at, plait.now() - interval '1 day'))
+     FROM plait.era e
+     CROSS JOIN LATERAL (SELECT expires_at FROM plait.ready
+                         WHERE era = e.era AND expires_at IS NOT NULL ORDER BY expires_at LIMIT 1) f)
 ) - plait.now())::float8 AS seconds

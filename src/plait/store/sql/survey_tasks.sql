@@ -22,7 +22,8 @@ FROM plait.running WHERE run_id = $1
 UNION ALL
 SELECT 'ready', task, attempt, NULL, retry, NULL, queued_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        lost
-FROM plait.ready WHERE action_id = ANY ($2::int[]) AND priority IN (1, 2, 3)
+FROM plait.ready
+WHERE era = ANY (ARRAY(SELECT era FROM plait.era)) AND action_id = ANY ($2::int[]) AND priority IN (1, 2, 3)
   AND position = (SELECT position FROM plait.run WHERE id = $1)
 UNION ALL
 SELECT 'waiting', task, attempt, NULL, retry, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,

@@ -36,7 +36,8 @@ LEFT JOIN LATERAL (
     UNION ALL
     SELECT 'QUEUED', q.attempt, NULL, q.queued_at, NULL, NULL, NULL, NULL, NULL
     FROM plait.ready q
-    WHERE r.status = plait.open() AND q.action_id = t.action_id AND q.priority = r.priority
+    WHERE r.status = plait.open() AND q.era = ANY (ARRAY(SELECT era FROM plait.era))
+      AND q.action_id = t.action_id AND q.priority = r.priority
       AND q.position = r.position AND q.task = (t.place - 1)::int2
     UNION ALL
     SELECT 'PENDING', w.attempt, NULL, NULL, NULL, NULL, nullif(w.due_at, 'infinity'), NULL, NULL

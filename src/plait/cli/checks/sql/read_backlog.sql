@@ -3,7 +3,8 @@
 -- Index: ready_order and waiting_due, one entry per action and one in all.
 SELECT (SELECT extract(epoch FROM plait.now() - min(r.queued_at))::float8
         FROM plait.action a
-        CROSS JOIN LATERAL (SELECT q.queued_at FROM plait.ready q WHERE q.action_id = a.id
+        CROSS JOIN plait.era e
+        CROSS JOIN LATERAL (SELECT q.queued_at FROM plait.ready q WHERE q.era = e.era AND q.action_id = a.id
                             ORDER BY q.priority DESC, q.position, q.task LIMIT 1) r
         WHERE EXISTS (SELECT 1 FROM plait.worker w WHERE w.ended_at IS NULL AND a.id = ANY (w.actions))) AS ready_for,
        (SELECT extract(epoch FROM plait.now() - due_at)::float8 FROM plait.waiting

@@ -1,0 +1,45 @@
+-- Begin another era of the queue when $2 tasks have left it since $1 had (NULL: since now) and as many are still in the way of
+-- whoever looks for the first, because somebody holds an old snapshot; at most $3 eras at once. Drop those that are empty.
+-- Returns how many tasks have left so far, as far as PostgreSQL has counted, and how many eras there are.
+-- Nothing may come into an era after it was found empty: nobody would look for it there. So each step is taken by a call of
+-- its own, on what earlier calls have committed:
+--   a row for the next era (claims look there from now on); era_now moves on to it, which everybody sees at once, whatever
+--   their snapshot; 0 -> 1 once that was seen; 1 -> 2 with the transactions that write to ready by now: whoever read the
+--   number before has locked ready before; 2 -> 3 when all of these have ended, so that a snapshot taken from then on sees
+--   what they brought; and one that is empty then is gone.
+-- Two leaders at once do no harm: steps only go forward, and the number never goes back.
+-- Index: ready_order, what one era has at its head.
+WITH era AS MATERIALIZED (
+    SELECT era, state, writers FROM plait.era ORDER BY era
+), facts AS MATERIALIZED (
+    SELECT max(e.era) AS last, count(*)::int AS eras, (SELECT last_value FROM plait.era_now) AS current,
+           pg_stat_get_tuples_deleted('plait.ready'::regclass) AS deleted, pg_stat_get_dead_tuples('plait.ready'::regclass) AS dead
+    FROM era e
+), writing AS MATERIALIZED (
+    SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') AS transactions
+    FROM pg_locks
+    WHERE locktype = 'relation' AND relation = 'plait.ready'::regclass AND mode = 'RowExclusiveLock'
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), begun AS (
+    INSERT INTO plait.era (era)
+    SELECT current FROM facts WHERE current NOT IN (SELECT era FROM era)
+    UNION ALL
+    SELECT last + 1 FROM facts WHERE last = current AND eras < $3::int AND dead >= $2::int8 AND deleted - $1::int8 >= $2
+    ON CONFLICT (era) DO NOTHING
+    RETURNING era
+), moved AS MATERIALIZED (
+    SELECT nextval('plait.era_now') AS current FROM facts WHERE last > current
+), stepped AS (
+    UPDATE plait.era e
+    SET state = e.state + 1, writers = CASE e.state WHEN 1 THEN (SELECT transactions FROM writing) END
+    FROM era b
+    WHERE e.era = b.era AND e.state = b.state AND b.era < (SELECT current FROM facts)
+      AND (b.state IN (0, 1) OR b.state = 2 AND NOT b.writers && (SELECT transactions FROM writing))
+    RETURNING e.era
+), dropped AS (
+    DELETE FROM plait.era e
+    USING era b
+    WHERE e.era = b.era AND b.state = 3 AND NOT EXISTS (SELECT FROM plait.ready r WHERE r.era = b.era)
+    RETURNING e.era
+)
+SELECT deleted, eras, (SELECT count(*) FROM begun)::int AS begun, (SELECT count(*) FROM moved)::int AS moved FROM facts
