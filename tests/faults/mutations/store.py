@@ -76,6 +76,13 @@ STORE = (
         "test_held_snapshots.py::test_a_claim_walks_over_few_of_the_tasks_that_have_left",
     ),
     Mutation(
+        "another era begins although nothing is in the way",
+        "store/sql/turn_eras.sql",
+        "dead >= $2::int8 AND deleted",
+        "$2::int8 >= 0 AND deleted",
+        "test_held_snapshots.py::test_without_a_held_snapshot_there_is_one_era",
+    ),
+    Mutation(
         "a claim looks into the newest era only",
         "store/sql/claim_tasks.sql",
         "    FROM plait.era e\n",
