@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -167,6 +169,28 @@ class Scale:
             forgotten.execute("SELECT txid_current(), count(*) FROM plait.run")
             return self.offer(self.options.rate, self.options.minutes * 60)
 
+    def beside_analysts(self) -> dict[str, float]:
+        """The same beside four analysts, each of whom reads all tasks for a minute, again and again."""
+        over = threading.Event()
+
+        def analyse(beginning: float) -> None:
+            over.wait(beginning)
+            with psycopg.connect(self.url, autocommit=True) as analyst:
+                while not over.is_set():
+                    with analyst.transaction():
+                        analyst.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                        analyst.execute("SELECT count(*), sum(length(output)) FROM plait.attempt")
+                        over.wait(60)
+
+        with ThreadPoolExecutor() as pool, self.workers():
+            reading = [pool.submit(analyse, 15.0 * number) for number in range(4)]
+            try:
+                return self.offer(self.options.rate, self.options.minutes * 60)
+            finally:
+                over.set()
+                for one in reading:
+                    one.result()
+
     def offer(self, rate: int, seconds: float) -> dict[str, float]:
         """Trigger ``rate`` single tasks a second; how many ended in each tenth of the time, and how many wait then."""
         from benchmarks.flows import SHAPES  # noqa: PLC0415
@@ -196,6 +220,7 @@ ROWS: dict[str, Callable[[Scale], dict[str, float]]] = {
     "workers": Scale.several_workers,
     "processes": Scale.eight_processes,
     "forgotten": Scale.forgotten_transaction,
+    "analysts": Scale.beside_analysts,
 }
 
 

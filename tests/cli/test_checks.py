@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,6 +14,7 @@ from plait import __version__
 from plait.cli.checks import place, server, work
 from plait.cli.checks.finding import Finding, load_sql
 from plait.store.connection import connect
+from plait.store.store import Store
 
 
 def judge_settings(**changes: object) -> dict[str, Finding]:
@@ -68,19 +70,21 @@ async def test_the_settings_are_read_from_the_server(database):
 
 async def test_a_transaction_that_stays_open_is_found_with_the_way_to_end_it(database):
     holder = await asyncpg.connect(database.url, server_settings={"application_name": "a forgotten script"})
-    connection = await connect(database.url)
+    store = Store(database.url)
     await holder.execute("BEGIN; SELECT 1")
     pid = await holder.fetchval("SELECT pg_backend_pid()")
-    [found] = server.judge_holders(
-        [row for row in await connection.fetch(load_sql("list_holders"), 0.0) if row["name"] == str(pid)]
-    )
+
+    async def list_found() -> list[Any]:
+        return [row for row in await store.observation.list_holders(0.0) if row["name"] == str(pid)]
+
+    [found] = server.judge_holders(await list_found())
     assert found.ok is None
     assert f"a forgotten script (pid {pid}, idle in transaction)" in found.says
     assert found.fix == f'plait db psql -- -c "SELECT pg_terminate_backend({pid})"'
-    await connection.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
-    assert not [row for row in await connection.fetch(load_sql("list_holders"), 0.0) if row["name"] == str(pid)]
+    database.query(f"SELECT pg_terminate_backend({pid}, 5000)")
+    assert await list_found() == []
     holder.terminate()
-    await connection.close()
+    await store.close()
 
 
 async def test_a_transaction_for_which_plait_waits_is_found_with_the_way_to_end_it(database):

@@ -20,6 +20,7 @@ from plait import Context, EmptyModel, Plait, UserEventCondition
 from plait.cli.checks.finding import Finding
 from plait.cli.checks.server import judge_connections
 from plait.cli.checks.work import examine_work
+from plait.server import metrics
 from plait.server import serve as runner
 from plait.store.store import Store
 from support import http
@@ -260,3 +261,15 @@ def test_results_that_wait_in_memory_are_told_and_the_worker_is_not_ready(
     run.result(60)
     eventually(lambda: ask("/readyz").status_code == 200, "it is ready again")
     assert find_value(parse(ask("/metrics").text), "plait_worker_results_waiting") == 0
+
+
+def test_the_metrics_name_who_holds_an_old_snapshot(
+    plait: Plait, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "LONG_SECONDS", 0.0)
+    with psycopg.connect(database.url, application_name="a script") as forgotten:
+        forgotten.execute("SELECT count(*) FROM plait.run")
+        holder = f"a script (pid {forgotten.info.backend_pid})"
+        assert find_value(read_metrics(plait), "plait_transaction_seconds", holder=holder) > 0
+    [family] = [one for name, one in read_metrics(plait).items() if name == "plait_transaction_seconds"]
+    assert holder not in [sample.labels["holder"] for sample in family.samples]

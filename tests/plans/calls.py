@@ -75,6 +75,7 @@ CALLS: dict[str, Call] = {
     "list_declared_crons": lambda _: (["subject"],),
     "list_due_crons": lambda _: (10, []),
     "list_due_scheduled": lambda _: (10, []),
+    "list_holders": lambda _: (60.0,),
     "list_filters": lambda _: (FIRST, None, None, 10),
     "list_held": lambda w: (w.worker, 10),
     "list_idle_workers": lambda _: (1.0,),

@@ -59,6 +59,11 @@ class Clients(FeatureClient):
         return await (await self._open_store()).observation.measure_connections()
 
     @on_engine
+    async def list_holders(self, seconds: float) -> Sequence[Record]:
+        """Transactions that have been open for so long and keep dead rows from being removed."""
+        return await (await self._open_store()).observation.list_holders(seconds)
+
+    @on_engine
     async def describe_database(self) -> str:
         """Where the data is, without the password."""
         return hide_password((await self._open_store()).url)

@@ -49,6 +49,7 @@ SERVER_METRICS = {
     "plait_clock_skew_seconds": "How far the worst clock of a running worker is from the database's.",
     "plait_connections": "Open connections, of all programs.",
     "plait_connections_limit": "How many connections may be open.",
+    "plait_transaction_seconds": "How long a transaction has kept dead rows from removal, if longer than a minute.",
     "plait_counts_capped": "1 if some counts stopped at their limit.",
 }
 """All metrics of the server with their help. All are gauges: what they count is the state of the database."""
@@ -56,6 +57,8 @@ SERVER_METRICS = {
 KEPT_SECONDS = 2.0
 """An answer is given again for that long: many scrapers read the database no oftener than one."""
 WINDOW = timedelta(hours=1)
+LONG_SECONDS = 60.0
+"""A transaction that is open for longer may have been forgotten."""
 
 
 class Exporter:
@@ -79,6 +82,7 @@ class Exporter:
             activity = await self._plait.metrics.aio_get_activity(slowest=1)
             recent = await self._plait.metrics.aio_get_task_metrics(since=datetime.now(UTC) - WINDOW)
             troubles, connections = await self._clients.read_troubles(), await self._clients.measure_connections()
+            holders = await self._clients.list_holders(LONG_SECONDS)
         except PlaitError:
             return [_gauge("plait_up", 0)]
         capped = _gauge("plait_counts_capped", float(activity.queues.capped or recent.capped))
@@ -88,6 +92,7 @@ class Exporter:
             *_build_recent(recent),
             *_build_troubles(troubles),
             *_build_connections(connections),
+            _build_holders(holders),
         )
         return [_gauge("plait_up", 1), *found, capped]
 
@@ -144,6 +149,14 @@ def _build_troubles(troubles: Troubles) -> Iterator[Metric]:
     yield _gauge("plait_idle_workers", len(troubles.idle_workers))
     yield _gauge("plait_expressions_switched_off", len(troubles.switched_off))
     yield _gauge("plait_clock_skew_seconds", max((abs(row["ahead"]) for row in troubles.clocks), default=0.0))
+
+
+def _build_holders(rows: Sequence[Record]) -> Metric:
+    family = _family("plait_transaction_seconds", "holder")
+    for row in rows:
+        kind = "pid" if row["kind"] == "session" else "prepared"
+        family.add_metric([f"{row['who']} ({kind} {row['name']})"], row["age"])
+    return family
 
 
 def _build_connections(rows: Sequence[Record]) -> Iterator[Metric]:

@@ -51,6 +51,10 @@ class ObservationStore:
         """Open connections beside the limits of the server, the database and the role."""
         return await self._pool.fetch(load_sql("measure_connections"))
 
+    async def list_holders(self, seconds: float) -> list[Record]:
+        """Transactions that have kept dead rows from removal for so long, the oldest first; five at most."""
+        return await self._pool.fetch(load_sql("list_holders"), seconds)
+
     async def read_paces(self, limit: int) -> list[Record]:
         """How fast each live worker works, as it last told."""
         return await self._pool.fetch(load_sql("read_paces"), limit)

@@ -47,7 +47,7 @@ async def examine_server(store: Store, url: str) -> list[Finding]:
         findings += judge_settings(row)
         findings.append(await examine_session(connection))
         findings.append(judge_connections(await store.observation.measure_connections()))
-        findings += judge_holders(await connection.fetch(load_sql("list_holders"), LONG_TRANSACTION))
+        findings += judge_holders(await store.observation.list_holders(LONG_TRANSACTION))
         findings += judge_blockers(await connection.fetch(load_sql("list_blockers"), BLOCKED_SECONDS))
         if not read_only:
             with suppress(asyncpg.InsufficientPrivilegeError):

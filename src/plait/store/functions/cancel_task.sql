@@ -17,7 +17,9 @@ BEGIN
         RETURNING run_id, position, task, attempt, retry, lost, priority, action_id
     )
     INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
-    SELECT run_id, position, plait.now(), '-infinity', (SELECT last_value FROM plait.era_now), action_id, task, attempt, retry, lost, priority FROM taken;
+    SELECT run_id, position, plait.now(), '-infinity', (SELECT last_value FROM plait.era_now), action_id, task, attempt,
+           retry, lost, priority
+    FROM taken;
     DELETE FROM plait.awaited_event WHERE run_id = of_run AND task = which;
     UPDATE plait.ready q SET expires_at = '-infinity'
     FROM plait.run r

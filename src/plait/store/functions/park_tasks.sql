@@ -57,7 +57,8 @@ BEGIN
         ON CONFLICT (run_id, task, condition) DO UPDATE SET position = excluded.position
     ), freed AS (
         INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
-        SELECT run_id, place, queued_at, '-infinity', (SELECT last_value FROM plait.era_now), action_id, task, attempt, retry, lost, priority
+        SELECT run_id, place, queued_at, '-infinity', (SELECT last_value FROM plait.era_now), action_id, task, attempt, retry,
+               lost, priority
         FROM accepted WHERE ordered
         RETURNING action_id
     )

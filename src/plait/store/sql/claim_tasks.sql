@@ -5,12 +5,14 @@
 -- A worker that was declared dead gets nothing: `alive` is false. Of suspects, tasks that were lost with a worker, only as
 -- many are taken as fit into $6 of the $7 parts that a worker has for them: one that was lost once takes one part, one that
 -- was lost more often all of them. The first that does not fit lets none pass, so that it gets its turn.
--- Locks: the ready rows taken, skipping locked ones. Indexes: ready_order, from one action that has ready tasks to the
--- next within a range and never beyond $5 entries of each, so that a backlog the worker cannot run costs nothing, nor do
--- actions of which nothing is ready; ready_suspect, which is empty as a rule, for each of these; worker's key.
+-- Locks: the ready rows taken, skipping locked ones. Indexes: ready_order, in each era (there is one, as a rule: see
+-- turn_eras.sql) from one action that has ready tasks to the next within a range and never beyond $5 entries of each, so
+-- that a backlog the worker cannot run costs nothing, nor do actions of which nothing is ready; ready_suspect, which is
+-- empty as a rule, for each of these; worker's key.
 -- `share` first decides how many tasks each action gives, without locking; then exactly that many are locked, so nothing
--- is locked and left; where another claimer holds these, nothing less urgent is taken in their place. `seen` tells a claimer that came second to ask again: what it saw was taken by another, but there
--- may be more. Of inputs it brings at most $8 bytes.
+-- is locked and left; where another claimer holds these, nothing less urgent is taken in their place. `seen` tells a
+-- claimer that came second to ask again: what it saw was taken by another, but there may be more. Of inputs it brings at
+-- most $8 bytes.
 WITH alive AS MATERIALIZED (
     SELECT id FROM plait.worker WHERE id = $1 AND ended_at IS NULL
 ), present AS MATERIALIZED (

@@ -13,7 +13,8 @@ WITH era AS MATERIALIZED (
     SELECT era, state, writers FROM plait.era ORDER BY era
 ), facts AS MATERIALIZED (
     SELECT max(e.era) AS last, count(*)::int AS eras, (SELECT last_value FROM plait.era_now) AS current,
-           pg_stat_get_tuples_deleted('plait.ready'::regclass) AS deleted, pg_stat_get_dead_tuples('plait.ready'::regclass) AS dead
+           pg_stat_get_tuples_deleted('plait.ready'::regclass) AS deleted,
+           pg_stat_get_dead_tuples('plait.ready'::regclass) AS dead
     FROM era e
 ), writing AS MATERIALIZED (
     SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') AS transactions
