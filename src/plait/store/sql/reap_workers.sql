@@ -50,8 +50,8 @@ WITH watch AS MATERIALIZED (
 ), queued AS (
     INSERT INTO plait.ready (run_id, position, queued_at, expires_at, era, action_id, task, attempt, retry, lost, priority)
     SELECT t.run_id, r.position, plait.now(), plait.end_of_schedule(plait.now(), v.schedules_us[t.task + 1]),
-           (SELECT last_value FROM plait.era_now), t.action_id, t.task, t.attempt + 1, t.retry,
-           t.lost + (t.begun AND plait.is_suspicious(t.ending))::int, t.priority
+           (SELECT last_value FROM plait.era_now), t.action_id,
+           t.task, t.attempt + 1, t.retry, t.lost + (t.begun AND plait.is_suspicious(t.ending))::int, t.priority
     FROM judged t
     CROSS JOIN LATERAL (SELECT position, version_id FROM plait.run WHERE id = t.run_id LIMIT 1) r
     CROSS JOIN LATERAL (SELECT schedules_us FROM plait.workflow_version WHERE id = r.version_id LIMIT 1) v
