@@ -100,7 +100,7 @@ async def test_what_is_written_late_is_claimed(driver: Driver, database: Databas
             reference = flow.run_no_wait(connection=theirs)
             await turn(driver, 20)
     worker = serve(plait)
-    assert (await reference.aio_result())["task"] == 7
+    assert (await reference.aio_result(20))["task"] == 7
     await turn(driver, 8)
     assert 1 not in list_eras(database)
     worker.stop()
