@@ -75,6 +75,8 @@ async def measure(url: str, postmaster: int, options: argparse.Namespace) -> dic
     from benchmarks.machine import describe_machine  # noqa: PLC0415
     from plait.client import get_access  # noqa: PLC0415
 
+    if unknown := [name for name in options.shape or () if name not in SHAPES]:
+        sys.exit(f"--shape {unknown[0]!r} is none of {', '.join(map(repr, SHAPES))}")
     machine = describe_machine()
     print(
         f"machine: {machine['cores']} cores, {machine['cpu']}, Python {machine['python']}, "
