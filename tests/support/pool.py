@@ -58,7 +58,7 @@ WHERE relnamespace = 'plait'::regnamespace AND relkind = 'r' AND relname NOT IN 
 _RESET = """
 UPDATE pg_class SET reltuples = 0
 WHERE relnamespace = 'plait'::regnamespace AND relkind IN ('r', 'i') AND reltuples < 0;
-SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence;
+SELECT setval(seqrelid::regclass, seqstart, seqrelid = 'plait.era_now'::regclass) FROM pg_sequence;
 DELETE FROM plait.era WHERE era > 1 OR state > 0;
 INSERT INTO plait.era (era) VALUES (1) ON CONFLICT DO NOTHING;
 SELECT pg_stat_force_next_flush()

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from faults.harness.client import Client, LoadClient, ProcessClient
+from faults.harness.eras import EraTurners
 from faults.harness.figures import Figures
 from faults.harness.probe import Probe
 from faults.harness.scale import SEED_VARIABLE, choose_seed
@@ -70,6 +71,7 @@ class Storm:
         self._probe: Probe | None = None
         self._probe_worker: WorkerProcess | None = None
         self._neighbour: WorkerProcess | None = None
+        self._turners = EraTurners(database.url)
         self._neighbour_settings: dict[str, Any] = {}
         self._aside: list[str] = list(ASIDE)
         self._started = time.monotonic()
@@ -200,6 +202,8 @@ class Storm:
             self.wait(self._is_over, "every replayed run has ended", seconds=seconds)
         if self._probe is not None:
             self._probe.stop()
+        self._turners.stop()
+        assert self._turners.turned > 0
         self.wait(self._is_at_rest, "the rooms are empty", seconds=30)
         figures = self._reckon()
         figures.write()
@@ -209,6 +213,7 @@ class Storm:
 
     def close(self) -> None:
         """End every process."""
+        self._turners.stop()
         if self._probe is not None:
             with suppress(Exception, AssertionError):
                 self._probe.stop()
