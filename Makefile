@@ -86,7 +86,7 @@ format: $(VENV)/.lint ## put the code into shape
 bench: $(VENV)/.test ## measure, on this machine, against the bare SQL statements
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-scale: $(VENV)/.test ## measure it full, with several workers and beside a forgotten transaction, for about 20 minutes
+bench-scale: $(VENV)/.test ## measure it full, with several workers and beside a forgotten transaction, for about 30 minutes
 	$(BIN)/python -m benchmarks.scale $(ARGS)
 
 bench-peers: $(VENV)/.test $(PEERS)/.ready ## measure it beside other systems (they go into .venv-peers), for about half an hour
