@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -104,6 +105,19 @@ async def test_what_is_written_late_is_claimed(driver: Driver, database: Databas
     await turn(driver, 8)
     assert 1 not in list_eras(database)
     worker.stop()
+
+
+async def test_of_two_leaders_at_once_one_moves_on_and_no_era_is_without_its_row(
+    driver: Driver, database: Database
+) -> None:
+    await turn(driver, 1)
+    with psycopg.connect(database.url) as other:
+        other.execute("SELECT era FROM plait.era WHERE era = 2 FOR UPDATE")
+        await turn(driver, 2)
+        assert database.value("SELECT last_value FROM plait.era_now") == 1
+    for _ in range(20):
+        await asyncio.gather(turn(driver, 1), turn(driver, 1))
+        assert database.value("SELECT last_value FROM plait.era_now") in list_eras(database)
 
 
 async def test_the_most_urgent_goes_first_and_then_the_oldest_run_whatever_their_eras(

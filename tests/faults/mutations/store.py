@@ -98,6 +98,13 @@ STORE = (
         "test_held_snapshots.py::test_what_is_written_late_is_claimed[open]",
     ),
     Mutation(
+        "two leaders move on to an era that has no row",
+        "store/sql/turn_eras.sql",
+        " FOR UPDATE OF e SKIP LOCKED",
+        "",
+        "test_held_snapshots.py::test_of_two_leaders_at_once_one_moves_on_and_no_era_is_without_its_row",
+    ),
+    Mutation(
         "the era is the one of the snapshot",
         "store/functions/start_runs.sql",
         "(SELECT last_value FROM plait.era_now)",

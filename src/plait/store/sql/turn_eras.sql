@@ -28,8 +28,12 @@ WITH era AS MATERIALIZED (
     SELECT last + 1 FROM facts WHERE last = current AND eras < $3::int AND dead >= $2::int8 AND deleted - $1::int8 >= $2
     ON CONFLICT (era) DO NOTHING
     RETURNING era
+), next AS MATERIALIZED (
+    SELECT e.era FROM plait.era e, facts WHERE e.era = last AND last > current FOR UPDATE OF e SKIP LOCKED
 ), moved AS MATERIALIZED (
-    SELECT nextval('plait.era_now') AS current FROM facts WHERE last > current
+    -- Looked at once more under that lock: two at once would move on to one for which there is no row, and what comes into
+    -- that is found only when the next call has made it.
+    SELECT nextval('plait.era_now') AS current FROM next WHERE era > (SELECT last_value FROM plait.era_now)
 ), stepped AS (
     UPDATE plait.era e
     SET state = e.state + 1, writers = CASE e.state WHEN 1 THEN (SELECT transactions FROM writing) END
