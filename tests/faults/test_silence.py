@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from plait.ids import new_run_id
 from plait.maintenance.reaper import Reaper
 from plait.store.hints import Hub
+from plait.worker.heartbeat import Heartbeat
+from plait.worker.identity import Identity
 from support.driver import Driver, make_definition, settle
+from support.workers import QUICK
 
 OpenDriver = Callable[..., Awaitable[Driver]]
 
@@ -88,3 +92,33 @@ async def test_a_heartbeat_saves_its_worker_from_a_reaping_that_had_begun(
     await transaction.commit()
     [row] = await reaping
     assert (row["watched_us"], row["dead"]) == (100_000_000, 0)
+
+
+async def test_a_worker_that_stands_still_while_it_is_answered_says_so(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endings: asyncio.Queue[str] = asyncio.Queue()
+    beat_worker = driver.store.beat_worker
+
+    async def beat_and_stand_still(*arguments: Any) -> Any:
+        answer = await beat_worker(*arguments)
+        time.sleep(2 * QUICK.lease)  # noqa: ASYNC251 - a task holds the interpreter
+        return answer
+
+    async def lose(_why: str, ending: str) -> None:
+        await endings.put(ending)
+
+    monkeypatch.setattr(driver.store, "beat_worker", beat_and_stand_still)
+    identity = Identity("driver", 1, QUICK, id=driver.id)
+    identity.begin()
+    heartbeat = Heartbeat(
+        driver.store,
+        identity,
+        read_pace=lambda: [1, 0] * 3,
+        list_switched_off=list,
+        lose=lose,
+        note_fleet=lambda _: None,
+    )
+    beating = asyncio.create_task(heartbeat.run())
+    assert await endings.get() == "stalled"
+    beating.cancel()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ import pytest
 
 from plait import Context, Plait
 from plait.server import changes as broker_module
+from plait.server import serve as runner
 from server.conftest import Api
 from support.waiting import eventually
 
@@ -197,3 +200,16 @@ def test_a_burst_is_told_in_one_frame_without_names(api: Api, listen: Any) -> No
 def _find_broker(api: Api) -> broker_module.Broker:
     broker: broker_module.Broker = api.server.app.state.broker
     return broker
+
+
+def test_a_server_that_was_stopped_keeps_nobody_connected(plait: Plait) -> None:
+    """One that uvicorn does not tell, as it does not tell who is just being accepted."""
+    server = runner.start(plait)
+    server._server.config.timeout_graceful_shutdown = 1
+    port = int(server.url.rsplit(":", 1)[1].strip("/"))
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as late:
+        [connection] = eventually(lambda: list(server._server.server_state.connections), "it is accepted")
+        connection.shutdown = lambda: None
+        server.stop()
+        with suppress(ConnectionResetError):
+            assert late.recv(1) == b""

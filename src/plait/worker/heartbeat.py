@@ -128,14 +128,15 @@ class Heartbeat:
                     worker_id, read_clock(), self._read_pace(), self._list_switched_off()
                 )
         finally:
-            self._stood += max(0.0, time.monotonic() - sent - limit)
+            late = max(0.0, time.monotonic() - sent - limit)
+            self._stood += late
         if worker_id != self._identity.worker_id:
             return
         if not lives:
             await self._end("it was declared dead because the database had not heard from it")
             return
         self._last_ok = sent
-        self._stood = 0.0
+        self._stood = late
         await self._count_others(worker_id, limit)
 
     async def _count_others(self, worker_id: UUID, limit: float) -> None:

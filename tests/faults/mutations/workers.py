@@ -205,6 +205,7 @@ WORKERS = (
         'self._lose(why, "stalled")',
         'self._lose(why, "silent")',
         "test_suspects.py::test_a_task_that_holds_the_interpreter_for_longer_than_the_lease_is_told_so",
+        "test_silence.py::test_a_worker_that_stands_still_while_it_is_answered_says_so",
     ),
     Mutation(
         "a loss counts for suspects that had not begun",
