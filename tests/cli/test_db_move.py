@@ -20,7 +20,7 @@ from plait.store.move import move
 from support.database import ROOMS, Database
 from support.workers import WorkerThread, serve
 
-TABLES = (*ROOMS, "run", "attempt", "workflow_version", "action", "event", "cron", "log", "worker")
+TABLES = (*ROOMS, "era", "run", "attempt", "workflow_version", "action", "event", "cron", "log", "worker")
 
 
 def declare(plait: Plait) -> Any:
@@ -47,6 +47,7 @@ def filled(plait: Plait, database: Database) -> Any:
     plait.event.push("greeting", {"text": "ü"})
     database.wait("SELECT count(*) = 1 FROM plait.log")
     worker.stop()
+    database.query("INSERT INTO plait.era (era) VALUES (2); SELECT setval('plait.era_now', 2)")
     flow.run_no_wait(additional_metadata={"left": "to do"})
     return flow
 

@@ -10,8 +10,13 @@ import psycopg
 import pytest
 
 from plait import Context, EmptyModel, Plait
+from plait.maintenance import eras
+from plait.store.store import Store
 from support.database import Database
 from support.driver import Driver, make_definition
+from support.role import role_with_few_connections
+from support.server import OwnServer
+from support.waiting import eventually
 from support.workers import serve
 
 SINGLE = make_definition("single", only=[])
@@ -118,6 +123,41 @@ async def test_of_two_leaders_at_once_one_moves_on_and_no_era_is_without_its_row
     for _ in range(20):
         await asyncio.gather(turn(driver, 1), turn(driver, 1))
         assert database.value("SELECT last_value FROM plait.era_now") in list_eras(database)
+
+
+async def test_after_a_crash_the_current_era_is_one_into_which_claims_look(
+    driver: Driver, database: Database, own_server: OwnServer
+) -> None:
+    await turn(driver, 6)
+    own_server.stop(immediate=True)
+    own_server.start()
+    assert database.value("SELECT last_value FROM plait.era_now") in list_eras(database)
+
+
+async def test_a_role_that_may_use_plait_and_not_change_it_lets_eras_turn(driver: Driver, database: Database) -> None:
+    with role_with_few_connections(database) as role:
+        store = Store(role.url)
+        for _ in range(2):
+            await store.turn_eras(0, 0, 8)
+        await store.close()
+    assert database.value("SELECT last_value FROM plait.era_now") == 2
+
+
+def test_the_worker_that_leads_lets_eras_turn(
+    plait: Plait, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eras, "ERA_TASKS", 20)
+    monkeypatch.setattr(eras, "CALM_SECONDS", 0.1)
+
+    @plait.task(name="task")
+    async def task(input: EmptyModel, ctx: Context) -> None: ...
+
+    worker = serve(plait)
+    with hold_snapshot(database):
+        task.run_many([task.create_bulk_run_item() for _ in range(50)])
+        eventually(lambda: list_eras(database)[0] > 1, "the first era is over")
+        task.run()
+    worker.stop()
 
 
 async def test_the_most_urgent_goes_first_and_then_the_oldest_run_whatever_their_eras(

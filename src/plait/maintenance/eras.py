@@ -32,4 +32,4 @@ class Eras(PeriodicService):
         turned = await self._store.turn_eras(self._base, ERA_TASKS, MOST_ERAS)
         if self._base is None or turned.begun or turned.deleted < self._base:  # the last: its statistics were reset
             self._base = turned.deleted
-        return TURN_SECONDS if turned.under_way else CALM_SECONDS
+        return TURN_SECONDS if turned.steps else CALM_SECONDS

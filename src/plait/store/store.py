@@ -133,11 +133,11 @@ class Reaped:
 @dataclass(frozen=True, slots=True)
 class Turned:
     """``deleted``: how many tasks have left the queue, as far as PostgreSQL has counted. ``begun``: whether another era
-    begins. ``under_way``: whether there are several."""
+    begins. ``steps``: how many were taken on the way from one era to the next."""
 
     deleted: int
     begun: bool
-    under_way: bool
+    steps: int
 
 
 class Store:
@@ -385,7 +385,7 @@ class Store:
         most ``most``; drop those that are over."""
         row = await self.pool.fetchrow(load_sql("turn_eras"), base, tasks, most)
         assert row is not None
-        return Turned(row["deleted"], begun=row["begun"] > 0, under_way=row["eras"] + row["begun"] > 1)
+        return Turned(row["deleted"], row["begun"], row["steps"])
 
     async def sweep_ended(self, limit: int) -> None:
         """Drop what is still held of runs that have ended."""

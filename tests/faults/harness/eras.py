@@ -40,4 +40,4 @@ class EraTurners:
             ):
                 while not self._over.wait(PAUSE_SECONDS):
                     row = connection.execute(load_sql("turn_eras"), (0, 0, MOST_ERAS)).fetchone()
-                    self.turned += row is not None and row[2]
+                    self.turned += row is not None and row[1]

@@ -98,11 +98,32 @@ STORE = (
         "test_held_snapshots.py::test_what_is_written_late_is_claimed[open]",
     ),
     Mutation(
-        "two leaders move on to an era that has no row",
+        "two leaders move on at once",
         "store/sql/turn_eras.sql",
         " FOR UPDATE OF e SKIP LOCKED",
         "",
         "test_held_snapshots.py::test_of_two_leaders_at_once_one_moves_on_and_no_era_is_without_its_row",
+    ),
+    Mutation(
+        "after a crash the queue goes on in an era that has no row",
+        "store/sql/turn_eras.sql",
+        "setval('plait.era_now', era)",
+        "nextval('plait.era_now')",
+        "test_held_snapshots.py::test_after_a_crash_the_current_era_is_one_into_which_claims_look",
+    ),
+    Mutation(
+        "the leader lets no era turn",
+        "worker/session.py",
+        "            Eras(self.store),\n",
+        "",
+        "test_held_snapshots.py::test_the_worker_that_leads_lets_eras_turn",
+    ),
+    Mutation(
+        "a role needs more than the docs say to let eras turn",
+        "store/sql/turn_eras.sql",
+        "SELECT setval('plait.era_now', era)",
+        "SELECT pg_stat_reset_single_table_counters(0), setval('plait.era_now', era)",
+        "test_held_snapshots.py::test_a_role_that_may_use_plait_and_not_change_it_lets_eras_turn",
     ),
     Mutation(
         "the era is the one of the snapshot",

@@ -1,6 +1,7 @@
 -- Begin another era of the queue when $2 tasks have left it since $1 had (NULL: since now) and as many are still in the way of
 -- whoever looks for the first, because somebody holds an old snapshot; at most $3 eras at once. Drop those that are empty.
--- Returns how many tasks have left so far, as far as PostgreSQL has counted, and how many eras there are.
+-- Returns how many tasks have left so far, as far as PostgreSQL has counted, whether another era begins, and how many steps
+-- were taken; where there are some, the next call may take more.
 -- Nothing may come into an era after it was found empty: nobody would look for it there. So each step is taken by a call of
 -- its own, on what earlier calls have committed:
 --   a row for the next era (claims look there from now on); era_now moves on to it, which everybody sees at once, whatever
@@ -12,7 +13,7 @@
 WITH era AS MATERIALIZED (
     SELECT era, state, writers FROM plait.era ORDER BY era
 ), facts AS MATERIALIZED (
-    SELECT max(e.era) AS last, count(*)::int AS eras, (SELECT last_value FROM plait.era_now) AS current,
+    SELECT max(e.era) AS last, count(*) AS eras, (SELECT last_value FROM plait.era_now) AS current,
            pg_stat_get_tuples_deleted('plait.ready'::regclass) AS deleted,
            pg_stat_get_dead_tuples('plait.ready'::regclass) AS dead
     FROM era e
@@ -23,6 +24,7 @@ WITH era AS MATERIALIZED (
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), begun AS (
     INSERT INTO plait.era (era)
+    -- In a dump that was restored the number may be later than the tables.
     SELECT current FROM facts WHERE current NOT IN (SELECT era FROM era)
     UNION ALL
     SELECT last + 1 FROM facts WHERE last = current AND eras < $3::int AND dead >= $2::int8 AND deleted - $1::int8 >= $2
@@ -31,9 +33,9 @@ WITH era AS MATERIALIZED (
 ), next AS MATERIALIZED (
     SELECT e.era FROM plait.era e, facts WHERE e.era = last AND last > current FOR UPDATE OF e SKIP LOCKED
 ), moved AS MATERIALIZED (
-    -- Looked at once more under that lock: two at once would move on to one for which there is no row, and what comes into
-    -- that is found only when the next call has made it.
-    SELECT nextval('plait.era_now') AS current FROM next WHERE era > (SELECT last_value FROM plait.era_now)
+    -- Looked at once more under that lock: whoever comes second must not set it back. Not nextval, after which a crash or a
+    -- standby that takes over goes on 32 numbers later, where nobody looks yet.
+    SELECT setval('plait.era_now', era) AS current FROM next WHERE era > (SELECT last_value FROM plait.era_now)
 ), stepped AS (
     UPDATE plait.era e
     SET state = e.state + 1, writers = CASE e.state WHEN 1 THEN (SELECT transactions FROM writing) END
@@ -47,4 +49,7 @@ WITH era AS MATERIALIZED (
     WHERE e.era = b.era AND b.state = 3 AND NOT EXISTS (SELECT FROM plait.ready r WHERE r.era = b.era)
     RETURNING e.era
 )
-SELECT deleted, eras, (SELECT count(*) FROM begun)::int AS begun, (SELECT count(*) FROM moved)::int AS moved FROM facts
+SELECT deleted, EXISTS (SELECT FROM begun) AS begun,
+       ((SELECT count(*) FROM begun) + (SELECT count(*) FROM moved) + (SELECT count(*) FROM stepped)
+        + (SELECT count(*) FROM dropped))::int AS steps
+FROM facts
