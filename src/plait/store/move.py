@@ -175,8 +175,8 @@ async def _move(source: Connection, target: Connection, moved: Moved, tell: Call
             raise MoveRefusedError(f"workers are alive: {', '.join(alive)}; stop them first")
         async with target.transaction():
             await _lock(target, tables)
+            await target.execute("DELETE FROM plait.era")  # an empty queue has one, too
             await _check_empty(target, tables, moved.target)
-            await target.execute("DELETE FROM plait.era")  # the one of an empty queue
             for name, columns in tables.items():
                 tell(name)
                 moved.rows[name] = await _copy(source, target, name, columns)
@@ -233,11 +233,7 @@ async def _lock(connection: Connection, tables: Iterable[str]) -> None:
 
 
 async def _check_empty(target: Connection, tables: Iterable[str], where: str) -> None:
-    full = [
-        name
-        for name in tables
-        if name != "era" and await target.fetchval(f'SELECT EXISTS (SELECT 1 FROM plait."{name}")')
-    ]
+    full = [name for name in tables if await target.fetchval(f'SELECT EXISTS (SELECT 1 FROM plait."{name}")')]
     if full:
         raise MoveRefusedError(
             f"{where} holds Plait's data already (in {', '.join(full)}): give a database without it, or drop its "
