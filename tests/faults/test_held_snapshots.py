@@ -117,7 +117,7 @@ async def test_of_two_leaders_at_once_one_moves_on_and_no_era_is_without_its_row
 ) -> None:
     await turn(driver, 1)
     with psycopg.connect(database.url) as other:
-        other.execute("SELECT era FROM plait.era WHERE era = 2 FOR UPDATE")
+        other.execute("SELECT pg_advisory_xact_lock(plait.delivery_lock() + 1)")
         await turn(driver, 2)
         assert database.value("SELECT last_value FROM plait.era_now") == 1
     for _ in range(20):

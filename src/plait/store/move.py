@@ -138,15 +138,16 @@ async def _watch(work: Coroutine[None, None, None], source: Connection, target: 
 
 
 async def _end(task: asyncio.Task[None], source: Connection, target: Connection) -> None:
-    """Cancel what is not done and let it roll back; cut the connections that hold it up."""
-    if task.done():
-        return
+    """Cancel what is not done and let it roll back; cut the connections that hold it up. An error is retrieved: where
+    ``move`` itself is cancelled nobody else asks for it."""
     task.cancel()
     await asyncio.wait({task}, timeout=_PATIENCE)
     if not task.done():
         for connection in (source, target):
             connection.terminate()
         await asyncio.wait({task}, timeout=_PATIENCE)
+    if task.done() and not task.cancelled():
+        task.exception()
 
 
 def _say_outcome(moved: Moved) -> str:

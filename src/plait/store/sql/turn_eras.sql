@@ -8,15 +8,20 @@
 --   their snapshot; 0 -> 1 once that was seen; 1 -> 2 with the transactions that write to ready by now: whoever read the
 --   number before has locked ready before; 2 -> 3 when all of these have ended, so that a snapshot taken from then on sees
 --   what they brought; and one that is empty then is gone.
--- Two leaders at once do no harm: steps only go forward, and the number never goes back.
+-- Locks: an advisory one, beside that of deliveries; whoever finds it taken does nothing. Of two leaders at once one would
+-- wait for the other's rows while that waits for its own, or set back the number.
 -- Index: ready_order, what one era has at its head.
-WITH era AS MATERIALIZED (
-    SELECT era, state, writers FROM plait.era ORDER BY era
-), facts AS MATERIALIZED (
-    SELECT max(e.era) AS last, count(*) AS eras, (SELECT last_value FROM plait.era_now) AS current,
-           pg_stat_get_tuples_deleted('plait.ready'::regclass) AS deleted,
+WITH gate AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock(plait.delivery_lock() + 1) AS is_open
+), era AS MATERIALIZED (
+    SELECT era, state, writers FROM plait.era WHERE (SELECT is_open FROM gate)
+), counted AS MATERIALIZED (
+    SELECT pg_stat_get_tuples_deleted('plait.ready'::regclass) AS deleted,
            pg_stat_get_dead_tuples('plait.ready'::regclass) AS dead
-    FROM era e
+), facts AS MATERIALIZED (
+    SELECT max(era) AS last, count(*) AS eras, (SELECT last_value FROM plait.era_now) AS current
+    FROM era
+    HAVING (SELECT is_open FROM gate)
 ), writing AS MATERIALIZED (
     SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') AS transactions
     FROM pg_locks
@@ -27,15 +32,14 @@ WITH era AS MATERIALIZED (
     -- In a dump that was restored the number may be later than the tables.
     SELECT current FROM facts WHERE current NOT IN (SELECT era FROM era)
     UNION ALL
-    SELECT last + 1 FROM facts WHERE last = current AND eras < $3::int AND dead >= $2::int8 AND deleted - $1::int8 >= $2
+    SELECT last + 1 FROM facts, counted
+    WHERE last = current AND eras < $3::int AND dead >= $2::int8 AND deleted - $1::int8 >= $2
     ON CONFLICT (era) DO NOTHING
     RETURNING era
-), next AS MATERIALIZED (
-    SELECT e.era FROM plait.era e, facts WHERE e.era = last AND last > current FOR UPDATE OF e SKIP LOCKED
 ), moved AS MATERIALIZED (
-    -- Looked at once more under that lock: whoever comes second must not set it back. Not nextval, after which a crash or a
-    -- standby that takes over goes on 32 numbers later, where nobody looks yet.
-    SELECT setval('plait.era_now', era) AS current FROM next WHERE era > (SELECT last_value FROM plait.era_now)
+    -- Read once more, now that nobody else can set it. Not nextval, after which a crash or a standby that takes over goes on
+    -- 32 numbers later, where nobody looks yet.
+    SELECT setval('plait.era_now', last) AS current FROM facts WHERE last > (SELECT last_value FROM plait.era_now)
 ), stepped AS (
     UPDATE plait.era e
     SET state = e.state + 1, writers = CASE e.state WHEN 1 THEN (SELECT transactions FROM writing) END
@@ -52,4 +56,4 @@ WITH era AS MATERIALIZED (
 SELECT deleted, EXISTS (SELECT FROM begun) AS begun,
        ((SELECT count(*) FROM begun) + (SELECT count(*) FROM moved) + (SELECT count(*) FROM stepped)
         + (SELECT count(*) FROM dropped))::int AS steps
-FROM facts
+FROM counted
